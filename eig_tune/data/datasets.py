@@ -1,0 +1,246 @@
+"""Data sets as three sets of images: the pool, the judge's, and the held-out ones."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, field_validator, model_validator
+
+from eig_tune.data.folder import read_folder
+from eig_tune.data.idx import find_idx_folder, read_idx_part
+from eig_tune.data.imbalance import Imbalance, ImbalanceSplit, choose, class_fractions, imbalanced_counts
+from eig_tune.errors import DataError
+from eig_tune.schema import Section
+
+DEFAULT_CACHE = Path("~/.cache/eig-tune")
+HELD_OUT_SHARE = 0.2
+_HELD_OUT_SEED = 20_200_101
+_DIGITS_SIZE = 16
+_FOLDER_SIZE = 64
+
+
+class DatasetConfig(Section):
+    """Which images, of what size, and how imbalanced the pool is made."""
+
+    name: Literal["digits", "mnist", "fashion-mnist", "folder"]
+    root: Path | None = None
+    image_size: int | None = Field(default=None, ge=8, le=256, multiple_of=4)
+    channels: Literal[1, 3] | None = None
+    imbalance: Imbalance = ImbalanceSplit(split=0)
+
+    @field_validator("imbalance", mode="before")
+    @classmethod
+    def _known_form(cls, value: object) -> object:
+        if value is None or (isinstance(value, str) and value != "none"):
+            raise ValueError("give {split: 0}, {file: table.npy, row: 0}, or none")
+        return value
+
+    @model_validator(mode="after")
+    def _root_where_needed(self) -> "DatasetConfig":
+        if self.name == "folder" and self.root is None:
+            raise ValueError("the data set `folder` needs `root`, the folder of your images")
+        return self
+
+    @property
+    def path(self) -> Path:
+        """Where the data set lies, or will lie once it is downloaded."""
+        return (self.root or DEFAULT_CACHE).expanduser()
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images uint8 [N, C, S, S] and, where they exist, labels int64 [N]."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64] | None
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def take(self, indices: NDArray[np.int64]) -> "Images":
+        """The images at ``indices``."""
+        return Images(self.pixels[indices], None if self.labels is None else self.labels[indices])
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """One data set, ready for a search.
+
+    Attributes:
+        pool: what trials train on, made imbalanced; trials never look at its labels.
+        judge: what the evaluation classifier trains on; may overlap the pool.
+        held_out: what neither a trial nor a judge ever trains on.
+        unreadable: files that were skipped because they could not be read.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    pool: Images
+    judge: Images
+    held_out: Images
+    unreadable: tuple[str, ...] = ()
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the true classes are known."""
+        return self.pool.labels is not None
+
+    @property
+    def class_distribution(self) -> NDArray[np.float64] | None:
+        """Share of every class in the pool [C], or None without labels."""
+        if self.pool.labels is None:
+            return None
+        return np.bincount(self.pool.labels, minlength=len(self.classes)) / len(self.pool)
+
+    @property
+    def image_size(self) -> int:
+        return int(self.pool.pixels.shape[-1])
+
+    @property
+    def channels(self) -> int:
+        return int(self.pool.pixels.shape[1])
+
+    def fingerprint(self) -> str:
+        """SHA-256 over every image and label of the three sets."""
+        digest = hashlib.sha256()
+        for images in (self.pool, self.judge, self.held_out):
+            digest.update(repr(images.pixels.shape).encode())
+            digest.update(np.ascontiguousarray(images.pixels).data)
+            digest.update(b"" if images.labels is None else images.labels.tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A data set before it is made imbalanced."""
+
+    train: Images
+    held_out: Images
+    classes: tuple[str, ...]
+    unreadable: tuple[str, ...] = ()
+
+
+def load_images(config: DatasetConfig) -> ImageData:
+    """Load the data set and make its pool imbalanced.
+
+    Raises:
+        DataError: the data cannot be found, fetched or read, or cannot be made imbalanced as asked.
+    """
+    source = _READERS[config.name](config)
+    return ImageData(
+        name=config.name,
+        classes=source.classes,
+        pool=_imbalanced(source, config.imbalance),
+        judge=source.train,
+        held_out=source.held_out,
+        unreadable=source.unreadable,
+    )
+
+
+def _imbalanced(source: _Source, imbalance: Imbalance) -> Images:
+    if imbalance == "none":
+        return source.train
+    if source.train.labels is None:
+        raise DataError(
+            "dataset.imbalance: these images have no labels, so they cannot be made imbalanced by class; "
+            "write `imbalance: none`, or sort the images into one sub-folder per class"
+        )
+    fractions = class_fractions(imbalance, len(source.classes))
+    counts = imbalanced_counts(fractions, np.bincount(source.train.labels, minlength=len(source.classes)))
+    seed = imbalance.split if isinstance(imbalance, ImbalanceSplit) else imbalance.row
+    return source.train.take(choose(source.train.labels, counts, seed))
+
+
+def _read_digits(config: DatasetConfig) -> _Source:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)[:, None]
+    images = Images(pixels, digits.target.astype(np.int64))
+    return _held_out_apart(_resized(images, config.image_size or _DIGITS_SIZE, config.channels or 1), _ten_digits())
+
+
+def _ten_digits() -> tuple[str, ...]:
+    return tuple("0123456789")
+
+
+_FASHION_CLASSES = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
+
+
+def _read_mnist(config: DatasetConfig) -> _Source:
+    return _read_idx_source(config, "MNIST", _ten_digits())
+
+
+def _read_fashion_mnist(config: DatasetConfig) -> _Source:
+    return _read_idx_source(config, "FashionMNIST", _FASHION_CLASSES)
+
+
+def _read_idx_source(config: DatasetConfig, torchvision_name: str, classes: tuple[str, ...]) -> _Source:
+    folder = find_idx_folder(config.path, torchvision_name) or _download(config, torchvision_name)
+    parts = []
+    for part in ("train", "test"):
+        images = Images(*read_idx_part(folder, part))
+        if images.labels is not None and images.labels.max() >= len(classes):
+            raise DataError(f"dataset.root: {folder} holds labels above {len(classes) - 1}")
+        parts.append(_resized(images, config.image_size or images.pixels.shape[-1], config.channels or 1))
+    return _Source(parts[0], parts[1], classes)
+
+
+def _download(config: DatasetConfig, torchvision_name: str) -> Path:
+    import torchvision.datasets
+
+    try:
+        getattr(torchvision.datasets, torchvision_name)(config.path, download=True)
+    except (RuntimeError, OSError) as error:
+        raise DataError(
+            f"dataset.root: no {config.name} in {config.path}, and it could not be downloaded ({error}). "
+            f"Put the four IDX files (train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, "
+            f"t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz) into "
+            f"{config.path / torchvision_name / 'raw'}, or give `dataset.root` a folder that has them"
+        ) from error
+    folder = find_idx_folder(config.path, torchvision_name)
+    assert folder is not None, "torchvision downloads into its own layout"
+    return folder
+
+
+def _read_folder(config: DatasetConfig) -> _Source:
+    found = read_folder(config.path, config.image_size or _FOLDER_SIZE, config.channels or 3)
+    source = _held_out_apart(Images(found.images, found.labels), found.classes)
+    return _Source(source.train, source.held_out, source.classes, found.unreadable)
+
+
+_READERS = {
+    "digits": _read_digits,
+    "mnist": _read_mnist,
+    "fashion-mnist": _read_fashion_mnist,
+    "folder": _read_folder,
+}
+
+
+def _held_out_apart(images: Images, classes: tuple[str, ...]) -> _Source:
+    """Set a fixed fifth of every class (of all images, without labels) apart as the held-out images."""
+    labels = np.zeros(len(images), np.int64) if images.labels is None else images.labels
+    counts = np.bincount(labels, minlength=len(classes))
+    if counts.min() < 2:
+        raise DataError("dataset: every class needs two images or more, one of them to hold out")
+    held_counts = np.maximum((counts * HELD_OUT_SHARE).astype(np.int64), 1)
+    held = choose(labels, held_counts, _HELD_OUT_SEED)
+    rest = np.setdiff1d(np.arange(len(images)), held)
+    return _Source(images.take(rest), images.take(held), classes)
+
+
+def _resized(images: Images, size: int, channels: int) -> Images:
+    """Bilinear resize to ``size`` and, for three channels, grey repeated."""
+    import torch
+    from torch.nn.functional import interpolate
+
+    pixels = images.pixels
+    if pixels.shape[-1] != size or pixels.shape[-2] != size:
+        resized = interpolate(torch.tensor(pixels, dtype=torch.float32), (size, size), mode="bilinear", antialias=True)
+        pixels = resized.round_().clamp_(0, 255).to(torch.uint8).numpy()
+    return Images(np.repeat(pixels, channels, axis=1) if channels > 1 else pixels, images.labels)

@@ -1,0 +1,58 @@
+"""What can go wrong by a person's hand, and the exit code it gives.
+
+Every error a person can cause is an :class:`EigTuneError`: it says what is wrong, where, and what would be
+right, and the command line prints it without a traceback. Anything else is a bug and keeps its traceback.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class EigTuneError(Exception):
+    """Base of all errors that a person can mend; the command line exits with ``exit_code``."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a configuration: the key's path, what is wrong there, and the remedy."""
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+class ConfigError(EigTuneError):
+    """A configuration with one or more problems, all reported at once."""
+
+    def __init__(self, source: str, problems: Sequence[Problem]) -> None:
+        self.source = source
+        self.problems = tuple(problems)
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__("\n".join([f"{source}: {count}", *(f"  {problem}" for problem in problems)]))
+
+    def __reduce__(self) -> tuple[type["ConfigError"], tuple[str, tuple[Problem, ...]]]:
+        return (type(self), (self.source, self.problems))
+
+
+class DataError(EigTuneError):
+    """The images, labels or imbalance asked for cannot be had."""
+
+
+class CheckpointError(EigTuneError):
+    """A checkpoint or bundle is damaged, foreign, or of another model."""
+
+
+class ClusterError(EigTuneError):
+    """The cluster cannot do what was asked of it."""
+
+
+class ResultError(EigTuneError):
+    """There is no such search, or it has no finished trial to choose from."""
+
+
+class TrackingError(EigTuneError):
+    """The MLflow store cannot be reached or written."""

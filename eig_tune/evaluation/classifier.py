@@ -1,0 +1,152 @@
+"""The evaluation classifier ("judge"): a small CNN, trained once per data set and cached on disk."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from eig_tune.data import AugmentSettings, ImageData, augment
+from eig_tune.errors import DataError
+
+LOWEST_ACCURACY = {"fashion-mnist": 0.85}
+_DEFAULT_LOWEST_ACCURACY = 0.95
+_BATCH = 128
+_SMALLEST_STEPS, _LARGEST_STEPS = 500, 1500
+_EPOCHS = 12
+_PEAK_LR = 3e-3
+_GENTLE = AugmentSettings(rotation=10, zoom=0.1, shear=3, shift=0.05, distortion=0.02)
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A trained classifier and its accuracy on held-out images."""
+
+    classes: int
+    channels: int
+    weights: dict[str, NDArray[np.float32]]
+    accuracy: float
+
+    def network(self, device: torch.device) -> nn.Module:
+        """The classifier in evaluation mode on ``device``: images in [-1, 1] to class logits [N, C]."""
+        network = _network(self.channels, self.classes)
+        network.load_state_dict({name: torch.tensor(value) for name, value in self.weights.items()})
+        return network.to(device).eval()
+
+
+def lowest_accuracy(dataset: str) -> float:
+    """The held-out accuracy below which a judge of this data set should not be trusted."""
+    return LOWEST_ACCURACY.get(dataset, _DEFAULT_LOWEST_ACCURACY)
+
+
+def train_judge(
+    data: ImageData,
+    cache: Path,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Judge:
+    """The judge of ``data``: from ``cache`` when it was trained before, else trained (and cached) now.
+
+    Args:
+        on_progress: called with (steps done, steps in all) while training.
+
+    Raises:
+        DataError: the data set has no labels.
+    """
+    if data.judge.labels is None:
+        raise DataError("these images have no labels, so no evaluation classifier can be trained on them")
+    file = cache / f"{_cache_key(data, seed)}.safetensors"
+    judge = _load(file, len(data.classes), data.channels)
+    if judge is None:
+        judge = _train(data, seed, on_progress)
+        _save(judge, file)
+    return judge
+
+
+def _cache_key(data: ImageData, seed: int) -> str:
+    digest = hashlib.sha256(repr((_VERSION, data.classes, seed)).encode())
+    for images in (data.judge, data.held_out):
+        digest.update(np.ascontiguousarray(images.pixels).data)
+        digest.update(b"" if images.labels is None else images.labels.tobytes())
+    return f"judge-{data.name}-{digest.hexdigest()[:16]}"
+
+
+def _network(channels: int, classes: int) -> nn.Module:
+    return nn.Sequential(
+        *_block(channels, 16, stride=1),
+        *_block(16, 32, stride=2),
+        *_block(32, 64, stride=2),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(0.2),
+        nn.Linear(64 * 4, classes),
+    )
+
+
+def _block(inputs: int, outputs: int, stride: int) -> tuple[nn.Module, ...]:
+    return (
+        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    )
+
+
+def _train(data: ImageData, seed: int, on_progress: Callable[[int, int], None]) -> Judge:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    images, labels = _on_device(data.judge.pixels, device), torch.tensor(data.judge.labels, device=device)
+    generator = torch.Generator(device).manual_seed(seed)
+    steps = int(np.clip(_EPOCHS * len(images) // _BATCH, _SMALLEST_STEPS, _LARGEST_STEPS))
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        network = _network(data.channels, len(data.classes)).to(device)
+        optimizer = torch.optim.AdamW(network.parameters(), lr=_PEAK_LR, weight_decay=0.01)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _PEAK_LR, total_steps=steps)
+        for step in range(steps):
+            chosen = torch.randint(len(images), (_BATCH,), generator=generator, device=device)
+            loss = cross_entropy(network(augment(images[chosen], _GENTLE, generator)), labels[chosen])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            on_progress(step + 1, steps)
+    weights = {name: value.detach().cpu().float().numpy() for name, value in network.state_dict().items()}
+    return Judge(len(data.classes), data.channels, weights, _accuracy(network.eval(), data, device))
+
+
+@torch.no_grad()
+def _accuracy(network: nn.Module, data: ImageData, device: torch.device) -> float:
+    assert data.held_out.labels is not None
+    images = _on_device(data.held_out.pixels, device)
+    predicted = torch.cat([network(part).argmax(dim=1) for part in images.split(1024)]).cpu().numpy()
+    return float(np.mean(predicted == data.held_out.labels))
+
+
+def _on_device(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
+    return torch.tensor(pixels, device=device).float() / 127.5 - 1
+
+
+def _save(judge: Judge, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial")
+    tensors = {name: torch.tensor(value) for name, value in judge.weights.items()}
+    save_file(tensors, partial, metadata={"accuracy": json.dumps(judge.accuracy)})
+    partial.replace(file)
+
+
+def _load(file: Path, classes: int, channels: int) -> Judge | None:
+    from safetensors import safe_open
+
+    if not file.is_file():
+        return None
+    with safe_open(file, framework="pt") as opened:
+        accuracy = json.loads(opened.metadata()["accuracy"])
+    weights = {name: value.numpy() for name, value in load_file(file).items()}
+    return Judge(classes, channels, weights, accuracy)

@@ -1,0 +1,222 @@
+"""InfoGAN with a fixed or learned prior: one training step for the six InfoGAN rows of the methods table."""
+
+from contextlib import AbstractContextManager
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from eig_tune.models import losses
+from eig_tune.models.methods import Method
+from eig_tune.models.networks import (
+    CategoryHead,
+    Discriminator,
+    FrontEnd,
+    Generator,
+    NetworkSettings,
+    initialise,
+)
+from eig_tune.models.prior import FixedPrior, LearnedPrior, Prior
+from eig_tune.schema import Section
+
+_ADAM_BETAS = (0.5, 0.999)
+
+
+class InfoGanSettings(Section):
+    """The weights and rates of the objective; a method's row decides which of them are used."""
+
+    lambda_1: float = Field(default=1.0, ge=0)
+    lambda_2: float = Field(default=10.0, ge=0)
+    lambda_3: float = Field(default=1.0, ge=0)
+    tau: float = Field(default=0.1, gt=0)
+    prior_lr: float = Field(default=1e-2, ge=0)
+    generator_lr: float = Field(default=2e-4, gt=0)
+    discriminator_lr: float = Field(default=2e-4, gt=0)
+    distance: losses.Distance = "nt_xent"
+    nt_xent_temperature: float = Field(default=1.0, gt=0)
+    category_loss_trains_front_end: bool = False
+    precision: Literal["fp32", "bf16"] = "fp32"
+
+
+class InfoGan:
+    """Networks, prior and optimisers of one run, on one device."""
+
+    def __init__(
+        self,
+        method: Method,
+        networks: NetworkSettings,
+        settings: InfoGanSettings,
+        image_size: int,
+        channels: int,
+        class_distribution_K: Tensor | None,
+        generator: torch.Generator,
+    ) -> None:
+        self.method = method
+        self.settings = settings
+        self.noise_dim = networks.noise_dim
+        self.categories = networks.categories
+        self.device = generator.device
+        self.generator = Generator(networks, image_size, channels)
+        self.front_end = FrontEnd(networks, image_size, channels)
+        self.discriminator = Discriminator(networks)
+        self.category_head = CategoryHead(networks)
+        self.prior: Prior = _make_prior(method, networks.categories, settings.tau, class_distribution_K)
+        for module in self.modules().values():
+            module.to(self.device)
+            initialise(module, generator)
+        self._optimizers = self._make_optimizers()
+
+    def modules(self) -> dict[str, nn.Module]:
+        """Everything with weights, by name."""
+        return {
+            "generator": self.generator,
+            "front_end": self.front_end,
+            "discriminator": self.discriminator,
+            "category_head": self.category_head,
+            "prior": self.prior,
+        }
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Every optimiser, by name."""
+        return self._optimizers
+
+    def train_step(self, real_NCHW: Tensor, augmented_NCHW: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """One update of D and the front end, then one of G, Q and the prior; returns detached losses."""
+        for module in self.modules().values():
+            module.train()
+        with self._autocast():
+            fake_NCHW, code_NK = self._generate(len(real_NCHW), generator)
+        discriminator_loss, real_trunk = self._discriminator_step(real_NCHW, fake_NCHW)
+        parts = self._generator_step(fake_NCHW, code_NK, real_NCHW, real_trunk, augmented_NCHW)
+        return {
+            "discriminator_loss": discriminator_loss.detach(),
+            **{k: v.detach() for k, v in parts.items()},
+        }
+
+    def _generate(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        noise = torch.randn(count, self.noise_dim, generator=generator, device=self.device)
+        code_NK = self.prior.sample(count, generator)
+        return self.generator(noise, code_NK), code_NK
+
+    def _discriminator_step(self, real_NCHW: Tensor, fake_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+        with self._autocast():
+            real_trunk = self.front_end(real_NCHW)
+            fake_trunk = self.front_end(fake_NCHW.detach())
+            real_logits, fake_logits = self.discriminator(real_trunk), self.discriminator(fake_trunk)
+        loss = losses.discriminator_loss(real_logits.float(), fake_logits.float())
+        self._update("discriminator", loss)
+        return loss, real_trunk.detach()
+
+    def _generator_step(
+        self,
+        fake_NCHW: Tensor,
+        code_NK: Tensor,
+        real_NCHW: Tensor,
+        real_trunk: Tensor,
+        augmented_NCHW: Tensor,
+    ) -> dict[str, Tensor]:
+        # Here the front end is a fixed function unless the switch says otherwise: its weights get no gradient,
+        # which spares a third of its backward pass, and the real images need no backward pass at all.
+        self.front_end.requires_grad_(self.settings.category_loss_trains_front_end)
+        self.discriminator.requires_grad_(False)
+        with self._autocast():
+            fake_trunk = self.front_end(fake_NCHW)
+            fake_logits = self.discriminator(fake_trunk)
+            _, category_logits = self.category_head(fake_trunk)
+            parts = self._real_image_losses(real_NCHW, real_trunk, augmented_NCHW)
+        parts["generator_loss"] = losses.generator_loss(fake_logits.float())
+        parts["mutual_information"] = losses.mutual_information(
+            category_logits.float(), code_NK, self.prior.probabilities()
+        )
+        self._update("generator", self._objective(parts))
+        self.front_end.requires_grad_(True)
+        self.discriminator.requires_grad_(True)
+        return parts
+
+    def _objective(self, parts: dict[str, Tensor]) -> Tensor:
+        """V_GAN − λ1·L1 + λ2·L_trans + λ3·L_ent, with the terms that the method's row has."""
+        objective = parts["generator_loss"] - self.settings.lambda_1 * parts["mutual_information"]
+        if "transformation" in parts:
+            objective = objective + self.settings.lambda_2 * parts["transformation"]
+        if "entropy" in parts:
+            objective = objective + self.settings.lambda_3 * parts["entropy"]
+        return objective
+
+    def _real_image_losses(self, real_NCHW: Tensor, real_trunk: Tensor, augmented_NCHW: Tensor) -> dict[str, Tensor]:
+        parts: dict[str, Tensor] = {}
+        if not (self.method.transformation or self.method.entropy):
+            return parts
+        if self.settings.category_loss_trains_front_end:
+            real_trunk, augmented_trunk = self.front_end(real_NCHW), self.front_end(augmented_NCHW)
+        else:
+            with torch.no_grad():
+                augmented_trunk = self.front_end(augmented_NCHW)
+        features, logits = self.category_head(real_trunk)
+        augmented_features, augmented_logits = self.category_head(augmented_trunk)
+        if self.method.transformation:
+            parts["transformation"] = self._distance(features, augmented_features, logits, augmented_logits)
+        if self.method.entropy:
+            parts["entropy"] = losses.entropy(logits.float()) + losses.entropy(augmented_logits.float())
+        return parts
+
+    def _distance(self, features: Tensor, other_features: Tensor, logits: Tensor, other_logits: Tensor) -> Tensor:
+        if self.settings.distance == "nt_xent":
+            return losses.nt_xent(features, other_features, self.settings.nt_xent_temperature)
+        return losses.PROBABILITY_DISTANCES[self.settings.distance](logits.float(), other_logits.float())
+
+    def _update(self, name: str, loss: Tensor) -> None:
+        optimizer = self._optimizers[name]
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    def _make_optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        generating = [*self.generator.parameters(), *self.category_head.parameters()]
+        if self.settings.category_loss_trains_front_end:
+            generating += self.front_end.parameters()
+        groups: list[dict[str, Any]] = [
+            {"params": generating},
+            {"params": list(self.prior.parameters()), "lr": self.settings.prior_lr},
+        ]
+        discriminating = [*self.front_end.parameters(), *self.discriminator.parameters()]
+        return {
+            "generator": torch.optim.Adam(groups, lr=self.settings.generator_lr, betas=_ADAM_BETAS, fused=True),
+            "discriminator": torch.optim.Adam(
+                discriminating, lr=self.settings.discriminator_lr, betas=_ADAM_BETAS, fused=True
+            ),
+        }
+
+    def _autocast(self) -> AbstractContextManager[None]:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16")
+
+    def prior_probabilities(self) -> Tensor:
+        """The prior p, shape [K], on the CPU."""
+        return self.prior.probabilities().detach().float().cpu()
+
+    @torch.no_grad()
+    def generate(self, categories_N: Tensor, noise: Tensor) -> Tensor:
+        """Images [N, C, S, S] of the given categories, in [-1, 1], in evaluation mode."""
+        self.generator.eval()
+        code_NK = one_hot(categories_N, self.categories).float()
+        images: Tensor = self.generator(noise, code_NK)
+        return images
+
+    @torch.no_grad()
+    def category_logits(self, images_NCHW: Tensor) -> Tensor:
+        """Logits of Q(c|x), shape [N, K], in evaluation mode."""
+        self.front_end.eval()
+        self.category_head.eval()
+        logits: Tensor = self.category_head(self.front_end(images_NCHW))[1]
+        return logits
+
+
+def _make_prior(method: Method, categories: int, tau: float, class_distribution_K: Tensor | None) -> Prior:
+    if method.prior == "learned":
+        return LearnedPrior(categories, tau)
+    if method.prior == "uniform":
+        return FixedPrior(torch.full((categories,), 1 / categories))
+    if class_distribution_K is None or len(class_distribution_K) != categories:
+        raise ValueError(f"{method.name} needs the share of each of its {categories} classes")
+    return FixedPrior(class_distribution_K)

@@ -1,0 +1,53 @@
+"""The prior over categories: fixed, or learned through the Gumbel-softmax.
+
+Jang et al. (arXiv 1611.01144) and Maddison et al. (arXiv 1611.00712): a sample of the relaxed categorical
+distribution is softmax((log p + g) / τ), g standard Gumbel noise; gradients reach the logits of p.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+
+class FixedPrior(nn.Module):
+    """A prior that training does not move; its codes are one-hot."""
+
+    def __init__(self, probabilities_K: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("fixed", probabilities_K.float())
+
+    def probabilities(self) -> Tensor:
+        """Class probabilities p, shape [K]."""
+        return self.get_buffer("fixed")
+
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+        """One-hot codes [N, K] drawn from p."""
+        fixed_K = self.probabilities()
+        drawn = torch.multinomial(fixed_K, count, replacement=True, generator=generator)
+        return one_hot(drawn, len(fixed_K)).float()
+
+
+class LearnedPrior(nn.Module):
+    """A prior with learned logits, uniform at first; its codes are Gumbel-softmax samples."""
+
+    def __init__(self, categories: int, tau: float) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.zeros(categories))
+        self.tau = tau
+
+    def probabilities(self) -> Tensor:
+        """Class probabilities p = softmax(logits), shape [K]; gradients flow."""
+        return self.logits.softmax(dim=0)
+
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+        """Soft codes [N, K] at temperature τ; gradients flow to the logits."""
+        return gumbel_softmax(self.logits.log_softmax(dim=0).expand(count, -1), self.tau, generator)
+
+
+Prior = FixedPrior | LearnedPrior
+
+
+def gumbel_softmax(log_p_NK: Tensor, tau: float, generator: torch.Generator) -> Tensor:
+    """Samples [N, K] of the relaxed categorical distribution with log-probabilities ``log_p_NK``."""
+    noise_NK = torch.empty_like(log_p_NK).exponential_(generator=generator).log().neg()
+    return ((log_p_NK + noise_NK) / tau).softmax(dim=1)

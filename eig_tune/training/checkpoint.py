@@ -1,0 +1,104 @@
+"""Checkpoints: one safetensors file for every tensor, one JSON file for the rest. No pickle."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from eig_tune.errors import CheckpointError
+from eig_tune.training.config import TrainConfig
+
+TENSORS_FILE = "state.safetensors"
+RUN_FILE = "run.json"
+
+
+def save(directory: Path, tensors: Mapping[str, Tensor], config: TrainConfig, step: int) -> None:
+    """Write ``tensors``, the config and the step into ``directory``."""
+    directory.mkdir(parents=True, exist_ok=True)
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, directory / TENSORS_FILE)
+    document = {"step": step, "config": config.model_dump(mode="json")}
+    (directory / RUN_FILE).write_text(json.dumps(document, indent=2))
+
+
+def load(directory: Path, config: TrainConfig) -> tuple[dict[str, Tensor], int]:
+    """The tensors and the step of a checkpoint of the run that ``config`` describes.
+
+    Raises:
+        CheckpointError: missing, damaged, or written by another config.
+    """
+    saved_config, step = read_run(directory)
+    if _what_must_match(saved_config) != _what_must_match(config):
+        raise CheckpointError(f"{directory}: this checkpoint was written by a run with another configuration")
+    return read_tensors(directory), step
+
+
+def read_run(directory: Path) -> tuple[TrainConfig, int]:
+    """The config and the step of a checkpoint."""
+    try:
+        document = json.loads((directory / RUN_FILE).read_text())
+        return TrainConfig.model_validate(document["config"]), int(document["step"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{directory}: not a whole checkpoint ({error})") from error
+
+
+def read_tensors(directory: Path) -> dict[str, Tensor]:
+    """Every tensor of a checkpoint, on the CPU."""
+    try:
+        return load_file(directory / TENSORS_FILE)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{directory}: not a whole checkpoint ({error})") from error
+
+
+def _what_must_match(config: TrainConfig) -> TrainConfig:
+    """The budget may be raised between two parts of a run; nothing else may change."""
+    return config.with_values({"steps": 1})
+
+
+def collect(modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]) -> dict[str, Tensor]:
+    """Weights and optimiser states as one flat dictionary of tensors."""
+    weights = {f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
+    states = {
+        f"optimizer.{name}.{index}.{key}": value
+        for name, optimizer in optimizers.items()
+        for index, state in optimizer.state_dict()["state"].items()
+        for key, value in state.items()
+    }
+    return weights | states
+
+
+def distribute(
+    tensors: Mapping[str, Tensor],
+    modules: Mapping[str, nn.Module],
+    optimizers: Mapping[str, torch.optim.Optimizer],
+) -> None:
+    """Put the tensors of :func:`collect` back.
+
+    Raises:
+        CheckpointError: a tensor is missing or of another shape.
+    """
+    try:
+        for name, module in modules.items():
+            module.load_state_dict(below(tensors, f"{name}."))
+        for name, optimizer in optimizers.items():
+            document = optimizer.state_dict()
+            document["state"] = _nested(below(tensors, f"optimizer.{name}."))
+            optimizer.load_state_dict(document)
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise CheckpointError(f"the checkpoint does not fit this model: {error}") from error
+
+
+def below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with ``prefix``, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _nested(flat: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    states: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in flat.items():
+        index, key = name.split(".", 1)
+        states.setdefault(int(index), {})[key] = tensor
+    return states

@@ -1,0 +1,72 @@
+"""Everything that decides a run, validated when it is made."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from eig_tune.data import AugmentSettings
+from eig_tune.models import METHODS, InfoGanSettings, NetworkSettings
+from eig_tune.schema import Section, suggestion
+
+
+class TrainSettings(InfoGanSettings):
+    """The section ``train``: the objective's weights and rates, and the budget in steps."""
+
+    steps: int = Field(default=30_000, ge=1)
+    report_every: int = Field(default=1000, ge=1)
+    batch_size: int = Field(default=64, ge=2)
+    images_per_category: int = Field(default=200, ge=1, le=10_000)
+    final_images_per_category: int = Field(default=1000, ge=1, le=10_000)
+
+
+class TrainConfig(Section):
+    """One run, whole."""
+
+    method: str = "elastic-infogan"
+    model: NetworkSettings = NetworkSettings()
+    train: TrainSettings = TrainSettings()
+    augment: AugmentSettings = AugmentSettings()
+    seed: int = Field(default=0, ge=0, lt=2**31)
+
+    @field_validator("method")
+    @classmethod
+    def _known_method(cls, name: str) -> str:
+        if name not in METHODS:
+            raise ValueError(f"no such method{suggestion(name, METHODS)}")
+        return name
+
+    def with_values(self, values: Mapping[str, Any]) -> "TrainConfig":
+        """A copy with some fields, named flat as in the ``search`` section, set to other values.
+
+        Raises:
+            KeyError: there is no such field.
+            pydantic.ValidationError: a value is out of its field's range.
+        """
+        document = self.model_dump()
+        for name, value in values.items():
+            section = section_of(name)
+            (document if section is None else document[section])[name] = value
+        return TrainConfig.model_validate(document)
+
+
+_SECTIONS: dict[str, type[Section]] = {
+    "model": NetworkSettings,
+    "train": TrainSettings,
+    "augment": AugmentSettings,
+}
+
+
+def field_names() -> list[str]:
+    """Every field that a search may vary, by its flat name."""
+    return ["method", *(name for section in _SECTIONS.values() for name in section.model_fields)]
+
+
+def section_of(name: str) -> Literal["model", "train", "augment"] | None:
+    """The section that has the field ``name``; None for a field of the run itself."""
+    if name in ("method", "seed"):
+        return None
+    for section, fields in _SECTIONS.items():
+        if name in fields.model_fields:
+            return section  # type: ignore[return-value]
+    raise KeyError(name)

@@ -1,0 +1,138 @@
+"""The training loop, as a generator: callers own stopping, logging and checkpoints."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from eig_tune.data import ImageData, augment
+from eig_tune.evaluation import Evaluation, Evaluator, Judge
+from eig_tune.evaluation.evaluator import to_unit_range
+from eig_tune.models import METHODS, InfoGan
+from eig_tune.training import checkpoint
+from eig_tune.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class TrialData:
+    """What a run is given: the images, and the judge where there are labels."""
+
+    images: ImageData
+    judge: Judge | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a run has reached at a report.
+
+    Attributes:
+        step: optimisation steps done, one D and one G update each.
+        losses: mean of every loss since the last report.
+        evaluation: metrics, table, prior and samples at this step.
+        train_seconds: seconds spent in training steps since the last report.
+        evaluation_seconds: seconds spent in judging at this report.
+        run: the live run; its weights move on when the next report is asked for.
+    """
+
+    step: int
+    losses: dict[str, float]
+    evaluation: Evaluation
+    train_seconds: float
+    evaluation_seconds: float
+    run: "Run"
+
+    def metrics(self) -> dict[str, float]:
+        """Losses and metrics by name."""
+        return {**self.losses, **self.evaluation.metrics}
+
+    def save(self, directory: Path) -> None:
+        """Write a checkpoint from which ``fit`` can go on as if nothing had happened."""
+        checkpoint.save(directory, self.run.tensors(), self.run.config, self.step)
+
+
+def fit(
+    config: TrainConfig, data: TrialData, resume: Path | None = None, device: torch.device | None = None
+) -> Iterator[Progress]:
+    """Train one model; yield a :class:`Progress` every ``report_every`` steps and at the end.
+
+    Args:
+        resume: a checkpoint directory that ``Progress.save`` wrote for the same config.
+        device: CUDA when there is one, unless told otherwise.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged or of another config.
+    """
+    run = Run(config, data, device or torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    if resume is not None:
+        run.restore(resume)
+    while run.step < config.train.steps:
+        started = time.perf_counter()
+        losses = run.advance(min(config.train.report_every, config.train.steps - run.step))
+        trained = time.perf_counter()
+        evaluation = run.evaluate()
+        yield Progress(run.step, losses, evaluation, trained - started, time.perf_counter() - trained, run)
+
+
+class Run:
+    """The moving parts of one run: model, images, random numbers and step."""
+
+    def __init__(self, config: TrainConfig, data: TrialData, device: torch.device) -> None:
+        self.config = config
+        self.step = 0
+        self._random = torch.Generator(device).manual_seed(config.seed)
+        self._pool = torch.tensor(data.images.pool.pixels, device=device)
+        self._evaluator = Evaluator(data.images, data.judge, config.augment, device)
+        self.model = build_model(config, data.images, self._random)
+
+    def advance(self, steps: int) -> dict[str, float]:
+        """Train for ``steps`` steps; the mean of every loss over them."""
+        totals: dict[str, Tensor] = {}
+        for _ in range(steps):
+            for name, loss in self._train_step().items():
+                totals[name] = totals[name] + loss if name in totals else loss
+        self.step += steps
+        return {name: total.item() / steps for name, total in totals.items()}
+
+    def _train_step(self) -> dict[str, Tensor]:
+        batch = (self.config.train.batch_size,)
+        chosen = torch.randint(len(self._pool), batch, generator=self._random, device=self._pool.device)
+        real_NCHW = to_unit_range(self._pool[chosen])
+        augmented_NCHW = augment(real_NCHW, self.config.augment, self._random)
+        return self.model.train_step(real_NCHW, augmented_NCHW, self._random)
+
+    def evaluate(self) -> Evaluation:
+        """Judge the model now; at the last step on more images."""
+        train = self.config.train
+        last = self.step >= train.steps
+        return self._evaluator.evaluate(
+            self.model, train.final_images_per_category if last else train.images_per_category
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that a resumed run needs, by name."""
+        return checkpoint.collect(self.model.modules(), self.model.optimizers()) | {
+            "random_state": self._random.get_state()
+        }
+
+    def restore(self, directory: Path) -> None:
+        """Go back to where a checkpoint was written."""
+        tensors, self.step = checkpoint.load(directory, self.config)
+        self._random.set_state(tensors.pop("random_state"))
+        checkpoint.distribute(tensors, self.model.modules(), self.model.optimizers())
+
+
+def build_model(config: TrainConfig, images: ImageData, generator: torch.Generator) -> InfoGan:
+    """The model that ``config`` describes, freshly initialised from ``generator``, on its device."""
+    distribution = images.class_distribution
+    return InfoGan(
+        METHODS[config.method],
+        config.model,
+        config.train,
+        images.image_size,
+        images.channels,
+        None if distribution is None else torch.tensor(distribution),
+        generator,
+    )
