@@ -32,8 +32,7 @@ def mutual_information(logits_NK: Tensor, code_NK: Tensor, prior_K: Tensor) -> T
 def entropy(logits_NK: Tensor) -> Tensor:
     """s(Q(c|x)) = −Σ_k Q_k log Q_k, averaged over the batch; L_ent adds it for x and for x'."""
     log_q_NK = log_softmax(logits_NK, dim=1)
-    entropies_N: Tensor = -(log_q_NK.exp() * log_q_NK).sum(dim=1)
-    return entropies_N.mean()
+    return (log_q_NK.exp() * log_q_NK).sum(dim=1).mean().neg()
 
 
 def entropy_of(probabilities_K: Tensor) -> Tensor:

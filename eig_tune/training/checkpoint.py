@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,11 +17,22 @@ TENSORS_FILE = "state.safetensors"
 RUN_FILE = "run.json"
 
 
-def save(directory: Path, tensors: Mapping[str, Tensor], config: TrainConfig, step: int) -> None:
-    """Write ``tensors``, the config and the step into ``directory``."""
+@dataclass(frozen=True)
+class RunRecord:
+    """What a checkpoint says about itself: the run, the step, and the images it was trained on."""
+
+    config: TrainConfig
+    step: int
+    image_size: int
+    channels: int
+    classes: tuple[str, ...]
+
+
+def save(directory: Path, tensors: Mapping[str, Tensor], record: RunRecord) -> None:
+    """Write ``tensors`` and the record into ``directory``."""
     directory.mkdir(parents=True, exist_ok=True)
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, directory / TENSORS_FILE)
-    document = {"step": step, "config": config.model_dump(mode="json")}
+    document = {**vars(record), "config": record.config.model_dump(mode="json")}
     (directory / RUN_FILE).write_text(json.dumps(document, indent=2))
 
 
@@ -30,19 +42,35 @@ def load(directory: Path, config: TrainConfig) -> tuple[dict[str, Tensor], int]:
     Raises:
         CheckpointError: missing, damaged, or written by another config.
     """
-    saved_config, step = read_run(directory)
-    if _what_must_match(saved_config) != _what_must_match(config):
+    record = read_run(directory)
+    if _what_must_match(record.config) != _what_must_match(config):
         raise CheckpointError(f"{directory}: this checkpoint was written by a run with another configuration")
-    return read_tensors(directory), step
+    return read_tensors(directory), record.step
 
 
-def read_run(directory: Path) -> tuple[TrainConfig, int]:
-    """The config and the step of a checkpoint."""
+def read_run(directory: Path) -> RunRecord:
+    """What a checkpoint says about itself."""
     try:
         document = json.loads((directory / RUN_FILE).read_text())
-        return TrainConfig.model_validate(document["config"]), int(document["step"])
+        return RunRecord(
+            config=TrainConfig.model_validate(document["config"]),
+            step=int(document["step"]),
+            image_size=int(document["image_size"]),
+            channels=int(document["channels"]),
+            classes=tuple(map(str, document["classes"])),
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{directory}: not a whole checkpoint ({error})") from error
+
+
+def write_weights(checkpoint: Path, directory: Path) -> None:
+    """Copy a checkpoint into ``directory`` without what only training needs (optimisers, random state)."""
+    tensors = {
+        name: tensor
+        for name, tensor in read_tensors(checkpoint).items()
+        if not name.startswith("optimizer.") and name != "random_state"
+    }
+    save(directory, tensors, read_run(checkpoint))
 
 
 def read_tensors(directory: Path) -> dict[str, Tensor]:

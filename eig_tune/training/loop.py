@@ -11,6 +11,7 @@ from torch import Tensor
 from eig_tune.data import ImageData, augment
 from eig_tune.evaluation import Evaluation, Evaluator, Judge
 from eig_tune.evaluation.evaluator import to_unit_range
+from eig_tune.evaluation.record import write_evaluation
 from eig_tune.models import METHODS, InfoGan
 from eig_tune.training import checkpoint
 from eig_tune.training.config import TrainConfig
@@ -50,7 +51,8 @@ class Progress:
 
     def save(self, directory: Path) -> None:
         """Write a checkpoint from which ``fit`` can go on as if nothing had happened."""
-        checkpoint.save(directory, self.run.tensors(), self.run.config, self.step)
+        checkpoint.save(directory, self.run.tensors(), self.run.record())
+        write_evaluation(self.evaluation, directory)
 
 
 def fit(
@@ -82,6 +84,7 @@ class Run:
     def __init__(self, config: TrainConfig, data: TrialData, device: torch.device) -> None:
         self.config = config
         self.step = 0
+        self._images = data.images
         self._random = torch.Generator(device).manual_seed(config.seed)
         self._pool = torch.tensor(data.images.pool.pixels, device=device)
         self._evaluator = Evaluator(data.images, data.judge, config.augment, device)
@@ -116,6 +119,11 @@ class Run:
         return checkpoint.collect(self.model.modules(), self.model.optimizers()) | {
             "random_state": self._random.get_state()
         }
+
+    def record(self) -> checkpoint.RunRecord:
+        """What a checkpoint of this moment says about itself."""
+        images = self._images
+        return checkpoint.RunRecord(self.config, self.step, images.image_size, images.channels, images.classes)
 
     def restore(self, directory: Path) -> None:
         """Go back to where a checkpoint was written."""

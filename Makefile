@@ -1,0 +1,44 @@
+# `make demo` and `make test` make their own environment on a machine that has Python 3.11+, pip and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: install demo test check unit lock clean
+
+install: $(READY)
+
+$(READY): pyproject.toml requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $(READY)
+
+# The main job: search on real digits, then take the best model home into demo/model.
+demo: install
+	$(BIN)/eig-tune search --space search_spaces/digits.yaml --home demo --gpus 0 --resume
+	rm -rf demo/model
+	$(BIN)/eig-tune best --home demo --export demo/model
+	@echo "Look at demo/model/samples.png, then at every trial:  $(BIN)/eig-tune ui --home demo"
+
+test: check
+	$(BIN)/python -m pytest
+
+unit: install
+	$(BIN)/python -m pytest -m "not slow and not cluster and not browser"
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_import_rule.py
+
+# Writes requirements.lock anew from what pyproject.toml's ranges resolve to today.
+lock:
+	rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	$(BIN)/python -m pip freeze --exclude-editable \
+		| sed -E "s/^((nvidia|cuda|triton)[^ ]*)$$/\1; platform_machine == 'x86_64'/" > requirements.lock
+
+clean:
+	rm -rf $(VENV) demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

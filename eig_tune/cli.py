@@ -1,0 +1,226 @@
+"""The command line: parse, call, print; nothing else. Heavy imports happen inside the commands."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from eig_tune import __version__
+from eig_tune.errors import ConfigError, EigTuneError, Problem
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from eig_tune.tracking import Store, TrackedTrial
+    from eig_tune.tuning.space import SearchSpec
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Find the hyperparameters with which Elastic-InfoGAN discovers the classes, and their imbalance, "
+    "in an unlabelled image set.",
+)
+
+SpaceOption = Annotated[Path, typer.Option("--space", help="The search's YAML file.")]
+HomeOption = Annotated[
+    Path, typer.Option("--home", envvar="EIG_TUNE_HOME", help="Folder for everything that runs leave behind.")
+]
+RootOption = Annotated[Path | None, typer.Option("--root", help="Where the images lie (dataset.root).")]
+NameOption = Annotated[str | None, typer.Option("--name", help="Name of the search.")]
+UriOption = Annotated[
+    str | None,
+    typer.Option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow store; the home's own by default."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+StepsOption = Annotated[int | None, typer.Option("--steps", help="Full budget of a trial (train.steps).")]
+_HOME = Path("eig-runs")
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def search(
+    space: SpaceOption,
+    name: NameOption = None,
+    trials: Annotated[int | None, typer.Option(help="Number of trials.")] = None,
+    steps: StepsOption = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the search.")] = None,
+    root: RootOption = None,
+    gpus: Annotated[int | None, typer.Option(min=0, help="GPUs to use; 0 is the CPU. All, unless told.")] = None,
+    trials_per_gpu: Annotated[int, typer.Option(min=1, help="Trials that share one GPU.")] = 1,
+    cpus: Annotated[int | None, typer.Option(min=1, help="CPU trials at once. All, unless told.")] = None,
+    address: Annotated[
+        str | None, typer.Option(envvar="RAY_ADDRESS", help="Ray cluster; this machine, unless told.")
+    ] = None,
+    home: HomeOption = _HOME,
+    tracking_uri: UriOption = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a search of this name.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Search for good hyperparameters: Optuna proposes, successive halving stops, MLflow remembers."""
+    spec = _spec(space, {"trials": trials, "train.steps": steps, "seed": seed, "dataset.root": root})
+    if dry_run:
+        _print_plan(spec, home)
+        return
+    from eig_tune.tracking import local_uri
+    from eig_tune.tuning.home import make_home
+    from eig_tune.tuning.search import SearchOptions, run_search
+    from eig_tune.tuning.summary import outcome_document, print_outcome
+
+    console, place = _console(), make_home(home)
+    options = SearchOptions(
+        name=name or space.stem,
+        tracking_uri=tracking_uri or local_uri(place.path),
+        gpus=gpus,
+        trials_per_gpu=trials_per_gpu,
+        cpus=cpus,
+        address=address,
+        resume=resume,
+    )
+    outcome = run_search(spec, options, place, console)
+    print_outcome(outcome, spec, console)
+    if as_json:
+        typer.echo(json.dumps(outcome_document(outcome, spec)))
+
+
+@app.command()
+def best(
+    name: NameOption = None,
+    by: Annotated[str, typer.Option(help="nmi, prior_rmse, another objective, or the front's knee.")] = "knee",
+    export: Annotated[Path | None, typer.Option(help="Write the model into this new folder.")] = None,
+    home: HomeOption = _HOME,
+    tracking_uri: UriOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the best trial of a search, and take its model home."""
+    from eig_tune.tracking import local_uri, newest_search, open_store, read_search
+    from eig_tune.tuning.results import choose
+    from eig_tune.tuning.summary import print_best, trial_document
+
+    console, uri = _console(), tracking_uri or local_uri(home)
+    store = open_store(uri, name or newest_search(uri), home, create=False)
+    found = read_search(store)
+    finished = found.finished()
+    chosen = finished[choose([trial.metrics for trial in finished], found.objectives, by)]
+    print_best(chosen, found, by, console)
+    if export is not None:
+        _export(store, chosen, export, by)
+        console.print(f"model written to {export}", highlight=False, soft_wrap=True)
+    if as_json:
+        typer.echo(json.dumps(trial_document(chosen, found.name, by)))
+
+
+@app.command()
+def train(
+    space: SpaceOption,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value; any field, named flat.")] = None,
+    steps: StepsOption = None,
+    root: RootOption = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for metrics, checkpoint and pictures.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
+    home: HomeOption = _HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Train one model in this process, without Ray: the way to debug."""
+    from eig_tune.tuning.home import make_home
+    from eig_tune.tuning.prepare import prepare_data
+    from eig_tune.tuning.single import run_single, single_config
+    from eig_tune.tuning.summary import print_progress
+
+    spec = _spec(space, {"train.steps": steps, "dataset.root": root})
+    config = single_config(spec, _assignments(settings or []))
+    console = _console()
+    data = prepare_data(spec, make_home(home), console)
+    for progress in run_single(config, data, out, resume):
+        print_progress(progress, config.train.steps, console)
+        if as_json:
+            typer.echo(json.dumps({"step": progress.step, **progress.metrics()}))
+
+
+@app.command()
+def validate(
+    file: Annotated[Path, typer.Argument(help="The search's YAML file.")],
+    root: RootOption = None,
+    home: HomeOption = _HOME,
+) -> None:
+    """Check a search's YAML; print the resolved space, the rungs and the predicted cost."""
+    _print_plan(_spec(file, {"dataset.root": root}), home)
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
+    home: HomeOption = _HOME,
+    tracking_uri: UriOption = None,
+) -> None:
+    """Open the MLflow UI on this home's store."""
+    from eig_tune.tracking import local_uri
+    from eig_tune.tracking.ui import serve_ui
+
+    _console().print(f"MLflow UI: http://127.0.0.1:{port}  (Ctrl-C ends it)", highlight=False)
+    raise typer.Exit(serve_ui(tracking_uri or local_uri(home), home, port))
+
+
+def _spec(space: Path, overrides: dict[str, Any]) -> "SearchSpec":
+    from eig_tune.tuning.space import load_spec
+
+    return load_spec(space, {key: value for key, value in overrides.items() if value is not None})
+
+
+def _assignments(settings: list[str]) -> dict[str, Any]:
+    import yaml
+
+    wrong = [setting for setting in settings if "=" not in setting]
+    if wrong:
+        raise ConfigError("eig-tune train", [Problem(f"--set {s}", "write it as key=value") for s in wrong])
+    return {key: yaml.safe_load(value) for key, value in (setting.split("=", 1) for setting in settings)}
+
+
+def _print_plan(spec: "SearchSpec", home: Path) -> None:
+    from eig_tune.tuning.home import make_home
+    from eig_tune.tuning.plan import make_plan, steps_per_second
+    from eig_tune.tuning.prepare import prepare_data
+    from eig_tune.tuning.summary import print_plan
+
+    console = _console()
+    speed = steps_per_second(spec, prepare_data(spec, make_home(home), console))
+    print_plan(spec, make_plan(spec), speed, console)
+
+
+def _export(store: "Store", chosen: "TrackedTrial", directory: Path, by: str) -> None:
+    import tempfile
+
+    from eig_tune.export import write_bundle
+    from eig_tune.tracking import download
+    from eig_tune.tuning.journal import MODEL_FOLDER
+
+    with tempfile.TemporaryDirectory() as temporary:
+        everything = download(store, chosen.run_id, "", Path(temporary))
+        provenance = {"search": store.name, "trial": chosen.number, "mlflow_run": chosen.run_id, "chosen_by": by}
+        write_bundle(everything / MODEL_FOLDER, everything, chosen.metrics, provenance, directory)
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def main() -> None:
+    """Run the command line; an error that a person can mend is one message and its exit code."""
+    try:
+        app()
+    except EigTuneError as error:
+        print(f"eig-tune: {error}", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(error.exit_code)

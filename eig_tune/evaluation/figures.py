@@ -1,0 +1,90 @@
+"""Pictures of what a model has learned."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+from eig_tune.evaluation.metrics import class_of_category
+
+Array = NDArray[np.float64]
+_GAP = 1
+
+
+def sample_picture(samples_KnCSS: NDArray[np.uint8], scale: int = 2) -> Image.Image:
+    """A grid of samples, one row per category, ``scale`` screen pixels per image pixel."""
+    categories, per_category, channels, size, _ = samples_KnCSS.shape
+    cell = size + _GAP
+    grid = np.full((categories * cell + _GAP, per_category * cell + _GAP, channels), 64, np.uint8)
+    for row in range(categories):
+        for column in range(per_category):
+            top, left = row * cell + _GAP, column * cell + _GAP
+            grid[top : top + size, left : left + size] = samples_KnCSS[row, column].transpose(1, 2, 0)
+    picture = Image.fromarray(grid[:, :, 0] if channels == 1 else grid)
+    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+
+
+def table_figure(table_KC: Array, classes: Sequence[str]) -> Figure:
+    """Categories × classes as a heat map, categories in the order of their classes."""
+    order = np.argsort(class_of_category(table_KC), kind="stable")
+    shares = table_KC[order] / np.maximum(table_KC[order].sum(axis=1, keepdims=True), 1)
+    figure, axes = _figure(5.2, 4.6)
+    image = axes.imshow(shares, vmin=0, vmax=1, cmap="viridis")
+    axes.set_xticks(range(len(classes)), classes, rotation=45 if max(map(len, classes)) > 2 else 0)
+    axes.set_yticks(range(len(order)), [str(category) for category in order])
+    axes.set_xlabel("class seen by the judge")
+    axes.set_ylabel("category")
+    figure.colorbar(image, ax=axes, label="share of the category's images")
+    return figure
+
+
+def prior_figure(table_KC: Array, prior_K: Array, class_distribution_C: Array, classes: Sequence[str]) -> Figure:
+    """The learned prior, carried over to classes, beside the true class distribution."""
+    learned_C = np.bincount(class_of_category(table_KC), weights=prior_K, minlength=len(classes))
+    figure, axes = _figure(6.0, 3.6)
+    positions = np.arange(len(classes))
+    axes.bar(positions - 0.2, class_distribution_C, width=0.4, label="true share", color="#888888")
+    axes.bar(positions + 0.2, learned_C, width=0.4, label="prior", color="#2a6fbb")
+    axes.axhline(1 / len(classes), color="black", linewidth=0.8, linestyle=":", label="uniform")
+    axes.set_xticks(positions, classes, rotation=45 if max(map(len, classes)) > 2 else 0)
+    axes.set_ylabel("probability")
+    axes.legend(frameon=False)
+    return figure
+
+
+def front_figure(points_NM: Array, on_front: NDArray[np.bool_], labels: Sequence[str], names: Sequence[str]) -> Figure:
+    """Trials in the plane of the first two objectives, the Pareto front joined by a line.
+
+    Args:
+        points_NM: the objectives as they are (no sign turned) of N trials.
+        labels: one label per trial, shown beside the points of the front.
+    """
+    figure, axes = _figure(6.4, 4.6)
+    axes.scatter(points_NM[~on_front, 0], points_NM[~on_front, 1], color="#bbbbbb", label="finished trial")
+    best = np.flatnonzero(on_front)
+    best = best[np.argsort(points_NM[best, 0])]
+    axes.plot(points_NM[best, 0], points_NM[best, 1], "o-", color="#c0392b", label="Pareto front")
+    for index in best.tolist():
+        axes.annotate(labels[index], points_NM[index], textcoords="offset points", xytext=(5, 5), fontsize=8)
+    axes.set_xlabel(names[0])
+    axes.set_ylabel(names[1])
+    axes.legend(frameon=False)
+    return figure
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write the figure as PNG."""
+    figure.savefig(path, dpi=110)
+
+
+def _figure(width: float, height: float) -> tuple[Figure, "matplotlib.axes.Axes"]:
+    # Figures are made without pyplot, whose global state is not safe in a background thread.
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()

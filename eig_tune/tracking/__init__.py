@@ -1,0 +1,18 @@
+"""MLflow: the only part that knows it."""
+
+from eig_tune.tracking.reader import TrackedSearch, TrackedTrial, download, newest_search, read_search
+from eig_tune.tracking.store import OBJECTIVES_TAG, Store, local_uri, open_store
+from eig_tune.tracking.tracker import SearchTracker
+
+__all__ = [
+    "OBJECTIVES_TAG",
+    "SearchTracker",
+    "Store",
+    "TrackedSearch",
+    "TrackedTrial",
+    "download",
+    "local_uri",
+    "newest_search",
+    "open_store",
+    "read_search",
+]

@@ -1,0 +1,1 @@
+"""The search: Optuna proposes, successive halving stops, Ray runs, one ledger remembers."""

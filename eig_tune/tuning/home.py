@@ -1,0 +1,53 @@
+"""The folder where everything of a home lies."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from eig_tune.errors import EigTuneError
+
+DEFAULT_HOME = Path("eig-runs")
+
+
+@dataclass(frozen=True)
+class Home:
+    """Paths below one folder."""
+
+    path: Path
+
+    @property
+    def ray(self) -> Path:
+        """Checkpoints, by search."""
+        return self.path / "ray"
+
+    @property
+    def judges(self) -> Path:
+        """Cached evaluation classifiers."""
+        return self.path / "judges"
+
+    def study(self, name: str) -> Path:
+        """What the search ``name`` remembers."""
+        return self.path / "studies" / name
+
+    def ledger(self, name: str) -> Path:
+        """The ledger of the search ``name``."""
+        return self.study(name) / "ledger.jsonl"
+
+
+def make_home(path: Path) -> Home:
+    """Make the folder if need be and see that it can be written.
+
+    Raises:
+        EigTuneError: it cannot.
+    """
+    home = path.expanduser().resolve()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        probe = home / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise EigTuneError(
+            f"--home: {home} cannot be written ({error.strerror}); give another folder with --home or EIG_TUNE_HOME"
+        ) from error
+    return Home(home)

@@ -1,0 +1,77 @@
+"""The engine's events, written into MLflow in the words of a search."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from eig_tune.evaluation import figures
+from eig_tune.evaluation.record import read_evaluation
+from eig_tune.tracking import SearchTracker
+from eig_tune.training import checkpoint as checkpoints
+from eig_tune.tuning.ledger import Report, Trial
+
+MODEL_FOLDER = "model"
+_MLFLOW_STATUS = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
+
+
+class MlflowJournal:
+    """An observer of the engine that keeps one MLflow run per trial.
+
+    Args:
+        tracker: where to write.
+        classes: names of the true classes, for the pictures.
+        method: logged as a tag of every trial.
+    """
+
+    def __init__(self, tracker: SearchTracker, classes: Sequence[str], method: str) -> None:
+        self._tracker = tracker
+        self._classes = classes
+        self._method = method
+
+    def catch_up(self, trials: Mapping[int, Trial]) -> None:
+        """Write again what an earlier process may not have written; what is there stays as it is."""
+        for trial in trials.values():
+            self.trial_started(trial)
+            for report in trial.reports.values():
+                self.trial_reported(trial, report)
+            if trial.status != "running":
+                self.trial_ended(trial, on_front=False)
+
+    def trial_started(self, trial: Trial) -> None:
+        self._tracker.start_trial(trial.number, trial_name(trial), trial.values, trial.at)
+
+    def trial_reported(self, trial: Trial, report: Report) -> None:
+        self._tracker.log_metrics(trial.number, report.step, report.metrics, report.at)
+
+    def trial_ended(self, trial: Trial, on_front: bool) -> None:
+        tags = {
+            "status": trial.status,
+            "stop_reason": trial.reason,
+            "method": self._method,
+            "step": str(trial.last.step if trial.last else 0),
+        }
+        if trial.checkpoint is not None:
+            checkpoint = Path(trial.checkpoint)
+            self._tracker.log_artifacts(trial.number, lambda folder: draw_trial(checkpoint, self._classes, folder))
+            if on_front:
+                self._tracker.log_artifacts(
+                    trial.number, lambda folder: checkpoints.write_weights(checkpoint, folder), MODEL_FOLDER
+                )
+        self._tracker.end_trial(trial.number, _MLFLOW_STATUS[trial.status], tags, trial.ended_at or trial.at)
+
+
+def trial_name(trial: Trial) -> str:
+    """``trial 17 · lambda_2=12.4 tau=0.11``."""
+    values = " ".join(
+        f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}" for name, value in trial.values.items()
+    )
+    return f"trial {trial.number} · {values}"
+
+
+def draw_trial(checkpoint: Path, classes: Sequence[str], folder: Path) -> None:
+    """Pictures of a checkpoint: samples, category × class table, learned against true prior."""
+    seen = read_evaluation(checkpoint)
+    seen.samples.save(folder / "samples.png")
+    if seen.table is not None and seen.class_distribution is not None:
+        figures.save_figure(figures.table_figure(seen.table, classes), folder / "category_class_table.png")
+        prior = figures.prior_figure(seen.table, seen.prior, seen.class_distribution, classes)
+        figures.save_figure(prior, folder / "prior.png")

@@ -1,0 +1,155 @@
+"""The ledger of a search: an append-only file of events from which everything else is derived.
+
+Rungs, the sampler's study, MLflow's runs and the table of curves are views of this one file, so that after
+any death they are all rebuilt from the same truth. One JSON object a line; a torn last line is ignored.
+"""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Literal
+
+from eig_tune.errors import ResultError
+
+Status = Literal["running", "finished", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a trial had reached at one step, when it said so, and what was decided about it then."""
+
+    step: int
+    metrics: Mapping[str, float]
+    at: float
+    verdict: Status
+    reason: str
+
+
+@dataclass
+class Trial:
+    """One trial, as the ledger tells it."""
+
+    number: int
+    values: Mapping[str, Any]
+    at: float
+    status: Status = "running"
+    reason: str = ""
+    reports: dict[int, Report] = field(default_factory=dict)
+    checkpoint: str | None = None
+    ended_at: float | None = None
+
+    @property
+    def last(self) -> Report | None:
+        """The newest report."""
+        return self.reports[max(self.reports)] if self.reports else None
+
+
+class Ledger:
+    """Events on disk, and the trials they make.
+
+    Args:
+        path: the file; events already in it are read first.
+
+    Raises:
+        ResultError: another process has it open, or it is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.trials: dict[int, Trial] = {}
+        self.header: dict[str, Any] = {}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file: IO[str] = path.open("a", encoding="utf-8")
+        _lock(self._file, path)
+        for event in _read(path):
+            self._apply(event)
+
+    def __enter__(self) -> "Ledger":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def begin(self, header: Mapping[str, Any]) -> None:
+        """Note what makes this search this search."""
+        self._append({"event": "search", "header": dict(header), "at": time.time()})
+
+    def propose(self, number: int, values: Mapping[str, Any]) -> Trial:
+        """A new trial."""
+        self._append({"event": "trial", "trial": number, "values": dict(values), "at": time.time()})
+        return self.trials[number]
+
+    def report(self, number: int, step: int, metrics: Mapping[str, float], verdict: Status, reason: str) -> Report:
+        """A trial's report and the verdict on it."""
+        self._append(
+            {
+                "event": "report",
+                "trial": number,
+                "step": step,
+                "metrics": dict(metrics),
+                "verdict": verdict,
+                "reason": reason,
+                "at": time.time(),
+            }
+        )
+        return self.trials[number].reports[step]
+
+    def checkpoint(self, number: int, path: str) -> None:
+        """A trial's newest checkpoint is whole and lies at ``path``."""
+        self._append({"event": "checkpoint", "trial": number, "path": path, "at": time.time()})
+
+    def end(self, number: int, status: Status, reason: str) -> Trial:
+        """A trial is over; nothing will be added to it."""
+        self._append({"event": "end", "trial": number, "status": status, "reason": reason, "at": time.time()})
+        return self.trials[number]
+
+    def _append(self, event: dict[str, Any]) -> None:
+        self._file.write(json.dumps(event) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._apply(event)
+
+    def _apply(self, event: dict[str, Any]) -> None:
+        if event["event"] == "search":
+            self.header = event["header"]
+            return
+        if event["event"] == "trial":
+            self.trials[event["trial"]] = Trial(event["trial"], event["values"], event["at"])
+            return
+        trial = self.trials[event["trial"]]
+        if event["event"] == "report":
+            fields = (event[name] for name in ("step", "metrics", "at", "verdict", "reason"))
+            trial.reports[event["step"]] = Report(*fields)
+        elif event["event"] == "checkpoint":
+            trial.checkpoint = event["path"]
+        elif event["event"] == "end":
+            trial.status, trial.reason, trial.ended_at = event["status"], event["reason"], event["at"]
+
+
+def _lock(file: IO[str], path: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise ResultError(f"{path.parent.name}: this search is running already, in another process") from error
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    """Every whole event of the file; a last line that a crash has torn is cut off the file."""
+    if not path.is_file():
+        return []
+    raw = path.read_bytes()
+    whole = raw[: raw.rfind(b"\n") + 1]
+    if len(whole) < len(raw):
+        with path.open("r+b") as file:
+            file.truncate(len(whole))
+    try:
+        return [json.loads(line) for line in whole.splitlines()]
+    except ValueError as error:
+        raise ResultError(f"{path}: the ledger of this search is damaged ({error})") from error

@@ -1,0 +1,61 @@
+"""Comparing points with several objectives.
+
+Everything works on ``losses_NM``: N points, M objectives, each of them to be minimised.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def dominates(first_M: Array, second_M: Array) -> bool:
+    """Whether the first point is nowhere worse and somewhere better."""
+    return bool(np.all(first_M <= second_M) and np.any(first_M < second_M))
+
+
+def front(losses_NM: Array) -> NDArray[np.bool_]:
+    """Which of the points no other point dominates, shape [N]."""
+    no_worse = (losses_NM[:, None, :] <= losses_NM[None, :, :]).all(axis=2)
+    better = (losses_NM[:, None, :] < losses_NM[None, :, :]).any(axis=2)
+    dominated_by_NN = np.logical_and(no_worse, better)
+    return np.asarray(~dominated_by_NN.any(axis=0), dtype=np.bool_)
+
+
+def ranks(losses_NM: Array) -> NDArray[np.int64]:
+    """Non-dominated rank of each point [N], 0 for the front (non-dominated sorting, Deb et al. 2002)."""
+    rank_N = np.full(len(losses_NM), -1)
+    rank = 0
+    while (rank_N < 0).any():
+        left = np.flatnonzero(rank_N < 0)
+        rank_N[left[front(losses_NM[left])]] = rank
+        rank += 1
+    return rank_N
+
+
+def normalised(losses_NM: Array) -> Array:
+    """Each objective scaled to 0..1 over the points."""
+    low, high = losses_NM.min(axis=0), losses_NM.max(axis=0)
+    scaled: Array = (losses_NM - low) / np.where(high > low, high - low, 1.0)
+    return scaled
+
+
+def distance_to_front(losses_NM: Array) -> Array:
+    """Euclidean distance of each point to the nearest point of the front, objectives scaled to 0..1; [N]."""
+    scaled_NM = normalised(losses_NM)
+    front_FM = scaled_NM[front(losses_NM)]
+    distances: Array = np.linalg.norm(scaled_NM[:, None, :] - front_FM[None, :, :], axis=2).min(axis=1)
+    return distances
+
+
+def order(losses_NM: Array) -> NDArray[np.int64]:
+    """Indices from best to worst: by rank, then by distance to the front, then by the sum of objectives."""
+    by_sum = normalised(losses_NM).sum(axis=1)
+    return np.lexsort((by_sum, distance_to_front(losses_NM), ranks(losses_NM))).astype(np.int64)
+
+
+def knee(losses_NM: Array) -> int:
+    """Index of the front's point nearest to the ideal one, objectives scaled to 0..1 over the front."""
+    on_front = np.flatnonzero(front(losses_NM))
+    distance_to_ideal = np.linalg.norm(normalised(losses_NM[on_front]), axis=1)
+    return int(on_front[distance_to_ideal.argmin()])

@@ -1,0 +1,71 @@
+"""Images and judge of a search, and whether what is asked for fits them."""
+
+from rich.console import Console
+
+from eig_tune.data import ImageData, load_images
+from eig_tune.errors import ConfigError, Problem
+from eig_tune.evaluation import Judge, train_judge
+from eig_tune.models import METHODS
+from eig_tune.training import TrialData
+from eig_tune.tuning.home import Home
+from eig_tune.tuning.space import SearchSpec
+
+
+def prepare_data(spec: SearchSpec, home: Home, console: Console) -> TrialData:
+    """Images and judge of a search; says what it does when it takes long.
+
+    Raises:
+        DataError: the images cannot be had.
+        ConfigError: what is asked for does not fit the images.
+    """
+    images = load_images(spec.dataset)
+    for file in images.unreadable:
+        console.print(f"skipped, cannot be read: {file}", highlight=False)
+    problems = _misfits(spec, images)
+    if problems:
+        raise ConfigError("the search does not fit its images", problems)
+    return TrialData(images, _judge(spec, images, home, console) if images.labelled else None)
+
+
+def _misfits(spec: SearchSpec, images: ImageData) -> list[Problem]:
+    problems = []
+    if spec.train.batch_size > len(images.pool):
+        problems.append(
+            Problem("train.batch_size", f"got {spec.train.batch_size}, but the pool has {len(images.pool)} images")
+        )
+    if spec.needs_labels() and not images.labelled:
+        problems.append(
+            Problem("objectives", "these images have no labels; choose label-free objectives such as code_recovery")
+        )
+    if METHODS[spec.method].prior == "ground-truth":
+        classes = len(images.classes)
+        if not images.labelled:
+            problems.append(
+                Problem("method", f"{spec.method} needs the true class shares; these images have no labels")
+            )
+        elif spec.model.categories != classes:
+            problems.append(
+                Problem(
+                    "model.categories", f"got {spec.model.categories}; {spec.method} needs one per class, {classes}"
+                )
+            )
+    return problems
+
+
+def _judge(spec: SearchSpec, images: ImageData, home: Home, console: Console) -> Judge:
+    from rich.progress import Progress
+
+    from eig_tune.evaluation.classifier import lowest_accuracy
+
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("training the evaluation classifier", total=None)
+        judge = train_judge(
+            images, home.judges, on_progress=lambda done, of: progress.update(task, completed=done, total=of)
+        )
+    floor = lowest_accuracy(spec.dataset.name)
+    if judge.accuracy < floor:
+        console.print(
+            f"[bold red]WARNING[/] the evaluation classifier is right on just {judge.accuracy:.1%} of held-out "
+            f"images (expected {floor:.0%} or more): nmi and prior_rmse will be as unsure as it is"
+        )
+    return judge

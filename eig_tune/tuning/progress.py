@@ -1,0 +1,138 @@
+"""What a person sees while a search runs: one live table, or plain lines where there is no terminal."""
+
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from eig_tune.tuning.ledger import Report, Trial
+
+_PLAIN_EVERY_SECONDS = 30.0
+_ROWS = 12
+_STATUS_STYLE = {"running": "cyan", "finished": "green", "stopped": "yellow", "failed": "red"}
+
+
+class Terminal:
+    """The live display of a search; an observer of the engine.
+
+    Args:
+        trials: all trials of the search by number, kept up to date by the engine's ledger.
+        wanted: how many trials there will be.
+        steps: the full budget of one trial.
+        objectives: metric to direction, shown as columns.
+        console: where to draw; messages go to stderr so that stdout stays for results.
+    """
+
+    def __init__(
+        self,
+        trials: Mapping[int, Trial],
+        wanted: int,
+        steps: int,
+        objectives: Mapping[str, str],
+        console: Console,
+    ) -> None:
+        self._trials = trials
+        self._wanted = wanted
+        self._steps = steps
+        self._objectives = objectives
+        self._console = console
+        self._started = time.monotonic()
+        self._ended_before = sum(trial.status != "running" for trial in trials.values())
+        self._last_plain = self._started
+        self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
+
+    def __enter__(self) -> "Terminal":
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def trial_started(self, trial: Trial) -> None:
+        self._redraw()
+
+    def trial_reported(self, trial: Trial, report: Report) -> None:
+        self._redraw()
+
+    def trial_ended(self, trial: Trial, on_front: bool) -> None:
+        if self._live is None:
+            self._console.print(self._line(trial), highlight=False, soft_wrap=True)
+        self._redraw()
+
+    def tick(self) -> None:
+        """Called several times a second; says something now and then where there is no terminal."""
+        now = time.monotonic()
+        if self._live is None and now - self._last_plain > _PLAIN_EVERY_SECONDS:
+            self._last_plain = now
+            self._console.print(self._summary(), highlight=False, soft_wrap=True)
+
+    def _redraw(self) -> None:
+        if self._live is not None:
+            self._live.update(Group(self._table(), self._bar()))
+
+    def _table(self) -> Table:
+        table = Table(box=None, pad_edge=False)
+        for column in ("trial", "status", "step", *self._objectives, "what happened"):
+            table.add_column(column, justify="left" if column in ("status", "what happened") else "right")
+        for trial in self._shown():
+            style = _STATUS_STYLE[trial.status]
+            step = f"{trial.last.step if trial.last else 0:,}"
+            table.add_row(
+                str(trial.number), f"[{style}]{trial.status}[/]", step, *self._values(trial), trial.reason[:60]
+            )
+        return table
+
+    def _shown(self) -> Sequence[Trial]:
+        """Running trials and the newest ended ones."""
+        running = [trial for trial in self._trials.values() if trial.status == "running"]
+        ended = sorted(
+            (trial for trial in self._trials.values() if trial.status != "running"), key=lambda t: t.ended_at or 0
+        )
+        return [*ended[-max(0, _ROWS - len(running)) :], *running]
+
+    def _bar(self) -> RenderableType:
+        bar = Progress(TextColumn("{task.completed}/{task.total} trials"), BarColumn(), TextColumn(self._summary()))
+        bar.add_task("", total=self._wanted, completed=self._ended())
+        return bar
+
+    def _summary(self) -> str:
+        best = [
+            f"best {name} {(max if direction == 'maximize' else min)(seen):.3f}"
+            for name, direction in self._objectives.items()
+            if (seen := [t.last.metrics[name] for t in self._trials.values() if t.last and name in t.last.metrics])
+        ]
+        return " · ".join([f"{self._ended()}/{self._wanted} trials ended", *best, self._time_left()])
+
+    def _time_left(self) -> str:
+        elapsed = time.monotonic() - self._started
+        ended_now = self._ended() - self._ended_before
+        if ended_now == 0:
+            return f"{_clock(elapsed)} gone"
+        left = elapsed / ended_now * (self._wanted - self._ended())
+        return f"{_clock(elapsed)} gone, about {_clock(left)} left"
+
+    def _ended(self) -> int:
+        return sum(trial.status != "running" for trial in self._trials.values())
+
+    def _line(self, trial: Trial) -> str:
+        values = " ".join(f"{n}={v}" for n, v in zip(self._objectives, self._values(trial), strict=True))
+        step = trial.last.step if trial.last else 0
+        return f"trial {trial.number} {trial.status} at step {step:,}: {values} ({trial.reason})"
+
+    def _values(self, trial: Trial) -> list[str]:
+        metrics = trial.last.metrics if trial.last else {}
+        return [f"{metrics[name]:.3f}" if name in metrics else "–" for name in self._objectives]
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

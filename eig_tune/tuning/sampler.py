@@ -1,0 +1,100 @@
+"""Optuna as the source of new trials, told only what can be compared.
+
+A value reached at 500 steps says little about one reached at 3,000, so there is one study per rung, and a new
+trial is drawn from the study of the highest rung that has seen enough trials (as BOHB does: Falkner et al.,
+arXiv 1807.01774). A trial that ended before a rung is not in that rung's study at all.
+"""
+
+import hashlib
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.trial import TrialState, create_trial
+
+from eig_tune.tuning.distributions import Distribution, Value, draw
+
+ENOUGH = 8
+
+
+class Sampler:
+    """Proposes values for new trials.
+
+    Args:
+        space: the searched parameters.
+        fixed: every other field by its flat name, for conditions.
+        objectives: how many losses a trial has, all to be minimised.
+        rungs: steps at which trials are compared, the full budget included.
+        start_from: points to try first.
+        seed: the same seed and the same results give the same proposals.
+    """
+
+    def __init__(
+        self,
+        space: Mapping[str, Distribution],
+        fixed: Mapping[str, Any],
+        objectives: int,
+        rungs: Sequence[int],
+        start_from: Sequence[Mapping[str, Value]],
+        seed: int,
+    ) -> None:
+        self._space = dict(space)
+        self._fixed = dict(fixed)
+        self._start_from = start_from
+        self._seed = seed
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._studies = {rung: optuna.create_study(directions=["minimize"] * objectives) for rung in rungs}
+        self._seen = dict.fromkeys(rungs, 0)
+        self._asked: dict[int, tuple[int, int]] = {}
+
+    def propose(self, number: int) -> dict[str, Value]:
+        """Values for trial ``number``, which counts as running until it is observed or abandoned."""
+        rung = self._rung_to_learn_from()
+        study = self._studies[rung]
+        study.sampler = self._optuna_sampler(number)
+        if number < len(self._start_from):
+            study.enqueue_trial(dict(self._start_from[number]))
+        trial = study.ask()
+        self._asked[number] = (rung, trial.number)
+        return draw(trial, self._space, self._fixed)
+
+    def observe(self, number: int, rung: int, values: Mapping[str, Value], losses: Sequence[float]) -> None:
+        """Trial ``number`` with ``values`` has reached ``losses`` at ``rung``."""
+        study = self._studies[rung]
+        asked_at, optuna_number = self._asked.get(number, (None, -1))
+        self._seen[rung] += 1
+        if asked_at == rung:
+            study.tell(optuna_number, list(losses))
+            del self._asked[number]
+        else:
+            study.add_trial(
+                create_trial(params=dict(values), distributions=self._distributions(values), values=list(losses))
+            )
+
+    def abandon(self, number: int) -> None:
+        """Trial ``number`` will reach no further rung."""
+        if number in self._asked:
+            rung, optuna_number = self._asked.pop(number)
+            self._studies[rung].tell(optuna_number, state=TrialState.FAIL)
+
+    def _rung_to_learn_from(self) -> int:
+        ready = [rung for rung, seen in self._seen.items() if seen >= ENOUGH]
+        return max(ready, default=min(self._studies))
+
+    def _optuna_sampler(self, number: int) -> optuna.samplers.BaseSampler:
+        """A sampler whose random numbers depend on the trial's number only, so that a resume changes nothing."""
+        digest = hashlib.sha256(f"{self._seed}/{number}".encode()).digest()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return optuna.samplers.TPESampler(
+                n_startup_trials=ENOUGH,
+                multivariate=True,
+                group=True,
+                constant_liar=True,
+                seed=int.from_bytes(digest[:4], "big"),
+            )
+
+    def _distributions(self, values: Mapping[str, Value]) -> dict[str, BaseDistribution]:
+        return {name: self._space[name].for_optuna() for name in values}

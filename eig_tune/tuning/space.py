@@ -1,0 +1,267 @@
+"""The YAML file of a search, parsed, checked as a whole, and resolved."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, field_validator
+
+from eig_tune.data import AugmentSettings, DatasetConfig
+from eig_tune.errors import ConfigError, Problem
+from eig_tune.evaluation.evaluator import DIRECTIONS, LABELLED_METRICS
+from eig_tune.models import NetworkSettings
+from eig_tune.schema import Section, problems_of, suggestion
+from eig_tune.training import TrainConfig, TrainSettings
+from eig_tune.training.config import field_names, section_of
+from eig_tune.tuning.distributions import Distribution, Value, in_order_of_conditions
+
+Direction = Literal["maximize", "minimize"]
+_BUDGET = frozenset({"steps", "report_every", "seed"})
+
+
+class AshaSettings(Section):
+    """Asynchronous successive halving: first rung and rate, in optimisation steps."""
+
+    grace: int = Field(default=1000, ge=1)
+    reduction_factor: int = Field(default=3, ge=2)
+
+
+class SearchSpec(Section):
+    """One search, whole: what the YAML says, validated."""
+
+    dataset: DatasetConfig
+    method: str = "elastic-infogan"
+    model: NetworkSettings = NetworkSettings()
+    train: TrainSettings = TrainSettings()
+    augment: AugmentSettings = AugmentSettings()
+    search: dict[str, Distribution] = Field(min_length=1)
+    start_from: tuple[dict[str, Value], ...] = ()
+    objectives: dict[str, Direction] = Field(
+        default={"nmi": "maximize", "prior_rmse": "minimize"}, min_length=1, max_length=3
+    )
+    asha: AshaSettings = AshaSettings()
+    trials: int = Field(default=64, ge=1)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+
+    @field_validator("method")
+    @classmethod
+    def _known_method(cls, name: str) -> str:
+        return TrainConfig(method=name).method
+
+    def base_config(self) -> TrainConfig:
+        """The run that every trial starts from, before its searched values are set."""
+        return TrainConfig(method=self.method, model=self.model, train=self.train, augment=self.augment, seed=self.seed)
+
+    def trial_config(self, number: int, values: Mapping[str, Value]) -> TrainConfig:
+        """The run of trial ``number``; every trial has a seed of its own."""
+        return self.base_config().with_values({**values, "seed": self.seed * 100_003 % 2**31 + number})
+
+    def rungs(self) -> list[int]:
+        """Steps at which trials are compared and most of them stopped, below the full budget."""
+        levels, level = [], self.asha.grace
+        while level < self.train.steps:
+            levels.append(level)
+            level *= self.asha.reduction_factor
+        return levels
+
+    def needs_labels(self) -> bool:
+        """Whether an objective can only be computed with true labels."""
+        return any(name in LABELLED_METRICS for name in self.objectives)
+
+
+_SECTIONS: tuple[type[Section], ...] = (
+    SearchSpec,
+    DatasetConfig,
+    NetworkSettings,
+    TrainSettings,
+    AugmentSettings,
+    AshaSettings,
+    Distribution,
+)
+
+
+def load_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> SearchSpec:
+    """Read a search's YAML; ``overrides`` are dotted keys from the command line.
+
+    Raises:
+        ConfigError: the file cannot be read, or something in it is wrong; every problem is reported.
+    """
+    document = _read_yaml(path)
+    for key, value in (overrides or {}).items():
+        _set(document, key.split("."), value)
+    return parse_spec(document, str(path))
+
+
+def parse_spec(document: Mapping[str, Any], source: str) -> SearchSpec:
+    """Validate a whole document; :class:`ConfigError` lists every problem at once."""
+    problems: list[Problem] = []
+    spec = None
+    try:
+        spec = SearchSpec.model_validate(document)
+    except ValidationError as error:
+        problems += problems_of(error, _SECTIONS)
+    problems += [p for check in _CHECKS for p in check(document) if p.where not in {q.where for q in problems}]
+    if problems or spec is None:
+        raise ConfigError(source, problems)
+    return spec
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(str(path), [Problem("(the file)", "there is no such file")]) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), [Problem("(the file)", f"cannot be read: {error}")]) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(str(path), [Problem("(the file)", f"is not valid YAML: {_one_line(error)}")]) from error
+    if not isinstance(document, dict):
+        raise ConfigError(str(path), [Problem("(the file)", "must be a mapping with the keys dataset, search, …")])
+    return document
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _set(document: dict[str, Any], path: list[str], value: Any) -> None:
+    for key in path[:-1]:
+        document = document.setdefault(key, {})
+        if not isinstance(document, dict):
+            return
+    document[path[-1]] = value
+
+
+def _searched(document: Mapping[str, Any]) -> dict[str, Distribution]:
+    """The well-formed entries of ``search``; the others are reported by their own validation."""
+    entries = document.get("search")
+    found: dict[str, Distribution] = {}
+    for name, entry in entries.items() if isinstance(entries, dict) else ():
+        try:
+            found[str(name)] = Distribution.model_validate(entry)
+        except ValidationError:
+            continue
+    return found
+
+
+def _check_names(document: Mapping[str, Any]) -> list[Problem]:
+    entries = document.get("search")
+    names = [str(name) for name in entries] if isinstance(entries, dict) else []
+    known = [name for name in field_names() if name not in _BUDGET]
+    problems = [
+        Problem(f"search.{name}", f"no such parameter{suggestion(name, known)}")
+        for name in names
+        if name not in known and name not in _BUDGET
+    ]
+    return problems + [
+        Problem(f"search.{name}", "is the budget of a trial, which rungs count in; set it under `train`")
+        for name in names
+        if name in _BUDGET
+    ]
+
+
+def _check_ranges(document: Mapping[str, Any]) -> list[Problem]:
+    problems = []
+    for name, distribution in _searched(document).items():
+        for value in distribution.extremes():
+            try:
+                TrainConfig().with_values({name: value})
+            except KeyError:
+                break
+            except ValidationError as error:
+                problems.append(Problem(f"search.{name}", problems_of(error)[0].what))
+                break
+    return problems
+
+
+def _check_conditions(document: Mapping[str, Any]) -> list[Problem]:
+    space = _searched(document)
+    problems = [
+        Problem(f"search.{name}.when.{other}", f"no such parameter{suggestion(other, field_names())}")
+        for name, distribution in space.items()
+        for other in (distribution.when or {})
+        if other not in field_names()
+    ]
+    try:
+        in_order_of_conditions(space)
+    except ValueError as error:
+        problems.append(Problem("search", str(error)))
+    return problems
+
+
+def _check_objectives(document: Mapping[str, Any]) -> list[Problem]:
+    objectives = document.get("objectives")
+    if not isinstance(objectives, dict):
+        return []
+    return [
+        Problem(f"objectives.{name}", f"no such metric{suggestion(str(name), DIRECTIONS)}")
+        for name in objectives
+        if name not in DIRECTIONS
+    ] + [
+        Problem(f"objectives.{name}", f"got {direction!r}; {name} is better when you {DIRECTIONS[name]} it")
+        for name, direction in objectives.items()
+        if name in DIRECTIONS and direction in ("maximize", "minimize") and direction != DIRECTIONS[name]
+    ]
+
+
+def _check_budget(document: Mapping[str, Any]) -> list[Problem]:
+    steps = _number(document, "train", "steps", TrainSettings().steps)
+    every = _number(document, "train", "report_every", TrainSettings().report_every)
+    grace = _number(document, "asha", "grace", AshaSettings().grace)
+    if steps is None or every is None or grace is None:
+        return []
+    problems = []
+    if every > steps:
+        problems.append(Problem("train.report_every", f"got {every}; must be at most train.steps, {steps}"))
+    if grace > steps:
+        problems.append(Problem("asha.grace", f"got {grace}; the first rung must be at most train.steps, {steps}"))
+    elif grace % every and every <= steps:
+        remedy = max(every, round(grace / every) * every)
+        problems.append(
+            Problem("asha.grace", f"got {grace}; must be a multiple of train.report_every, {every}: try {remedy}")
+        )
+    return problems
+
+
+def _number(document: Mapping[str, Any], section: str, key: str, default: int) -> int | None:
+    """The value at ``section.key`` when it is a whole number above 0, else None: it is reported elsewhere."""
+    fields = document.get(section, {})
+    value = fields.get(key, default) if isinstance(fields, dict) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return int(value) if value == int(value) and value > 0 else None
+
+
+def _check_start_points(document: Mapping[str, Any]) -> list[Problem]:
+    points, space = document.get("start_from"), _searched(document)
+    problems = []
+    for index, point in enumerate(points if isinstance(points, list) else ()):
+        for name, value in point.items() if isinstance(point, dict) else ():
+            where = f"start_from.{index}.{name}"
+            if name not in space:
+                problems.append(Problem(where, f"is not searched{suggestion(str(name), space)}"))
+            elif not space[name].for_optuna()._contains(_internal(space[name], value)):
+                problems.append(Problem(where, f"got {value!r}; outside of search.{name}: {space[name]}"))
+    return problems
+
+
+def _internal(distribution: Distribution, value: Any) -> float:
+    """The value as Optuna holds it, or NaN, which no distribution contains."""
+    try:
+        return distribution.for_optuna().to_internal_repr(value)
+    except (ValueError, TypeError):
+        return math.nan
+
+
+_CHECKS = (
+    _check_names,
+    _check_ranges,
+    _check_conditions,
+    _check_objectives,
+    _check_budget,
+    _check_start_points,
+)
+
+__all__ = ["AshaSettings", "SearchSpec", "load_spec", "parse_spec", "section_of"]

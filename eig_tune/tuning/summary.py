@@ -1,0 +1,160 @@
+"""Results in words and tables, for people and for scripts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from eig_tune.tracking import TrackedSearch, TrackedTrial
+from eig_tune.training import Progress
+from eig_tune.tuning.ledger import Trial
+from eig_tune.tuning.plan import Plan
+from eig_tune.tuning.results import choose
+from eig_tune.tuning.search import Outcome
+from eig_tune.tuning.space import SearchSpec
+
+_SHOWN = ("nmi", "average_entropy", "prior_rmse", "nmi_real", "posterior_rmse", "augment_agreement", "code_recovery")
+
+
+def print_outcome(outcome: Outcome, spec: SearchSpec, console: Console) -> None:
+    """How the search ended, its Pareto front, and what to do next."""
+    counts = {s: sum(t.status == s for t in outcome.trials) for s in ("finished", "stopped", "failed", "running")}
+    told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    console.print(f"{outcome.name}: {told or 'no trial'} in {outcome.wall_seconds:.0f} s", highlight=False)
+    if outcome.front:
+        console.print(_front_table(outcome.front, spec))
+        console.print(f"next: eig-tune best --name {outcome.name} --export DIR", highlight=False, soft_wrap=True)
+    if counts["running"]:
+        console.print("not all trials have ended; go on with --resume", highlight=False)
+    for error in sorted(set(outcome.tracking_errors)):
+        console.print(f"MLflow: {error}", style="red", highlight=False, soft_wrap=True)
+
+
+def _front_table(front: Sequence[Trial], spec: SearchSpec) -> Table:
+    table = Table(title="Pareto front", title_justify="left", box=None, pad_edge=False)
+    for column in ("trial", *spec.objectives, *spec.search):
+        table.add_column(column, justify="right")
+    first = next(iter(spec.objectives))
+    for trial in sorted(front, key=lambda trial: -trial.last.metrics[first] if trial.last else 0.0):
+        metrics = trial.last.metrics if trial.last else {}
+        values = [_short(trial.values.get(name, "–")) for name in spec.search]
+        table.add_row(str(trial.number), *(f"{metrics[name]:.3f}" for name in spec.objectives), *values)
+    return table
+
+
+def outcome_document(outcome: Outcome, spec: SearchSpec) -> dict[str, Any]:
+    """The outcome for scripts."""
+    finished = [trial for trial in outcome.trials if trial.status == "finished" and trial.last is not None]
+    best = None
+    if finished:
+        by = "knee"
+        best = finished[choose([t.last.metrics for t in finished if t.last], spec.objectives, by)]
+    return {
+        "name": outcome.name,
+        "wall_seconds": outcome.wall_seconds,
+        "slots": outcome.slots,
+        "steps": sum(trial.last.step for trial in outcome.trials if trial.last),
+        "train_seconds": outcome.total("train_seconds"),
+        "evaluation_seconds": outcome.total("evaluation_seconds"),
+        "trials": [_trial_document(trial) for trial in outcome.trials],
+        "front": [trial.number for trial in outcome.front],
+        "best": None if best is None else _trial_document(best),
+    }
+
+
+def _trial_document(trial: Trial) -> dict[str, Any]:
+    return {
+        "trial": trial.number,
+        "status": trial.status,
+        "reason": trial.reason,
+        "step": trial.last.step if trial.last else 0,
+        "values": dict(trial.values),
+        "metrics": dict(trial.last.metrics) if trial.last else {},
+    }
+
+
+def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Console) -> None:
+    """The chosen trial, why it was chosen, its parameters and metrics."""
+    finished = found.finished()
+    console.print(
+        f"{found.name}: trial {chosen.number}, the best of {len(finished)} finished trials by {_criterion(by)}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print(_two_columns("parameter", {name: _short(_number(v)) for name, v in chosen.values.items()}))
+    shown = {name: f"{chosen.metrics[name]:.4f}" for name in _SHOWN if name in chosen.metrics}
+    console.print(_two_columns("metric", shown))
+
+
+def _criterion(by: str) -> str:
+    return "the knee of the front (nearest to the best of every objective)" if by == "knee" else by
+
+
+def _two_columns(title: str, rows: Mapping[str, str]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column(title)
+    table.add_column("value", justify="right")
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+def trial_document(chosen: TrackedTrial, search: str, by: str) -> dict[str, Any]:
+    """The chosen trial for scripts."""
+    return {
+        "search": search,
+        "by": by,
+        "trial": chosen.number,
+        "run_id": chosen.run_id,
+        "values": {name: _number(value) for name, value in chosen.values.items()},
+        "metrics": dict(chosen.metrics),
+    }
+
+
+def print_progress(progress: Progress, steps: int, console: Console) -> None:
+    """One line for one report of a single run."""
+    metrics = progress.evaluation.metrics
+    told = " ".join(f"{name}={metrics[name]:.3f}" for name in _SHOWN if name in metrics)
+    console.print(f"step {progress.step:,}/{steps:,}: {told}", highlight=False, soft_wrap=True)
+
+
+def print_plan(spec: SearchSpec, plan: Plan, speed: float, console: Console) -> None:
+    """The resolved space, the rungs, and the predicted cost."""
+    space = {name: str(distribution) for name, distribution in spec.search.items()}
+    console.print(_two_columns("searched", space))
+    table = Table(box=None, pad_edge=False)
+    table.add_column("rung (steps)", justify="right")
+    table.add_column("trials expected", justify="right")
+    for rung, trials in plan.reaching.items():
+        table.add_row(f"{rung:,}", str(trials))
+    console.print(table)
+    console.print(
+        f"about {plan.total_steps:,} steps in all; {speed:.1f} steps/s measured here for one trial: "
+        f"about {_hours(plan.hours(speed, 1))} with one trial at a time, "
+        f"{_hours(plan.hours(speed, 8))} with eight",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _hours(hours: float) -> str:
+    return f"{hours * 60:.0f} min" if hours < 2 else f"{hours:.1f} h"
+
+
+def _number(text: str) -> Any:
+    try:
+        return json_value(text)
+    except ValueError:
+        return text
+
+
+def json_value(text: str) -> Any:
+    """A parameter as MLflow keeps it (text), as the value it was."""
+    import json
+
+    return json.loads(text)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
