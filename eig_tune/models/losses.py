@@ -32,12 +32,13 @@ def mutual_information(logits_NK: Tensor, code_NK: Tensor, prior_K: Tensor) -> T
 def entropy(logits_NK: Tensor) -> Tensor:
     """s(Q(c|x)) = −Σ_k Q_k log Q_k, averaged over the batch; L_ent adds it for x and for x'."""
     log_q_NK = log_softmax(logits_NK, dim=1)
-    return (log_q_NK.exp() * log_q_NK).sum(dim=1).mean().neg()
+    return -(log_q_NK.exp() * log_q_NK).sum(dim=1).mean()
 
 
 def entropy_of(probabilities_K: Tensor) -> Tensor:
     """H(p) = −Σ_k p_k log p_k, with 0·log 0 = 0."""
-    return torch.special.entr(probabilities_K).sum()
+    nats: Tensor = torch.special.entr(probabilities_K).sum()
+    return nats
 
 
 def l2_distance(logits_NK: Tensor, other_NK: Tensor) -> Tensor:
