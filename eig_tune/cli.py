@@ -103,12 +103,12 @@ def best(
     as_json: JsonOption = False,
 ) -> None:
     """Show the best trial of a search, and take its model home."""
-    from eig_tune.tracking import local_uri, newest_search, open_store, read_search
+    from eig_tune.tracking import find_store, local_uri, read_search
     from eig_tune.tuning.results import choose
     from eig_tune.tuning.summary import print_best, trial_document
 
-    console, uri = _console(), tracking_uri or local_uri(home)
-    store = open_store(uri, name or newest_search(uri), home, create=False)
+    console = _console()
+    store = find_store(tracking_uri or local_uri(home), name)
     found = read_search(store)
     finished = found.finished()
     chosen = finished[choose([trial.metrics for trial in finished], found.objectives, by)]

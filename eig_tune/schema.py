@@ -1,7 +1,7 @@
 """The strict base of every configuration section, and pydantic's complaints as readable problems."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -15,22 +15,28 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
 
 
-def problems_of(error: ValidationError, sections: Iterable[type[BaseModel]] = ()) -> list[Problem]:
-    """Every complaint of ``error`` as a :class:`Problem` with the key's path, the value and the remedy."""
-    known = sorted({name for section in sections for name in section.model_fields})
-    return [Problem(_path(detail), _sentence(detail, known)) for detail in error.errors()]
+def problems_of(error: ValidationError, sections: Mapping[str, type[BaseModel]]) -> list[Problem]:
+    """Every complaint of ``error`` as a :class:`Problem` with the key's path, the value and the remedy.
+
+    Args:
+        sections: the model behind every first key of a path; "" is the whole document's.
+    """
+    return [Problem(_path(detail), _sentence(detail, sections)) for detail in error.errors()]
 
 
 def _path(detail: ErrorDetails) -> str:
-    return ".".join(str(part) for part in detail["loc"] if not str(part).startswith("function-")) or "(the file)"
+    # Parts in angle brackets are tags of a union, not keys that somebody wrote.
+    parts = [str(part) for part in detail["loc"] if not str(part).startswith(("<", "function-"))]
+    return ".".join(parts) or "(the file)"
 
 
-def _sentence(detail: ErrorDetails, known: list[str]) -> str:
+def _sentence(detail: ErrorDetails, sections: Mapping[str, type[BaseModel]]) -> str:
     if detail["type"] == "extra_forbidden":
-        return "unknown key" + suggestion(str(detail["loc"][-1]), known)
-    message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        section = sections.get(str(detail["loc"][0]) if len(detail["loc"]) > 1 else "")
+        return "unknown key" + suggestion(str(detail["loc"][-1]), section.model_fields if section else ())
     if detail["type"] == "missing":
         return "missing; please add it"
+    message = detail["msg"].removeprefix("Value error, ")
     return f"got {_shown(detail['input'])}; {message[:1].lower()}{message[1:]}"
 
 

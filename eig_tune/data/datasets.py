@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from eig_tune.data.folder import read_folder
 from eig_tune.data.idx import find_idx_folder, read_idx_part
@@ -30,13 +30,6 @@ class DatasetConfig(Section):
     image_size: int | None = Field(default=None, ge=8, le=256, multiple_of=4)
     channels: Literal[1, 3] | None = None
     imbalance: Imbalance = ImbalanceSplit(split=0)
-
-    @field_validator("imbalance", mode="before")
-    @classmethod
-    def _known_form(cls, value: object) -> object:
-        if value is None or (isinstance(value, str) and value != "none"):
-            raise ValueError("give {split: 0}, {file: table.npy, row: 0}, or none")
-        return value
 
     @model_validator(mode="after")
     def _root_where_needed(self) -> "DatasetConfig":

@@ -4,12 +4,13 @@ The paper tunes on random imbalances of a balanced data set (Ojha et al., arXiv 
 ``split`` is a seeded one: the same number gives the same proportions on every machine.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from eig_tune.errors import DataError
 from eig_tune.schema import Section
@@ -31,7 +32,26 @@ class ImbalanceFile(Section):
     row: int = Field(default=0, ge=0)
 
 
-Imbalance = ImbalanceSplit | ImbalanceFile | Literal["none"]
+def _form(value: object) -> str | None:
+    """Which form of imbalance was meant."""
+    if value == "none":
+        return "<none>"
+    keys = (
+        value.keys() if isinstance(value, Mapping) else type(value).model_fields if isinstance(value, Section) else ()
+    )
+    return "<split>" if "split" in keys else "<file>" if "file" in keys else None
+
+
+Imbalance = Annotated[
+    Annotated[ImbalanceSplit, Tag("<split>")]
+    | Annotated[ImbalanceFile, Tag("<file>")]
+    | Annotated[Literal["none"], Tag("<none>")],
+    Discriminator(
+        _form,
+        custom_error_type="imbalance_form",
+        custom_error_message="Give {{split: 0}}, {{file: table.npy, row: 0}}, or none",
+    ),
+]
 
 
 def class_fractions(imbalance: Imbalance, classes: int) -> NDArray[np.float64]:

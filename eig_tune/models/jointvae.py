@@ -1,11 +1,13 @@
 """JointVAE: a variational autoencoder with a Gaussian and a categorical latent, and a capacity for each.
 
-Dupont, "Learning Disentangled Joint Continuous and Discrete Representations" (arXiv 1804.00104), equation 7:
+Dupont, "Learning Disentangled Joint Continuous and Discrete Representations" (arXiv 1804.00104):
 
     L = E[log p(x|z, c)] − γ·|KL(q(z|x) ‖ p(z)) − C_z| − γ·|KL(q(c|x) ‖ p(c)) − C_c|
 
 to be maximised, with p(z) = N(0, I), p(c) uniform, and capacities C that rise linearly from 0. Without a capacity of
-its own the categorical latent is ignored (section 3.2 there). The defaults are the published ones for MNIST.
+its own the categorical latent is ignored. The defaults are the published ones for MNIST at 32 × 32, where γ = 30; for
+other sizes γ wants to follow the number of pixels, as the reconstruction loss does. A γ above what a nat of information
+gains in reconstruction is paid with sure but empty categories: the encoder puts every image into a few of them.
 """
 
 import math

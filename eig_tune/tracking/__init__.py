@@ -1,7 +1,7 @@
 """MLflow: the only part that knows it."""
 
-from eig_tune.tracking.reader import TrackedSearch, TrackedTrial, download, newest_search, read_search
-from eig_tune.tracking.store import OBJECTIVES_TAG, Store, local_uri, open_store
+from eig_tune.tracking.reader import TrackedSearch, TrackedTrial, download, read_search
+from eig_tune.tracking.store import OBJECTIVES_TAG, Store, find_store, local_uri, open_store
 from eig_tune.tracking.tracker import SearchTracker
 
 __all__ = [
@@ -11,8 +11,8 @@ __all__ = [
     "TrackedSearch",
     "TrackedTrial",
     "download",
+    "find_store",
     "local_uri",
-    "newest_search",
     "open_store",
     "read_search",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eig_tune.errors import ResultError, TrackingError
-from eig_tune.tracking.store import KIND_TAG, OBJECTIVES_TAG, TRIAL_TAG, Store
+from eig_tune.tracking.store import OBJECTIVES_TAG, TRIAL_TAG, Store
 
 
 @dataclass(frozen=True)
@@ -59,24 +59,6 @@ def read_search(store: Store) -> TrackedSearch:
         json.loads(parent.data.tags[OBJECTIVES_TAG]),
         tuple(sorted(trials, key=lambda trial: trial.number)),
     )
-
-
-def newest_search(uri: str) -> str:
-    """Name of the search that was begun last in the store at ``uri``.
-
-    Raises:
-        ResultError: there is none.
-    """
-    from mlflow.tracking import MlflowClient
-
-    client = MlflowClient(tracking_uri=uri)
-    experiments = {e.experiment_id: e.name for e in client.search_experiments()}
-    found = client.search_runs(
-        list(experiments), f"tags.`{KIND_TAG}` = 'search'", max_results=1, order_by=["start_time DESC"]
-    )
-    if not found:
-        raise ResultError(f"there is no search in {uri} yet; `eig-tune search` makes one")
-    return str(experiments[found[0].info.experiment_id])
 
 
 def download(store: Store, run_id: str, folder: str, destination: Path) -> Path:

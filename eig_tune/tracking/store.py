@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ TRIAL_TAG = "eig_tune.trial"
 OBJECTIVES_TAG = "eig_tune.objectives"
 PARENT_TAG = "mlflow.parentRunId"
 _PAGE = 1000
+_SQLITE = "sqlite:///"
 
 # A dead server should be noticed within seconds, not after MLflow's default minutes of retries.
 _PATIENCE = {
@@ -55,46 +57,71 @@ class Store:
 
 def local_uri(home: Path) -> str:
     """The store of a home that names no other: one sqlite file."""
-    return f"sqlite:///{(home / 'mlflow.db').resolve()}"
+    return f"{_SQLITE}{(home / 'mlflow.db').resolve()}"
 
 
-def open_store(uri: str, name: str, home: Path, *, create: bool) -> Store:
-    """Open the store at ``uri`` and the experiment ``name``.
+def open_store(uri: str, name: str, home: Path) -> Store:
+    """Open the store at ``uri`` and the experiment ``name``, making either when it does not exist.
 
     Args:
         home: where artifacts of a local store lie.
-        create: make store and experiment when they do not exist.
 
     Raises:
         TrackingError: the store cannot be reached or written.
-        ResultError: there is no such experiment and ``create`` is false.
     """
+    with _readable_errors(uri):
+        client = _client(uri)
+        experiment = client.get_experiment_by_name(name)
+        if experiment is not None:
+            return Store(client, uri, experiment.experiment_id, name)
+        location = (home / "artifacts" / name).resolve().as_uri() if uri.startswith(_SQLITE) else None
+        return Store(client, uri, client.create_experiment(name, artifact_location=location), name)
+
+
+def find_store(uri: str, name: str | None) -> Store:
+    """Open the experiment ``name``, or that of the newest search, for reading.
+
+    Raises:
+        TrackingError: the store cannot be reached.
+        ResultError: there is no such search.
+    """
+    if uri.startswith(_SQLITE) and not Path(uri.removeprefix(_SQLITE)).is_file():
+        raise ResultError(f"there is no search here yet: {uri.removeprefix(_SQLITE)} does not exist")
+    with _readable_errors(uri):
+        client = _client(uri)
+        names = {e.experiment_id: e.name for e in client.search_experiments()}
+        if name is None:
+            condition = f"tags.`{KIND_TAG}` = 'search'"
+            newest = client.search_runs(list(names), condition, max_results=1, order_by=["start_time DESC"])
+            found = newest[0].info.experiment_id if newest else None
+        else:
+            found = next((key for key, value in names.items() if value == name), None)
+    if found is None:
+        there = ", ".join(n for n in names.values() if n != "Default") or "none"
+        raise ResultError(f"no search {'' if name is None else repr(name) + ' '}in {uri}; there are: {there}")
+    return Store(client, uri, found, names[found])
+
+
+def _client(uri: str) -> Any:
     for variable, value in _PATIENCE.items():
         os.environ.setdefault(variable, value)
-    from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
     for noisy in ("alembic", "mlflow", "mlflow.store.db.utils"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    local = uri.startswith("sqlite:")
-    if local and not create and not Path(uri.removeprefix("sqlite:///")).is_file():
-        raise ResultError(f"there is no search here yet: {uri} does not exist")
+    return MlflowClient(tracking_uri=uri)
+
+
+@contextmanager
+def _readable_errors(uri: str) -> Iterator[None]:
     try:
-        client = MlflowClient(tracking_uri=uri)
-        experiment = client.get_experiment_by_name(name)
-        if experiment is not None:
-            return Store(client, uri, experiment.experiment_id, name)
-        if not create:
-            raise ResultError(f"no search named {name!r} in {uri}; there are: {_names(client)}")
-        location = (home / "artifacts" / name).resolve().as_uri() if local else None
-        return Store(client, uri, client.create_experiment(name, artifact_location=location), name)
-    except (MlflowException, OSError) as error:
+        yield
+    except Exception as error:
+        from mlflow.exceptions import MlflowException
+
+        if not isinstance(error, MlflowException | OSError):
+            raise
         raise TrackingError(f"the MLflow store {uri} cannot be used: {_first_line(error)}") from error
-
-
-def _names(client: Any) -> str:
-    names = [e.name for e in client.search_experiments() if e.name != "Default"]
-    return ", ".join(names) or "none"
 
 
 def _first_line(error: Exception) -> str:

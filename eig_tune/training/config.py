@@ -1,13 +1,22 @@
 """Everything that decides a run, validated when it is made."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from eig_tune.data import AugmentSettings
 from eig_tune.models import METHODS, InfoGanSettings, NetworkSettings
 from eig_tune.schema import Section, suggestion
+
+
+def _known_method(name: str) -> str:
+    if name not in METHODS:
+        raise ValueError(f"no such method{suggestion(name, METHODS)}")
+    return name
+
+
+MethodName = Annotated[str, AfterValidator(_known_method)]
 
 
 class TrainSettings(InfoGanSettings):
@@ -23,18 +32,11 @@ class TrainSettings(InfoGanSettings):
 class TrainConfig(Section):
     """One run, whole."""
 
-    method: str = "elastic-infogan"
+    method: MethodName = "elastic-infogan"
     model: NetworkSettings = NetworkSettings()
     train: TrainSettings = TrainSettings()
     augment: AugmentSettings = AugmentSettings()
     seed: int = Field(default=0, ge=0, lt=2**31)
-
-    @field_validator("method")
-    @classmethod
-    def _known_method(cls, name: str) -> str:
-        if name not in METHODS:
-            raise ValueError(f"no such method{suggestion(name, METHODS)}")
-        return name
 
     def with_values(self, values: Mapping[str, Any]) -> "TrainConfig":
         """A copy with some fields, named flat as in the ``search`` section, set to other values.

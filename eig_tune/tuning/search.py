@@ -75,7 +75,7 @@ def run_search(spec: SearchSpec, options: SearchOptions, home: Home, console: Co
         )
     with ThreadPoolExecutor() as pool:
         preparing = pool.submit(prepare_data, spec, home, console)
-        opening = pool.submit(open_store, options.tracking_uri, options.name, home.path, create=True)
+        opening = pool.submit(open_store, options.tracking_uri, options.name, home.path)
         # In this thread, because the kernel ends Ray's processes together with the thread that started them.
         start_ray(options.address, options.cpus)
         given = resources(options.gpus, options.trials_per_gpu, options.cpus)

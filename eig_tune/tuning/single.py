@@ -34,7 +34,7 @@ def single_config(spec: SearchSpec, values: Mapping[str, Any]) -> TrainConfig:
     try:
         return spec.base_config().with_values({**start, **values})
     except ValidationError as error:
-        raise ConfigError("eig-tune train", problems_of(error)) from error
+        raise ConfigError("eig-tune train", problems_of(error, {})) from error
 
 
 def run_single(config: TrainConfig, data: TrialData, out: Path | None, resume: bool) -> Iterator[Progress]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
 from eig_tune.data import AugmentSettings, DatasetConfig
 from eig_tune.errors import ConfigError, Problem
@@ -14,7 +14,7 @@ from eig_tune.evaluation.evaluator import DIRECTIONS, LABELLED_METRICS
 from eig_tune.models import NetworkSettings
 from eig_tune.schema import Section, problems_of, suggestion
 from eig_tune.training import TrainConfig, TrainSettings
-from eig_tune.training.config import field_names, section_of
+from eig_tune.training.config import MethodName, field_names
 from eig_tune.tuning.distributions import Distribution, Value, in_order_of_conditions
 
 Direction = Literal["maximize", "minimize"]
@@ -32,7 +32,7 @@ class SearchSpec(Section):
     """One search, whole: what the YAML says, validated."""
 
     dataset: DatasetConfig
-    method: str = "elastic-infogan"
+    method: MethodName = "elastic-infogan"
     model: NetworkSettings = NetworkSettings()
     train: TrainSettings = TrainSettings()
     augment: AugmentSettings = AugmentSettings()
@@ -44,11 +44,6 @@ class SearchSpec(Section):
     asha: AshaSettings = AshaSettings()
     trials: int = Field(default=64, ge=1)
     seed: int = Field(default=0, ge=0, lt=2**31)
-
-    @field_validator("method")
-    @classmethod
-    def _known_method(cls, name: str) -> str:
-        return TrainConfig(method=name).method
 
     def base_config(self) -> TrainConfig:
         """The run that every trial starts from, before its searched values are set."""
@@ -71,15 +66,15 @@ class SearchSpec(Section):
         return any(name in LABELLED_METRICS for name in self.objectives)
 
 
-_SECTIONS: tuple[type[Section], ...] = (
-    SearchSpec,
-    DatasetConfig,
-    NetworkSettings,
-    TrainSettings,
-    AugmentSettings,
-    AshaSettings,
-    Distribution,
-)
+_SECTIONS: dict[str, type[Section]] = {
+    "": SearchSpec,
+    "dataset": DatasetConfig,
+    "model": NetworkSettings,
+    "train": TrainSettings,
+    "augment": AugmentSettings,
+    "asha": AshaSettings,
+    "search": Distribution,
+}
 
 
 def load_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> SearchSpec:
@@ -171,7 +166,7 @@ def _check_ranges(document: Mapping[str, Any]) -> list[Problem]:
             except KeyError:
                 break
             except ValidationError as error:
-                problems.append(Problem(f"search.{name}", problems_of(error)[0].what))
+                problems.append(Problem(f"search.{name}", problems_of(error, {})[0].what))
                 break
     return problems
 
@@ -236,13 +231,15 @@ def _number(document: Mapping[str, Any], section: str, key: str, default: int) -
 
 def _check_start_points(document: Mapping[str, Any]) -> list[Problem]:
     points, space = document.get("start_from"), _searched(document)
+    entries = document.get("search")
+    named = list(entries) if isinstance(entries, dict) else []
     problems = []
     for index, point in enumerate(points if isinstance(points, list) else ()):
         for name, value in point.items() if isinstance(point, dict) else ():
             where = f"start_from.{index}.{name}"
-            if name not in space:
-                problems.append(Problem(where, f"is not searched{suggestion(str(name), space)}"))
-            elif not space[name].for_optuna()._contains(_internal(space[name], value)):
+            if name not in named:
+                problems.append(Problem(where, f"is not searched{suggestion(str(name), named)}"))
+            elif name in space and not space[name].for_optuna()._contains(_internal(space[name], value)):
                 problems.append(Problem(where, f"got {value!r}; outside of search.{name}: {space[name]}"))
     return problems
 
@@ -263,5 +260,3 @@ _CHECKS = (
     _check_budget,
     _check_start_points,
 )
-
-__all__ = ["AshaSettings", "SearchSpec", "load_spec", "parse_spec", "section_of"]

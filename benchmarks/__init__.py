@@ -1,0 +1,1 @@
+"""Benchmarks: each figure of the README, re-made by one command."""

@@ -1,0 +1,116 @@
+"""The house's imports point one way, and heavy libraries live where they belong."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import eig_tune
+
+ROOT = Path(eig_tune.__file__).parent
+ORDER = ["errors", "schema", "data", "models", "evaluation", "training", "tracking", "tuning", "export", "cli"]
+FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
+HOMES = {
+    "mlflow": {"tracking"},
+    "ray": {"tuning"},
+    "typer": {"cli"},
+    "rich": {"cli", "tuning/progress.py"},
+}
+
+
+def part_of(file: Path) -> str:
+    """The part of the house that a file belongs to, such as "data" or "cli"; "" for the package itself."""
+    first = file.parts[0].removesuffix(".py")
+    return {"__init__": "", "__main__": "cli"}.get(first, first)
+
+
+def imported_modules(tree: ast.AST, package: list[str]) -> Iterator[str]:
+    """Full names of everything imported anywhere in a file of ``package``, inside functions too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *(node.module or "").split(".")]).rstrip(".")
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def imports_of(file: Path) -> list[str]:
+    package = ["eig_tune", *file.parts[:-1]]
+    return list(imported_modules(ast.parse((ROOT / file).read_text()), package))
+
+
+def forbidden(file: Path, modules: list[str]) -> list[str]:
+    """Those of ``modules`` that a file may not import."""
+    part = part_of(file)
+    found = []
+    for name in modules:
+        top, *below = name.split(".")
+        if top == "eig_tune" and below and below[0] in ORDER:
+            allowed = [*ORDER[: ORDER.index(part)], part] if part else []
+            if below[0] not in allowed:
+                found.append(name)
+        elif top in HOMES and not {part, file.as_posix()} & HOMES[top]:
+            found.append(name)
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_file_imports_only_from_parts_above_and_heavy_libraries_at_home(file: Path) -> None:
+    assert part_of(file) in ["", *ORDER], "a part that the design does not know"
+    assert forbidden(file, imports_of(file)) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("data/x.py", "from eig_tune.models import losses"),
+        ("data/x.py", "from eig_tune import models"),
+        ("data/x.py", "import eig_tune.training.loop"),
+        ("data/x.py", "from ..models import losses"),
+        ("data/x.py", "from .. import models"),
+        ("errors.py", "def f():\n    from eig_tune.schema import Section"),
+        ("__init__.py", "from eig_tune.data import augment"),
+        ("tracking/x.py", "import ray.tune"),
+        ("tracking/x.py", "from eig_tune.tuning import search"),
+        ("training/x.py", "import mlflow"),
+        ("training/x.py", "from ray import tune"),
+        ("tuning/search.py", "from rich.table import Table"),
+        ("tuning/search.py", "import mlflow"),
+        ("export/bundle.py", "from mlflow.pyfunc import PythonModel"),
+        ("tuning/progress.py", "import typer"),
+        ("tuning/search.py", "from eig_tune.cli import main"),
+    ],
+)
+def test_rule_sees_a_breach(file: str, line: str) -> None:
+    path = Path(file)
+    assert forbidden(path, list(imported_modules(ast.parse(line), ["eig_tune", *path.parts[:-1]]))) != []
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("training/x.py", "from eig_tune.data import augment"),
+        ("training/x.py", "from eig_tune import __version__"),
+        ("training/x.py", "from .config import TrainConfig"),
+        ("tuning/progress.py", "from rich.live import Live"),
+        ("tracking/x.py", "import mlflow"),
+        ("cli.py", "from eig_tune.export import bundle"),
+        ("cli.py", "import typer"),
+        ("__main__.py", "from eig_tune.cli import main"),
+    ],
+)
+def test_rule_allows_what_is_allowed(file: str, line: str) -> None:
+    path = Path(file)
+    assert forbidden(path, list(imported_modules(ast.parse(line), ["eig_tune", *path.parts[:-1]]))) == []
+
+
+@pytest.mark.parametrize("module", ["eig_tune", "eig_tune.errors"])
+def test_import_loads_nothing_heavy(module: str) -> None:
+    heavy = {"torch", "ray", "mlflow", "optuna", "numpy", "kornia", "sklearn", "matplotlib"}
+    code = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert heavy & set(done.stdout.split()) == set()
