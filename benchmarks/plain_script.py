@@ -171,8 +171,7 @@ class ElasticInfoGan:
         entropies = entropy(self.q(features)) + entropy(self.q(augmented_features))
         loss: Tensor = softplus(-self.d(trunk)).mean() - self.config["lambda_1"] * information
         loss = loss + self.config["lambda_2"] * nt_xent(features, augmented_features)
-        loss = loss + self.config["lambda_3"] * entropies
-        return loss
+        return loss + self.config["lambda_3"] * entropies
 
     def prior(self) -> Tensor:
         return torch.softmax(self.prior_logits, dim=0)

@@ -17,7 +17,7 @@ HOMES = {
     "mlflow": {"tracking"},
     "ray": {"tuning"},
     "typer": {"cli"},
-    "rich": {"cli", "tuning/progress.py"},
+    "rich": {"cli", "tuning/progress.py", "tuning/summary.py"},
 }
 
 

@@ -12,7 +12,7 @@ from eig_tune.training import TrainConfig, TrainSettings
 def problems(section: type[Section], document: object) -> list[Problem]:
     with pytest.raises(ValidationError) as caught:
         section.model_validate(document)
-    return problems_of(caught.value, [section])
+    return problems_of(caught.value, {"": section})
 
 
 def test_every_problem_is_told_with_its_path_and_value() -> None:

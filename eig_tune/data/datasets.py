@@ -180,7 +180,8 @@ def _read_idx_source(config: DatasetConfig, torchvision_name: str, classes: tupl
         images = Images(*read_idx_part(folder, part))
         if images.labels is not None and images.labels.max() >= len(classes):
             raise DataError(f"dataset.root: {folder} holds labels above {len(classes) - 1}")
-        parts.append(_resized(images, config.image_size or images.pixels.shape[-1], config.channels or 1))
+        natural_size = max(8, round(images.pixels.shape[-1] / 4) * 4)  # the networks need a multiple of 4
+        parts.append(_resized(images, config.image_size or natural_size, config.channels or 1))
     return _Source(parts[0], parts[1], classes)
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,8 @@ def read_idx_part(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[n
     images_name, labels_name = _FILES[part]
     images = _read_idx(folder, images_name, dimensions=3)[:, None]
     labels = _read_idx(folder, labels_name, dimensions=1).astype(np.int64)
+    if len(images) == 0:
+        raise DataError(f"dataset.root: {folder} holds no {part} images")
     if len(images) != len(labels):
         raise DataError(f"dataset.root: {folder} holds {len(images)} {part} images but {len(labels)} labels")
     return images, labels
@@ -47,7 +50,7 @@ def _read_idx(folder: Path, name: str, dimensions: int) -> NDArray[np.uint8]:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         header = struct.unpack_from(f">HBB{dimensions}I", raw)
         return np.frombuffer(raw, np.uint8, offset=4 + 4 * dimensions).reshape(_checked_shape(header, dimensions))
-    except (OSError, EOFError, ValueError, struct.error) as error:
+    except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
         raise DataError(
             f"dataset.root: {path} is not a whole IDX file ({error}); delete it and fetch it again"
         ) from error

@@ -111,6 +111,8 @@ def _read_table(file: Path) -> NDArray[np.float64]:
 
 def imbalanced_counts(fractions: NDArray[np.float64], available: NDArray[np.int64]) -> NDArray[np.int64]:
     """The largest counts [C] with the proportions ``fractions`` [C] that ``available`` [C] images allow."""
+    if available.min() == 0:
+        raise DataError(f"dataset: class {int(available.argmin())} has no image, so no imbalance can be made of it")
     scale = (available / fractions).min()
     counts: NDArray[np.int64] = np.maximum(np.floor(scale * fractions + 1e-9), 1).astype(np.int64)
     return counts

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -135,18 +137,19 @@ def _on_device(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
 
 def _save(judge: Judge, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
+    partial = file.with_suffix(f".{uuid.uuid4().hex}.partial")
     tensors = {name: torch.tensor(value) for name, value in judge.weights.items()}
     save_file(tensors, partial, metadata={"accuracy": json.dumps(judge.accuracy)})
     partial.replace(file)
 
 
 def _load(file: Path, classes: int, channels: int) -> Judge | None:
-    from safetensors import safe_open
-
     if not file.is_file():
         return None
-    with safe_open(file, framework="pt") as opened:
-        accuracy = json.loads(opened.metadata()["accuracy"])
-    weights = {name: value.numpy() for name, value in load_file(file).items()}
+    try:
+        with safe_open(file, framework="pt") as opened:
+            accuracy = json.loads(opened.metadata()["accuracy"])
+        weights = {name: value.numpy() for name, value in load_file(file).items()}
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+        return None  # a damaged cache costs a training, not a search
     return Judge(classes, channels, weights, accuracy)

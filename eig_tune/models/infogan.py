@@ -130,14 +130,14 @@ class InfoGan:
         parts["mutual_information"] = losses.mutual_information(
             category_logits.float(), code_NK, self.prior.probabilities()
         )
-        self._update("generator", self._objective(parts))
+        self._update_generator(parts["generator_loss"], self._category_objective(parts))
         self.front_end.requires_grad_(True)
         self.discriminator.requires_grad_(True)
         return parts
 
-    def _objective(self, parts: dict[str, Tensor]) -> Tensor:
-        """V_GAN − λ1·L1 + λ2·L_trans + λ3·L_ent, with the terms that the method's row has."""
-        objective = parts["generator_loss"] - self.settings.lambda_1 * parts["mutual_information"]
+    def _category_objective(self, parts: dict[str, Tensor]) -> Tensor:
+        """−λ1·L1 + λ2·L_trans + λ3·L_ent, with the terms that the method's row has."""
+        objective = -self.settings.lambda_1 * parts["mutual_information"]
         if "transformation" in parts:
             objective = objective + self.settings.lambda_2 * parts["transformation"]
         if "entropy" in parts:
@@ -165,6 +165,19 @@ class InfoGan:
         if self.settings.distance == "nt_xent":
             return losses.nt_xent(features, other_features, self.settings.nt_xent_temperature)
         return losses.PROBABILITY_DISTANCES[self.settings.distance](logits.float(), other_logits.float())
+
+    def _update_generator(self, adversarial: Tensor, category_objective: Tensor) -> None:
+        optimizer = self._optimizers["generator"]
+        optimizer.zero_grad(set_to_none=True)
+        if self.settings.category_loss_trains_front_end:
+            adversarial.backward(retain_graph=True)
+            # Else the trunk that D judges with would learn to be fooled.
+            for weight in self.front_end.parameters():
+                weight.grad = None
+            category_objective.backward()
+        else:
+            (adversarial + category_objective).backward()
+        optimizer.step()
 
     def _update(self, name: str, loss: Tensor) -> None:
         optimizer = self._optimizers[name]

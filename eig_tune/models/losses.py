@@ -67,7 +67,8 @@ def nt_xent(features_NF: Tensor, other_NF: Tensor, temperature: float) -> Tensor
     Each of the 2N unit vectors must pick its other view among the 2N − 1 others by cosine / temperature.
     """
     both = normalize(torch.cat([features_NF, other_NF]).float(), dim=1)
-    similarity = both @ both.T / temperature
+    with torch.autocast(both.device.type, enabled=False):  # bf16 is too coarse for a small temperature
+        similarity = both @ both.T / temperature
     similarity = similarity.masked_fill(torch.eye(len(both), dtype=torch.bool, device=both.device), -torch.inf)
     partner = torch.arange(len(both), device=both.device).roll(len(features_NF))
     return cross_entropy(similarity, partner)

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -31,19 +31,20 @@ class RunRecord:
 def save(directory: Path, tensors: Mapping[str, Tensor], record: RunRecord) -> None:
     """Write ``tensors`` and the record into ``directory``."""
     directory.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, directory / TENSORS_FILE)
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    save_file(contiguous, directory / TENSORS_FILE, metadata={"step": str(record.step)})
     document = {**vars(record), "config": record.config.model_dump(mode="json")}
     (directory / RUN_FILE).write_text(json.dumps(document, indent=2))
 
 
-def load(directory: Path, config: TrainConfig) -> tuple[dict[str, Tensor], int]:
-    """The tensors and the step of a checkpoint of the run that ``config`` describes.
+def load(directory: Path, expected: RunRecord) -> tuple[dict[str, Tensor], int]:
+    """The tensors and the step of a checkpoint of the run that ``expected`` describes, at any step.
 
     Raises:
         CheckpointError: missing, damaged, or written by another config.
     """
     record = read_run(directory)
-    if _what_must_match(record.config) != _what_must_match(config):
+    if _what_must_match(record) != _what_must_match(expected):
         raise CheckpointError(f"{directory}: this checkpoint was written by a run with another configuration")
     return read_tensors(directory), record.step
 
@@ -75,15 +76,21 @@ def write_weights(checkpoint: Path, directory: Path) -> None:
 
 def read_tensors(directory: Path) -> dict[str, Tensor]:
     """Every tensor of a checkpoint, on the CPU."""
+    step = read_run(directory).step
     try:
-        return load_file(directory / TENSORS_FILE)
+        with safe_open(directory / TENSORS_FILE, framework="pt") as opened:
+            saved_at = (opened.metadata() or {}).get("step")
+        tensors = load_file(directory / TENSORS_FILE)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{directory}: not a whole checkpoint ({error})") from error
+    if saved_at != str(step):
+        raise CheckpointError(f"{directory}: not a whole checkpoint (weights of step {saved_at}, record of {step})")
+    return tensors
 
 
-def _what_must_match(config: TrainConfig) -> TrainConfig:
+def _what_must_match(record: RunRecord) -> RunRecord:
     """The budget may be raised between two parts of a run; nothing else may change."""
-    return config.with_values({"steps": 1})
+    return replace(record, config=record.config.with_values({"steps": 1, "report_every": 1}), step=0)
 
 
 def collect(modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]) -> dict[str, Tensor]:
@@ -114,9 +121,20 @@ def distribute(
         for name, optimizer in optimizers.items():
             document = optimizer.state_dict()
             document["state"] = _nested(below(tensors, f"optimizer.{name}."))
+            _check_moments(optimizer, document["state"])
             optimizer.load_state_dict(document)
     except (RuntimeError, ValueError, KeyError) as error:
         raise CheckpointError(f"the checkpoint does not fit this model: {error}") from error
+
+
+def _check_moments(optimizer: torch.optim.Optimizer, states: Mapping[int, Mapping[str, Tensor]]) -> None:
+    """Adam would take a missing moment for a new start, and a misshapen one only fails at the next step."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for index, parameter in enumerate(parameters):
+        state = states[index]
+        shapes = {"step": torch.Size([]), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
+        if {key: value.shape for key, value in state.items()} != shapes:
+            raise ValueError(f"the optimiser's state of parameter {index} has other shapes")
 
 
 def below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from eig_tune.data import ImageData, augment
+from eig_tune.errors import CheckpointError
 from eig_tune.evaluation import Evaluation, Evaluator, Judge
 from eig_tune.evaluation.evaluator import to_unit_range
 from eig_tune.evaluation.record import write_evaluation
@@ -70,9 +71,10 @@ def fit(
     run = Run(config, data, device or torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     if resume is not None:
         run.restore(resume)
+    every = config.train.report_every
     while run.step < config.train.steps:
         started = time.perf_counter()
-        losses = run.advance(min(config.train.report_every, config.train.steps - run.step))
+        losses = run.advance(min(every - run.step % every, config.train.steps - run.step))
         trained = time.perf_counter()
         evaluation = run.evaluate()
         yield Progress(run.step, losses, evaluation, trained - started, time.perf_counter() - trained, run)
@@ -127,8 +129,11 @@ class Run:
 
     def restore(self, directory: Path) -> None:
         """Go back to where a checkpoint was written."""
-        tensors, self.step = checkpoint.load(directory, self.config)
-        self._random.set_state(tensors.pop("random_state"))
+        tensors, self.step = checkpoint.load(directory, self.record())
+        try:
+            self._random.set_state(tensors.pop("random_state"))
+        except (KeyError, RuntimeError, TypeError) as error:
+            raise CheckpointError(f"{directory}: its random state is missing or damaged ({error})") from error
         checkpoint.distribute(tensors, self.model.modules(), self.model.optimizers())
 
 

@@ -1,13 +1,13 @@
 """Images and judge of a search, and whether what is asked for fits them."""
 
-from rich.console import Console
-
 from eig_tune.data import ImageData, load_images
 from eig_tune.errors import ConfigError, Problem
 from eig_tune.evaluation import Judge, train_judge
+from eig_tune.evaluation.classifier import lowest_accuracy
 from eig_tune.models import METHODS
 from eig_tune.training import TrialData
 from eig_tune.tuning.home import Home
+from eig_tune.tuning.progress import Console, step_bar
 from eig_tune.tuning.space import SearchSpec
 
 
@@ -53,15 +53,8 @@ def _misfits(spec: SearchSpec, images: ImageData) -> list[Problem]:
 
 
 def _judge(spec: SearchSpec, images: ImageData, home: Home, console: Console) -> Judge:
-    from rich.progress import Progress
-
-    from eig_tune.evaluation.classifier import lowest_accuracy
-
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("training the evaluation classifier", total=None)
-        judge = train_judge(
-            images, home.judges, on_progress=lambda done, of: progress.update(task, completed=done, total=of)
-        )
+    with step_bar(console, "training the evaluation classifier") as on_progress:
+        judge = train_judge(images, home.judges, on_progress=on_progress)
     floor = lowest_accuracy(spec.dataset.name)
     if judge.accuracy < floor:
         console.print(

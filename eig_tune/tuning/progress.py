@@ -1,7 +1,8 @@
 """What a person sees while a search runs: one live table, or plain lines where there is no terminal."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
@@ -10,6 +11,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from eig_tune.tuning.ledger import Report, Trial
+
+__all__ = ["Console", "Terminal", "step_bar"]
 
 _PLAIN_EVERY_SECONDS = 30.0
 _ROWS = 12
@@ -130,6 +133,14 @@ class Terminal:
     def _values(self, trial: Trial) -> list[str]:
         metrics = trial.last.metrics if trial.last else {}
         return [f"{metrics[name]:.3f}" if name in metrics else "–" for name in self._objectives]
+
+
+@contextmanager
+def step_bar(console: Console, title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar for long work; yields a function that is told (steps done, steps in all)."""
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, of: progress.update(task, completed=done, total=of)
 
 
 def _clock(seconds: float) -> str:

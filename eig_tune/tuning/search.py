@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import yaml
-from rich.console import Console
 
 from eig_tune.data import ImageData
 from eig_tune.errors import ConfigError, Problem, ResultError
@@ -26,7 +25,7 @@ from eig_tune.tuning.home import Home
 from eig_tune.tuning.journal import MlflowJournal
 from eig_tune.tuning.ledger import Ledger, Trial
 from eig_tune.tuning.prepare import prepare_data
-from eig_tune.tuning.progress import Terminal
+from eig_tune.tuning.progress import Console, Terminal
 from eig_tune.tuning.space import SearchSpec
 
 _LIBRARIES = ("eig-tune", "ray", "optuna", "mlflow", "torch", "torchvision", "kornia", "numpy", "scikit-learn")
@@ -75,11 +74,11 @@ def run_search(spec: SearchSpec, options: SearchOptions, home: Home, console: Co
         )
     with ThreadPoolExecutor() as pool:
         preparing = pool.submit(prepare_data, spec, home, console)
-        opening = pool.submit(open_store, options.tracking_uri, options.name, home.path)
         # In this thread, because the kernel ends Ray's processes together with the thread that started them.
         start_ray(options.address, options.cpus)
         given = resources(options.gpus, options.trials_per_gpu, options.cpus)
-        data, store = preparing.result(), opening.result()
+        data = preparing.result()
+    store = open_store(options.tracking_uri, options.name, home.path)
     with Ledger(home.ledger(options.name)) as ledger:
         _begin_or_check(ledger, spec, data.images, options.name)
         tracker = SearchTracker(store, _parameters(spec, data), _tags(spec))

@@ -1,0 +1,97 @@
+"""The engine without Ray: rungs, verdicts, and going on from the ledger."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eig_tune.errors import ResultError
+from eig_tune.tuning import pareto
+from eig_tune.tuning.engine import Engine
+from eig_tune.tuning.ledger import Ledger
+from eig_tune.tuning.scheduler import SuccessiveHalving
+from eig_tune.tuning.space import SearchSpec, parse_spec
+
+STEPS = (500, 1000, 1500, 2000)
+
+
+def spec(trials: int = 9) -> SearchSpec:
+    document = {
+        "dataset": {"name": "digits"},
+        "train": {"steps": 2000, "report_every": 500},
+        "asha": {"grace": 500},
+        "search": {"lambda_1": {"loguniform": [0.3, 3]}, "tau": {"uniform": [0.1, 1]}},
+        "trials": trials,
+    }
+    return parse_spec(document, "test")
+
+
+def measured(number: int, step: int) -> dict[str, float]:
+    quality = ((number * 7) % 10) / 10
+    return {"nmi": quality * step / 2000, "prior_rmse": 0.3 - 0.2 * quality * step / 2000}
+
+
+def run(engine: Engine, most: int = 10_000) -> None:
+    """Drive the engine one trial after another for at most ``most`` reports."""
+    while (trial := engine.propose()) is not None:
+        for step in STEPS:
+            if most == 0:
+                return
+            most -= 1
+            if engine.report(trial.number, step, measured(trial.number, step)).verdict != "running":
+                engine.end(trial.number)
+                break
+
+
+def test_order_is_by_rank_against_a_naive_loop() -> None:
+    losses = np.random.default_rng(0).random((40, 2))
+    naive = np.array([not any(pareto.dominates(b, a) for b in losses) for a in losses])
+    assert (pareto.front(losses) == naive).all()
+    assert (np.diff(pareto.ranks(losses)[pareto.order(losses)]) >= 0).all()
+
+
+def test_a_rung_lets_the_best_third_go_on() -> None:
+    halving = SuccessiveHalving([10], reduction_factor=3)
+    went_on = []
+    for trial, loss in enumerate([5.0, 4.0, 6.0, 1.0, 2.0, 3.0]):
+        assert halving.record(trial, 10, (loss,)) == 10
+        went_on.append(halving.may_go_on(trial, 10))
+    assert went_on == [True, True, False, True, False, False]
+
+
+def test_every_trial_ends_with_a_reason(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "a" / "ledger.jsonl") as ledger:
+        engine = Engine(spec(), ledger)
+        run(engine)
+        assert len(ledger.trials) == 9
+        assert all(trial.status in ("finished", "stopped") and trial.reason for trial in ledger.trials.values())
+        assert {trial.status for trial in ledger.trials.values()} == {"finished", "stopped"}
+
+
+@pytest.mark.parametrize("killed_after", [1, 4, 7, 12])
+def test_killed_search_goes_on_as_if_nothing_had_happened(tmp_path: Path, killed_after: int) -> None:
+    whole, cut = tmp_path / "whole" / "ledger.jsonl", tmp_path / "cut" / "ledger.jsonl"
+    with Ledger(whole) as ledger:
+        run(Engine(spec(), ledger))
+        expected = {n: (t.values, t.status, t.reason) for n, t in ledger.trials.items()}
+    with Ledger(cut) as ledger:
+        run(Engine(spec(), ledger), most=killed_after)
+    with cut.open("a") as file:
+        file.write('{"event": "report", "tri')  # torn by the kill
+    with Ledger(cut) as ledger:
+        run(Engine(spec(), ledger))
+        assert {n: (t.values, t.status, t.reason) for n, t in ledger.trials.items()} == expected
+
+
+def test_not_a_number_fails_the_trial(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "a" / "ledger.jsonl") as ledger:
+        engine = Engine(spec(), ledger)
+        trial = engine.propose()
+        assert trial is not None
+        report = engine.report(trial.number, 500, {"nmi": float("nan"), "prior_rmse": 0.1})
+        assert (report.verdict, report.reason) == ("failed", "nmi is not a number at step 500")
+
+
+def test_a_search_runs_in_one_process_only(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "a" / "ledger.jsonl"), pytest.raises(ResultError, match="running already"):
+        Ledger(tmp_path / "a" / "ledger.jsonl")
