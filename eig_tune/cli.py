@@ -10,6 +10,7 @@ import typer
 
 from eig_tune import __version__
 from eig_tune.errors import ConfigError, EigTuneError, Problem
+from eig_tune.tuning.home import DEFAULT_HOME
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,7 +38,6 @@ UriOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 StepsOption = Annotated[int | None, typer.Option("--steps", help="Full budget of a trial (train.steps).")]
-_HOME = Path("eig-runs")
 
 
 @app.callback(invoke_without_command=True)
@@ -61,7 +61,7 @@ def search(
     address: Annotated[
         str | None, typer.Option(envvar="RAY_ADDRESS", help="Ray cluster; this machine, unless told.")
     ] = None,
-    home: HomeOption = _HOME,
+    home: HomeOption = DEFAULT_HOME,
     tracking_uri: UriOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a search of this name.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.")] = False,
@@ -98,7 +98,7 @@ def best(
     name: NameOption = None,
     by: Annotated[str, typer.Option(help="nmi, prior_rmse, another objective, or the front's knee.")] = "knee",
     export: Annotated[Path | None, typer.Option(help="Write the model into this new folder.")] = None,
-    home: HomeOption = _HOME,
+    home: HomeOption = DEFAULT_HOME,
     tracking_uri: UriOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -128,7 +128,7 @@ def train(
     root: RootOption = None,
     out: Annotated[Path | None, typer.Option(help="Folder for metrics, checkpoint and pictures.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
-    home: HomeOption = _HOME,
+    home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
     """Train one model in this process, without Ray: the way to debug."""
@@ -151,7 +151,7 @@ def train(
 def validate(
     file: Annotated[Path, typer.Argument(help="The search's YAML file.")],
     root: RootOption = None,
-    home: HomeOption = _HOME,
+    home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Check a search's YAML; print the resolved space, the rungs and the predicted cost."""
     _print_plan(_spec(file, {"dataset.root": root}), home)
@@ -160,7 +160,7 @@ def validate(
 @app.command()
 def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
-    home: HomeOption = _HOME,
+    home: HomeOption = DEFAULT_HOME,
     tracking_uri: UriOption = None,
 ) -> None:
     """Open the MLflow UI on this home's store."""

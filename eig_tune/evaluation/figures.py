@@ -3,11 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
@@ -84,7 +81,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def _figure(width: float, height: float) -> tuple[Figure, "matplotlib.axes.Axes"]:
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     # Figures are made without pyplot, whose global state is not safe in a background thread.
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.add_subplot()

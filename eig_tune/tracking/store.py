@@ -17,14 +17,15 @@ PARENT_TAG = "mlflow.parentRunId"
 _PAGE = 1000
 _SQLITE = "sqlite:///"
 
+NO_TELEMETRY = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+
 # A dead server should be noticed within seconds, not after MLflow's default minutes of retries.
 _PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",
+    **NO_TELEMETRY,
 }
 
 
@@ -61,6 +62,12 @@ def local_uri(home: Path) -> str:
     return f"{_SQLITE}{(home / 'mlflow.db').resolve()}"
 
 
+def missing_file(uri: str) -> Path | None:
+    """The file of a local store that does not exist yet; None for a store that exists or is a server."""
+    file = Path(uri.removeprefix(_SQLITE))
+    return file if uri.startswith(_SQLITE) and not file.is_file() else None
+
+
 def open_store(uri: str, name: str, home: Path) -> Store:
     """Open the store at ``uri`` and the experiment ``name``, making either when it does not exist.
 
@@ -86,8 +93,8 @@ def find_store(uri: str, name: str | None) -> Store:
         TrackingError: the store cannot be reached.
         ResultError: there is no such search.
     """
-    if uri.startswith(_SQLITE) and not Path(uri.removeprefix(_SQLITE)).is_file():
-        raise ResultError(f"there is no search here yet: {uri.removeprefix(_SQLITE)} does not exist")
+    if (missing := missing_file(uri)) is not None:
+        raise ResultError(f"there is no search here yet: {missing} does not exist")
     with _readable_errors(uri):
         client = _client(uri)
         names = {e.experiment_id: e.name for e in client.search_experiments()}

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from eig_tune.errors import ResultError
+from eig_tune.tracking.store import NO_TELEMETRY, missing_file
 
 
 def serve_ui(uri: str, home: Path, port: int) -> int:
@@ -14,12 +15,12 @@ def serve_ui(uri: str, home: Path, port: int) -> int:
     Raises:
         ResultError: a local store does not exist yet.
     """
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
-        raise ResultError(f"there is nothing to show yet: {uri.removeprefix('sqlite:///')} does not exist")
+    if (missing := missing_file(uri)) is not None:
+        raise ResultError(f"there is nothing to show yet: {missing} does not exist")
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--workers", "1"]
     command += ["--artifacts-destination", (home / "artifacts").resolve().as_uri()]
     command += ["--host", "127.0.0.1", "--port", str(port)]
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    environment = {**os.environ, **NO_TELEMETRY}
     with subprocess.Popen(command, env=environment) as server:
         try:
             return server.wait()

@@ -40,12 +40,11 @@ class Engine:
         self.ledger = ledger
         self._observers = observers
         self._halving = SuccessiveHalving(spec.rungs(), spec.asha.reduction_factor)
-        self._levels = (*spec.rungs(), spec.train.steps)
         self._sampler = Sampler(
             spec.search,
             _flat(spec.base_config().model_dump()),
             len(spec.objectives),
-            self._levels,
+            (*spec.rungs(), spec.train.steps),
             spec.start_from,
             spec.seed,
         )
@@ -113,7 +112,7 @@ class Engine:
         return [t for t, best in zip(finished, on_front(last, self.spec.objectives), strict=True) if best]
 
     def _judge(self, trial: Trial, step: int, metrics: Mapping[str, float]) -> tuple[Status, str]:
-        missing = [name for name in self.spec.objectives if not math.isfinite(metrics.get(name, math.nan))]
+        missing = self._not_numbers(metrics)
         if missing:
             return "failed", f"{missing[0]} is not a number at step {step}"
         rung = self._enter_rungs(trial, step, metrics)
@@ -122,6 +121,10 @@ class Engine:
         if rung is not None and not self._halving.may_go_on(trial.number, rung):
             return "stopped", f"not among the best 1/{self.spec.asha.reduction_factor} of rung {rung}"
         return "running", ""
+
+    def _not_numbers(self, metrics: Mapping[str, float]) -> list[str]:
+        """Objectives that are missing, NaN or infinite."""
+        return [name for name in self.spec.objectives if not math.isfinite(metrics.get(name, math.nan))]
 
     def _enter_rungs(self, trial: Trial, step: int, metrics: Mapping[str, float]) -> int | None:
         losses = losses_of(metrics, self.spec.objectives)
@@ -136,7 +139,7 @@ class Engine:
         """Bring rungs and sampler to where the ledger's reports, in the order they came, have brought them."""
         reports = [(r, trial) for trial in self.ledger.trials.values() for r in trial.reports.values()]
         for report, trial in sorted(reports, key=lambda pair: pair[0].at):
-            if all(math.isfinite(report.metrics.get(name, math.nan)) for name in self.spec.objectives):
+            if not self._not_numbers(report.metrics):
                 self._enter_rungs(trial, report.step, report.metrics)
 
 

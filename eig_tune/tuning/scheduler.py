@@ -6,7 +6,7 @@ whether a trial may go on.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -39,8 +39,3 @@ class SuccessiveHalving:
         best_first = pareto.order(np.array([entries[t] for t in trials]))
         places = max(1, math.floor(len(trials) / self._reduction_factor))
         return trials.index(trial) in best_first[:places]
-
-    @property
-    def rungs(self) -> Mapping[int, Mapping[int, tuple[float, ...]]]:
-        """What every trial had reached at every rung: step to trial to losses."""
-        return self._rungs

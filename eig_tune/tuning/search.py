@@ -67,8 +67,7 @@ def run_search(spec: SearchSpec, options: SearchOptions, home: Home, console: Co
         EigTuneError: it cannot begin; nothing half-made is left behind.
     """
     started = time.monotonic()
-    fresh = not home.ledger(options.name).exists()
-    if not fresh and not options.resume:
+    if home.ledger(options.name).exists() and not options.resume:
         raise ResultError(
             f"--name: there is a search {options.name!r} already; go on with it by --resume, or give another --name"
         )

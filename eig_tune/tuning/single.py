@@ -1,6 +1,7 @@
 """One run in this process, without Ray: the way to debug."""
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -65,17 +66,11 @@ def _checkpoint_to_resume(out: Path | None, resume: bool) -> Path | None:
 def _record(progress: Progress, out: Path) -> None:
     """One line of metrics, and a checkpoint that replaces the older one only when it is whole."""
     partial, whole, old = out / ".checkpoint.partial", out / CHECKPOINT_FOLDER, out / ".checkpoint.old"
-    _remove(partial)
+    shutil.rmtree(partial, ignore_errors=True)
     progress.save(partial)
     with (out / METRICS_FILE).open("a", encoding="utf-8") as file:
         file.write(json.dumps({"step": progress.step, **progress.metrics()}) + "\n")
     if whole.exists():
         whole.rename(old)
     partial.rename(whole)
-    _remove(old)
-
-
-def _remove(directory: Path) -> None:
-    import shutil
-
-    shutil.rmtree(directory, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)

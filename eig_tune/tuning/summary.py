@@ -1,5 +1,6 @@
 """Results in words and tables, for people and for scripts."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -48,8 +49,7 @@ def outcome_document(outcome: Outcome, spec: SearchSpec) -> dict[str, Any]:
     finished = [trial for trial in outcome.trials if trial.status == "finished" and trial.last is not None]
     best = None
     if finished:
-        by = "knee"
-        best = finished[choose([t.last.metrics for t in finished if t.last], spec.objectives, by)]
+        best = finished[choose([t.last.metrics for t in finished if t.last], spec.objectives, "knee")]
     return {
         "name": outcome.name,
         "wall_seconds": outcome.wall_seconds,
@@ -143,17 +143,11 @@ def _hours(hours: float) -> str:
 
 
 def _number(text: str) -> Any:
+    """A parameter as MLflow keeps it (text), as the value it was."""
     try:
-        return json_value(text)
+        return json.loads(text)
     except ValueError:
         return text
-
-
-def json_value(text: str) -> Any:
-    """A parameter as MLflow keeps it (text), as the value it was."""
-    import json
-
-    return json.loads(text)
 
 
 def _short(value: Any) -> str:
