@@ -37,6 +37,13 @@ UriOption = Annotated[
     typer.Option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow store; the home's own by default."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+GpusOption = Annotated[int | None, typer.Option(min=0, help="GPUs to use; 0 is the CPU. All, unless told.")]
+TrialsPerGpuOption = Annotated[int, typer.Option(min=1, help="Trials that share one GPU.")]
+CpusOption = Annotated[int | None, typer.Option(min=1, help="CPU trials at once. All, unless told.")]
+AddressOption = Annotated[
+    str | None, typer.Option(envvar="RAY_ADDRESS", help="Ray cluster; this machine, unless told.")
+]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with what has this name already.")]
 StepsOption = Annotated[int | None, typer.Option("--steps", help="Full budget of a trial (train.steps).")]
 
 
@@ -55,30 +62,29 @@ def search(
     steps: StepsOption = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the search.")] = None,
     root: RootOption = None,
-    gpus: Annotated[int | None, typer.Option(min=0, help="GPUs to use; 0 is the CPU. All, unless told.")] = None,
-    trials_per_gpu: Annotated[int, typer.Option(min=1, help="Trials that share one GPU.")] = 1,
-    cpus: Annotated[int | None, typer.Option(min=1, help="CPU trials at once. All, unless told.")] = None,
-    address: Annotated[
-        str | None, typer.Option(envvar="RAY_ADDRESS", help="Ray cluster; this machine, unless told.")
-    ] = None,
+    gpus: GpusOption = None,
+    trials_per_gpu: TrialsPerGpuOption = 1,
+    cpus: CpusOption = None,
+    address: AddressOption = None,
     home: HomeOption = DEFAULT_HOME,
     tracking_uri: UriOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a search of this name.")] = False,
+    resume: ResumeOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Search for good hyperparameters: Optuna proposes, successive halving stops, MLflow remembers."""
     spec = _spec(space, {"trials": trials, "train.steps": steps, "seed": seed, "dataset.root": root})
     if dry_run:
-        _print_plan(spec, home)
+        _print_plan(spec)
         return
     from eig_tune.tracking import local_uri
-    from eig_tune.tuning.home import make_home
-    from eig_tune.tuning.search import SearchOptions, run_search
+    from eig_tune.tuning.home import writable_home
+    from eig_tune.tuning.running import RunOptions
+    from eig_tune.tuning.search import run_search
     from eig_tune.tuning.summary import outcome_document, print_outcome
 
-    console, place = _console(), make_home(home)
-    options = SearchOptions(
+    console, place = _console(), writable_home(home)
+    options = RunOptions(
         name=name or space.stem,
         tracking_uri=tracking_uri or local_uri(place.path),
         gpus=gpus,
@@ -121,6 +127,44 @@ def best(
 
 
 @app.command()
+def compare(
+    space: SpaceOption,
+    methods: Annotated[str, typer.Option(help="all, or names separated by commas.")] = "all",
+    splits: Annotated[str, typer.Option(help="Imbalances: 0-4, or 0,2,5.")] = "0-4",
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of every method on every imbalance.")] = 2,
+    best_of: Annotated[str | None, typer.Option(help="Take each method's parameters from this search.")] = None,
+    name: NameOption = None,
+    steps: StepsOption = None,
+    root: RootOption = None,
+    gpus: GpusOption = None,
+    trials_per_gpu: TrialsPerGpuOption = 1,
+    cpus: CpusOption = None,
+    address: AddressOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    tracking_uri: UriOption = None,
+    resume: ResumeOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the paper's table: every method on every imbalance with every seed, mean ± standard deviation."""
+    from eig_tune.tracking import local_uri
+    from eig_tune.tuning.comparison import Plan, parse_methods, parse_splits, run_comparison, winners_of
+    from eig_tune.tuning.home import writable_home
+    from eig_tune.tuning.running import RunOptions
+    from eig_tune.tuning.summary import comparison_document, print_comparison
+
+    chosen, numbers = parse_methods(methods), parse_splits(splits)
+    spec = _spec(space, {"train.steps": steps, "dataset.root": root})
+    console, place = _console(), writable_home(home)
+    uri = tracking_uri or local_uri(place.path)
+    winners = winners_of(uri, best_of, chosen) if best_of is not None else {}
+    options = RunOptions(name or f"{space.stem}-compare", uri, gpus, trials_per_gpu, cpus, address, resume)
+    outcome = run_comparison(spec, Plan(chosen, numbers, seeds, winners), options, place, console)
+    print_comparison(outcome, chosen, console)
+    if as_json:
+        typer.echo(json.dumps(comparison_document(outcome, chosen)))
+
+
+@app.command()
 def train(
     space: SpaceOption,
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value; any field, named flat.")] = None,
@@ -132,16 +176,18 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train one model in this process, without Ray: the way to debug."""
-    from eig_tune.tuning.home import make_home
-    from eig_tune.tuning.prepare import prepare_data
-    from eig_tune.tuning.single import run_single, single_config
+    from eig_tune.tuning.home import writable_home
+    from eig_tune.tuning.prepare import prepare_images, prepare_judge
+    from eig_tune.tuning.single import check_out, run_single, single_config
     from eig_tune.tuning.summary import print_progress
 
     spec = _spec(space, {"train.steps": steps, "dataset.root": root})
     config = single_config(spec, _assignments(settings or []))
-    console = _console()
-    data = prepare_data(spec, make_home(home), console)
-    for progress in run_single(config, data, out, resume):
+    console, place = _console(), writable_home(home)
+    if out is not None:
+        check_out(out, resume)
+    data = prepare_judge(spec, prepare_images(spec, console), place, console)
+    for progress in run_single(config, data, out):
         print_progress(progress, config.train.steps, console)
         if as_json:
             typer.echo(json.dumps({"step": progress.step, **progress.metrics()}))
@@ -151,10 +197,9 @@ def train(
 def validate(
     file: Annotated[Path, typer.Argument(help="The search's YAML file.")],
     root: RootOption = None,
-    home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Check a search's YAML; print the resolved space, the rungs and the predicted cost."""
-    _print_plan(_spec(file, {"dataset.root": root}), home)
+    _print_plan(_spec(file, {"dataset.root": root}))
 
 
 @app.command()
@@ -186,14 +231,13 @@ def _assignments(settings: list[str]) -> dict[str, Any]:
     return {key: yaml.safe_load(value) for key, value in (setting.split("=", 1) for setting in settings)}
 
 
-def _print_plan(spec: "SearchSpec", home: Path) -> None:
-    from eig_tune.tuning.home import make_home
+def _print_plan(spec: "SearchSpec") -> None:
     from eig_tune.tuning.plan import make_plan, steps_per_second
-    from eig_tune.tuning.prepare import prepare_data
+    from eig_tune.tuning.prepare import prepare_images
     from eig_tune.tuning.summary import print_plan
 
     console = _console()
-    speed = steps_per_second(spec, prepare_data(spec, make_home(home), console))
+    speed = steps_per_second(spec, prepare_images(spec, console))
     print_plan(spec, make_plan(spec), speed, console)
 
 

@@ -20,6 +20,8 @@ LABEL_FREE_METRICS = (
     "prior_posterior_gap",
     "code_recovery",
 )
+# Told at every report for what it says of a run's health; nothing to optimise.
+HEALTH_METRICS = ("prior_entropy",)
 _MINIMIZED = frozenset({"average_entropy", "prior_rmse", "posterior_rmse", "q_entropy", "prior_posterior_gap"})
 DIRECTIONS = {
     name: "minimize" if name in _MINIMIZED else "maximize" for name in (*LABELLED_METRICS, *LABEL_FREE_METRICS)
@@ -84,6 +86,7 @@ class Evaluator:
         measured, q_NK = self._label_free(model, generator)
         measured["code_recovery"] = metrics.agreement(categories_N, recovered_N)
         prior_K = model.prior_probabilities().double().numpy()
+        measured["prior_entropy"] = metrics.entropy(prior_K)
         measured["prior_posterior_gap"] = metrics.total_variation(prior_K, q_NK.mean(axis=0))
         table_KC = None
         if classes_N is not None and self._class_distribution is not None:

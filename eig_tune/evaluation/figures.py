@@ -1,6 +1,6 @@
 """Pictures of what a model has learned."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +53,43 @@ def prior_figure(table_KC: Array, prior_K: Array, class_distribution_C: Array, c
     axes.set_xticks(positions, classes, rotation=45 if max(map(len, classes)) > 2 else 0)
     axes.set_ylabel("probability")
     axes.legend(frameon=False)
+    return figure
+
+
+def ordered_rows(samples: Image.Image, table_KC: Array) -> Image.Image:
+    """The picture of :func:`sample_picture` with its rows in the order of the classes that they show."""
+    order = np.argsort(class_of_category(table_KC), kind="stable")
+    pixels = np.asarray(samples)
+    edge = pixels.shape[0] % len(order)
+    rows = np.split(pixels[edge:], len(order))
+    return Image.fromarray(np.concatenate([pixels[:edge], *(rows[category] for category in order)]))
+
+
+def panels_figure(panels: Sequence[tuple[str, Image.Image]]) -> Figure:
+    """Pictures side by side under their titles."""
+    figure = Figure(figsize=(4.2 * len(panels), 4.8), layout="constrained")
+    for axes, (title, picture) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
+        axes.set_title(title, fontsize=10)
+        axes.set_axis_off()
+    return figure
+
+
+def methods_figure(names: Sequence[str], columns: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
+    """One panel per metric: mean and standard deviation of every method.
+
+    Args:
+        columns: metric to means and standard deviations, in the order of ``names``.
+    """
+    figure = Figure(figsize=(3.4 * len(columns) + 1.6, 0.42 * len(names) + 1.2), layout="constrained")
+    positions = np.arange(len(names))
+    for axes, (metric, (means, deviations)) in zip(
+        np.atleast_1d(figure.subplots(1, len(columns), sharey=True)), columns.items(), strict=True
+    ):
+        axes.barh(positions, means, xerr=deviations, color="#2a6fbb", ecolor="#333333", capsize=3)
+        axes.set_xlabel(metric)
+        axes.set_yticks(positions, names)
+        axes.invert_yaxis() if metric == next(iter(columns)) else None
     return figure
 
 

@@ -62,6 +62,11 @@ def prior_rmse(table_KC: Array, prior_K: Array, class_distribution_C: Array) -> 
     return float(np.sqrt(np.mean((learned_C - class_distribution_C) ** 2)))
 
 
+def entropy(p_K: Array) -> float:
+    """Shannon entropy −Σ_k p_k log p_k in nats, with 0·log 0 = 0."""
+    return float(entr(p_K).sum())
+
+
 def q_entropy(q_NK: Array) -> float:
     """Mean entropy of Q(c|x), in nats."""
     return float(entr(q_NK).sum(axis=1).mean())

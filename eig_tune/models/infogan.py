@@ -1,6 +1,5 @@
 """InfoGAN with a fixed or learned prior: one training step for the six InfoGAN rows of the methods table."""
 
-from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 import torch
@@ -18,6 +17,7 @@ from eig_tune.models.networks import (
     NetworkSettings,
     initialise,
 )
+from eig_tune.models.precision import Precision, autocast
 from eig_tune.models.prior import FixedPrior, LearnedPrior, Prior
 from eig_tune.schema import Section
 
@@ -25,7 +25,19 @@ _ADAM_BETAS = (0.5, 0.999)
 
 
 class InfoGanSettings(Section):
-    """The weights and rates of the objective; a method's row decides which of them are used."""
+    """The weights and rates of the objective; a method's row decides which of them are used.
+
+    The switches are questions that the paper leaves open; benchmarks/RESULTS.md has the measurements.
+
+    Attributes:
+        category_loss_trains_front_end: Q's losses move the trunk that D and Q share, not Q's own layers only.
+        code_target: what Q must read back in L1: the code that G saw, or its largest entry alone.
+        prior_entropy_in_information: H(c) is part of L1 and so draws a learned prior towards the uniform one.
+        straight_through: G sees one-hot codes, and gradients pass as if they were soft (Jang et al. 2017).
+        prior_update: a learned prior follows G's gradient by Adam at ``prior_lr``, or moves at each step by the
+            share ``prior_lr`` towards the mean of Q(c|x) over the real batch.
+        shared_batch_statistics: D's step normalises real and generated images as one batch.
+    """
 
     lambda_1: float = Field(default=1.0, ge=0)
     lambda_2: float = Field(default=10.0, ge=0)
@@ -37,7 +49,12 @@ class InfoGanSettings(Section):
     distance: losses.Distance = "nt_xent"
     nt_xent_temperature: float = Field(default=1.0, gt=0)
     category_loss_trains_front_end: bool = False
-    precision: Literal["fp32", "bf16"] = "fp32"
+    code_target: Literal["soft", "hard"] = "soft"
+    prior_entropy_in_information: bool = True
+    straight_through: bool = False
+    prior_update: Literal["gradient", "posterior"] = "gradient"
+    shared_batch_statistics: bool = False
+    precision: Precision = "fp32"
 
 
 class InfoGan:
@@ -62,11 +79,16 @@ class InfoGan:
         self.front_end = FrontEnd(networks, image_size, channels)
         self.discriminator = Discriminator(networks)
         self.category_head = CategoryHead(networks)
-        self.prior: Prior = _make_prior(method, networks.categories, settings.tau, class_distribution_K)
+        self.prior: Prior = _make_prior(method, networks.categories, settings, class_distribution_K)
         for module in self.modules().values():
             module.to(self.device)
             initialise(module, generator)
         self._optimizers = self._make_optimizers()
+
+    @property
+    def uses_augmented(self) -> bool:
+        """Whether ``train_step`` looks at the augmented images at all."""
+        return self.method.transformation or self.method.entropy
 
     def modules(self) -> dict[str, nn.Module]:
         """Everything with weights, by name."""
@@ -86,7 +108,7 @@ class InfoGan:
         """One update of D and the front end, then one of G, Q and the prior; returns detached losses."""
         for module in self.modules().values():
             module.train()
-        with self._autocast():
+        with autocast(self.device, self.settings.precision):
             fake_NCHW, code_NK = self._generate(len(real_NCHW), generator)
         discriminator_loss, real_trunk = self._discriminator_step(real_NCHW, fake_NCHW)
         parts = self._generator_step(fake_NCHW, code_NK, real_NCHW, real_trunk, augmented_NCHW)
@@ -101,13 +123,18 @@ class InfoGan:
         return self.generator(noise, code_NK), code_NK
 
     def _discriminator_step(self, real_NCHW: Tensor, fake_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-        with self._autocast():
-            real_trunk = self.front_end(real_NCHW)
-            fake_trunk = self.front_end(fake_NCHW.detach())
+        with autocast(self.device, self.settings.precision):
+            real_trunk, fake_trunk = self._trunks(real_NCHW, fake_NCHW.detach())
             real_logits, fake_logits = self.discriminator(real_trunk), self.discriminator(fake_trunk)
         loss = losses.discriminator_loss(real_logits.float(), fake_logits.float())
         self._update("discriminator", loss)
         return loss, real_trunk.detach()
+
+    def _trunks(self, real_NCHW: Tensor, fake_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+        if not self.settings.shared_batch_statistics:
+            return self.front_end(real_NCHW), self.front_end(fake_NCHW)
+        real_trunk, fake_trunk = self.front_end(torch.cat([real_NCHW, fake_NCHW])).split(len(real_NCHW))
+        return real_trunk, fake_trunk
 
     def _generator_step(
         self,
@@ -121,19 +148,39 @@ class InfoGan:
         # which spares a third of its backward pass, and the real images need no backward pass at all.
         self.front_end.requires_grad_(self.settings.category_loss_trains_front_end)
         self.discriminator.requires_grad_(False)
-        with self._autocast():
+        with autocast(self.device, self.settings.precision):
             fake_trunk = self.front_end(fake_NCHW)
             fake_logits = self.discriminator(fake_trunk)
             _, category_logits = self.category_head(fake_trunk)
             parts = self._real_image_losses(real_NCHW, real_trunk, augmented_NCHW)
         parts["generator_loss"] = losses.generator_loss(fake_logits.float())
-        parts["mutual_information"] = losses.mutual_information(
-            category_logits.float(), code_NK, self.prior.probabilities()
-        )
+        parts["mutual_information"] = self._mutual_information(category_logits.float(), code_NK)
         self._update_generator(parts["generator_loss"], self._category_objective(parts))
+        if self._prior_follows_posterior:
+            self._follow_posterior(real_trunk)
         self.front_end.requires_grad_(True)
         self.discriminator.requires_grad_(True)
         return parts
+
+    def _mutual_information(self, logits_NK: Tensor, code_NK: Tensor) -> Tensor:
+        if self.settings.code_target == "hard":
+            code_NK = one_hot(code_NK.argmax(dim=1), self.categories).float()
+        prior_K = self.prior.probabilities()
+        return losses.mutual_information(
+            logits_NK, code_NK, prior_K if self.settings.prior_entropy_in_information else prior_K.detach()
+        )
+
+    @property
+    def _prior_follows_posterior(self) -> bool:
+        return isinstance(self.prior, LearnedPrior) and self.settings.prior_update == "posterior"
+
+    @torch.no_grad()
+    def _follow_posterior(self, real_trunk: Tensor) -> None:
+        with autocast(self.device, self.settings.precision):
+            logits_NK = self.category_head(real_trunk)[1]
+        posterior_K = logits_NK.float().softmax(dim=1).mean(dim=0)
+        moved_K = torch.lerp(self.prior.probabilities(), posterior_K, self.settings.prior_lr)
+        self.prior.get_parameter("logits").copy_(moved_K.log())
 
     def _category_objective(self, parts: dict[str, Tensor]) -> Tensor:
         """−λ1·L1 + λ2·L_trans + λ3·L_ent, with the terms that the method's row has."""
@@ -189,9 +236,10 @@ class InfoGan:
         generating = [*self.generator.parameters(), *self.category_head.parameters()]
         if self.settings.category_loss_trains_front_end:
             generating += self.front_end.parameters()
+        prior_lr = 0.0 if self._prior_follows_posterior else self.settings.prior_lr
         groups: list[dict[str, Any]] = [
             {"params": generating},
-            {"params": list(self.prior.parameters()), "lr": self.settings.prior_lr},
+            {"params": list(self.prior.parameters()), "lr": prior_lr},
         ]
         discriminating = [*self.front_end.parameters(), *self.discriminator.parameters()]
         return {
@@ -200,9 +248,6 @@ class InfoGan:
                 discriminating, lr=self.settings.discriminator_lr, betas=_ADAM_BETAS, fused=True
             ),
         }
-
-    def _autocast(self) -> AbstractContextManager[None]:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16")
 
     def prior_probabilities(self) -> Tensor:
         """The prior p, shape [K], on the CPU."""
@@ -225,9 +270,11 @@ class InfoGan:
         return logits
 
 
-def _make_prior(method: Method, categories: int, tau: float, class_distribution_K: Tensor | None) -> Prior:
+def _make_prior(
+    method: Method, categories: int, settings: InfoGanSettings, class_distribution_K: Tensor | None
+) -> Prior:
     if method.prior == "learned":
-        return LearnedPrior(categories, tau)
+        return LearnedPrior(categories, settings.tau, settings.straight_through)
     if method.prior == "uniform":
         return FixedPrior(torch.full((categories,), 1 / categories))
     if class_distribution_K is None or len(class_distribution_K) != categories:

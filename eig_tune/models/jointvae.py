@@ -11,8 +11,6 @@ gains in reconstruction is paid with sure but empty categories: the encoder puts
 """
 
 import math
-from contextlib import AbstractContextManager
-from typing import Literal
 
 import torch
 from pydantic import Field
@@ -20,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 
 from eig_tune.models.networks import NetworkSettings
+from eig_tune.models.precision import Precision, autocast
 from eig_tune.models.prior import gumbel_softmax
 from eig_tune.schema import Section
 
@@ -36,6 +35,7 @@ class JointVaeSettings(Section):
     capacity_gamma: float = Field(default=30.0, ge=0)
     code_temperature: float = Field(default=0.67, gt=0)
     vae_lr: float = Field(default=5e-4, gt=0)
+    precision: Precision = "fp32"
 
 
 def kl_gaussian(mean_ND: Tensor, log_variance_ND: Tensor) -> Tensor:
@@ -135,10 +135,8 @@ class JointVae:
         image_size: int,
         channels: int,
         generator: torch.Generator,
-        precision: Literal["fp32", "bf16"] = "fp32",
     ) -> None:
         self.settings = settings
-        self.precision = precision
         self.noise_dim = settings.continuous_dim
         self.categories = networks.categories
         self.device = generator.device
@@ -150,6 +148,11 @@ class JointVae:
             _initialise(module, generator)
         weights = [*self.encoder.parameters(), *self.decoder.parameters()]
         self._optimizer = torch.optim.Adam(weights, lr=settings.vae_lr, fused=True)
+
+    @property
+    def uses_augmented(self) -> bool:
+        """Whether ``train_step`` looks at the augmented images at all."""
+        return False
 
     def modules(self) -> dict[str, nn.Module]:
         """Everything with weights or state, by name."""
@@ -172,7 +175,7 @@ class JointVae:
         return {name: part.detach() for name, part in parts.items()}
 
     def _losses(self, images_NCHW: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        with self._autocast():
+        with autocast(self.device, self.settings.precision):
             mean_ND, log_variance_ND, logits_NK = self.encoder(images_NCHW)
             noise_ND = torch.randn(mean_ND.shape, generator=generator, device=self.device)
             sampled_ND = mean_ND + (log_variance_ND / 2).exp() * noise_ND
@@ -187,9 +190,6 @@ class JointVae:
         off_capacity = (parts["continuous_kl"] - continuous_capacity).abs()
         off_capacity = off_capacity + (parts["categorical_kl"] - categorical_capacity).abs()
         return parts | {"vae_loss": parts["reconstruction_loss"] + self.settings.capacity_gamma * off_capacity}
-
-    def _autocast(self) -> AbstractContextManager[None]:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
     def prior_probabilities(self) -> Tensor:
         """The uniform prior p(c), shape [K], on the CPU."""

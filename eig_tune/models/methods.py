@@ -8,17 +8,19 @@ PriorKind = Literal["uniform", "ground-truth", "learned"]
 
 @dataclass(frozen=True)
 class Method:
-    """One row: which prior, and which of the two further losses are on."""
+    """One row: which model, which prior, and which of the two further losses are on."""
 
     name: str
     prior: PriorKind
     transformation: bool
     entropy: bool
     citation: str
+    model: Literal["infogan", "joint-vae"] = "infogan"
 
 
 _INFOGAN = "Chen et al. 2016, arXiv 1606.03657"
 _ELASTIC = "Ojha et al. 2020, arXiv 1910.01112"
+_JOINT_VAE = "Dupont 2018, arXiv 1804.00104"
 
 METHODS = {
     method.name: method
@@ -35,5 +37,6 @@ METHODS = {
         Method("gumbel-softmax", "learned", transformation=False, entropy=False, citation=_ELASTIC),
         Method("gumbel-softmax+trans", "learned", transformation=True, entropy=False, citation=_ELASTIC),
         Method("elastic-infogan", "learned", transformation=True, entropy=True, citation=_ELASTIC),
+        Method("joint-vae", "uniform", transformation=False, entropy=False, citation=_JOINT_VAE, model="joint-vae"),
     )
 }

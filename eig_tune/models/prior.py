@@ -28,10 +28,15 @@ class FixedPrior(nn.Module):
 
 
 class LearnedPrior(nn.Module):
-    """A prior with learned logits, uniform at first; its codes are Gumbel-softmax samples."""
+    """A prior with learned logits, uniform at first; its codes are Gumbel-softmax samples.
 
-    def __init__(self, categories: int, tau: float) -> None:
+    Args:
+        straight_through: codes are one-hot, with the gradients of the soft ones.
+    """
+
+    def __init__(self, categories: int, tau: float, straight_through: bool = False) -> None:
         super().__init__()
+        self.straight_through = straight_through
         self.logits = nn.Parameter(torch.zeros(categories))
         self.tau = tau
 
@@ -40,8 +45,12 @@ class LearnedPrior(nn.Module):
         return self.logits.softmax(dim=0)
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
-        """Soft codes [N, K] at temperature τ; gradients flow to the logits."""
-        return gumbel_softmax(self.logits.log_softmax(dim=0).expand(count, -1), self.tau, generator)
+        """Codes [N, K] at temperature τ; gradients flow to the logits."""
+        soft_NK = gumbel_softmax(self.logits.log_softmax(dim=0).expand(count, -1), self.tau, generator)
+        if not self.straight_through:
+            return soft_NK
+        hard_NK = one_hot(soft_NK.argmax(dim=1), len(self.logits)).float()
+        return hard_NK - soft_NK.detach() + soft_NK
 
 
 Prior = FixedPrior | LearnedPrior

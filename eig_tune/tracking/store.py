@@ -12,6 +12,7 @@ from eig_tune.errors import ResultError, TrackingError
 
 KIND_TAG = "eig_tune.kind"
 TRIAL_TAG = "eig_tune.trial"
+ENDED_TAG = "eig_tune.ended"  # set last of all: a trial that has it lacks nothing
 OBJECTIVES_TAG = "eig_tune.objectives"
 PARENT_TAG = "mlflow.parentRunId"
 _PAGE = 1000
@@ -38,9 +39,9 @@ class Store:
     experiment_id: str
     name: str
 
-    def parent_run(self) -> Any | None:
-        """The newest parent run of the experiment, or None."""
-        found = self._search(f"tags.`{KIND_TAG}` = 'search'", most=1)
+    def parent_run(self, kind: str = "search") -> Any | None:
+        """The newest parent run of that kind in the experiment, or None."""
+        found = self._search(f"tags.`{KIND_TAG}` = '{kind}'", most=1)
         return next(found, None)
 
     def trial_runs(self, parent_id: str) -> list[Any]:
@@ -78,6 +79,8 @@ def open_store(uri: str, name: str, home: Path) -> Store:
         TrackingError: the store cannot be reached or written.
     """
     with _readable_errors(uri):
+        if (missing := missing_file(uri)) is not None:
+            missing.parent.mkdir(parents=True, exist_ok=True)
         client = _client(uri)
         experiment = client.get_experiment_by_name(name)
         if experiment is not None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from eig_tune.tracking.store import KIND_TAG, PARENT_TAG, TRIAL_TAG, Store
+from eig_tune.tracking.store import ENDED_TAG, KIND_TAG, PARENT_TAG, TRIAL_TAG, Store
 
 _LARGEST_BATCH = 1000
 _END = object()
@@ -21,17 +21,23 @@ class SearchTracker:
 
     Args:
         store: an open store.
+        kind: ``search`` or ``comparison``, by which the parent is found again.
         params: what to log as the parent's parameters.
         tags: further tags of the parent run.
+
+    Attributes:
+        ended: trials of an earlier process of which MLflow has everything, pictures included.
     """
 
-    def __init__(self, store: Store, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+    def __init__(self, store: Store, kind: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
         self._store = store
         self._client = store.client
-        parent = store.parent_run()
-        self.parent_id: str = self._create_parent(params, tags) if parent is None else parent.info.run_id
+        parent = store.parent_run(kind)
+        self.parent_id: str = self._create_parent(kind, params, tags) if parent is None else parent.info.run_id
         self._client.update_run(self.parent_id, status="RUNNING")
-        self._runs = {int(r.data.tags[TRIAL_TAG]): r.info.run_id for r in store.trial_runs(self.parent_id)}
+        runs = {int(run.data.tags[TRIAL_TAG]): run for run in store.trial_runs(self.parent_id)}
+        self._runs = {number: str(run.info.run_id) for number, run in runs.items()}
+        self.ended = {number for number, run in runs.items() if ENDED_TAG in run.data.tags}
         self._queue: queue.Queue[Any] = queue.Queue()
         self.errors: list[str] = []
         self._thread = threading.Thread(target=self._write, name="mlflow-writer", daemon=True)
@@ -49,8 +55,8 @@ class SearchTracker:
         """The trial is over; ``status`` is MLflow's FINISHED, KILLED or FAILED."""
 
         def write() -> None:
-            self._set_tags(self._runs[number], tags)
             self._client.set_terminated(self._runs[number], status=status, end_time=int(at * 1000))
+            self._set_tags(self._runs[number], {**tags, ENDED_TAG: status})
 
         self._queue.put(write)
 
@@ -89,9 +95,9 @@ class SearchTracker:
                 # A picture or a metric less must not end a search; what went wrong is told at its end.
                 self.errors.append(str(error).strip().splitlines()[0] if str(error) else type(error).__name__)
 
-    def _create_parent(self, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+    def _create_parent(self, kind: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         run = self._client.create_run(
-            self._store.experiment_id, run_name=self._store.name, tags={KIND_TAG: "search", **tags}
+            self._store.experiment_id, run_name=self._store.name, tags={KIND_TAG: kind, **tags}
         )
         self._log_params(run.info.run_id, params)
         return str(run.info.run_id)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from eig_tune.data import AugmentSettings
-from eig_tune.models import METHODS, InfoGanSettings, NetworkSettings
+from eig_tune.models import METHODS, InfoGanSettings, JointVaeSettings, NetworkSettings
 from eig_tune.schema import Section, suggestion
 
 
@@ -19,8 +19,11 @@ def _known_method(name: str) -> str:
 MethodName = Annotated[str, AfterValidator(_known_method)]
 
 
-class TrainSettings(InfoGanSettings):
-    """The section ``train``: the objective's weights and rates, and the budget in steps."""
+class TrainSettings(InfoGanSettings, JointVaeSettings):
+    """The section ``train``: the objective's weights and rates, and the budget in steps.
+
+    A method uses the fields of its own model and leaves those of the other alone.
+    """
 
     steps: int = Field(default=30_000, ge=1)
     report_every: int = Field(default=1000, ge=1)

@@ -13,7 +13,7 @@ from eig_tune.errors import CheckpointError
 from eig_tune.evaluation import Evaluation, Evaluator, Judge
 from eig_tune.evaluation.evaluator import to_unit_range
 from eig_tune.evaluation.record import write_evaluation
-from eig_tune.models import METHODS, InfoGan
+from eig_tune.models import METHODS, InfoGan, JointVae, Model
 from eig_tune.training import checkpoint
 from eig_tune.training.config import TrainConfig
 
@@ -105,7 +105,9 @@ class Run:
         batch = (self.config.train.batch_size,)
         chosen = torch.randint(len(self._pool), batch, generator=self._random, device=self._pool.device)
         real_NCHW = to_unit_range(self._pool[chosen])
-        augmented_NCHW = augment(real_NCHW, self.config.augment, self._random)
+        augmented_NCHW = real_NCHW
+        if self.model.uses_augmented:
+            augmented_NCHW = augment(real_NCHW, self.config.augment, self._random)
         return self.model.train_step(real_NCHW, augmented_NCHW, self._random)
 
     def evaluate(self) -> Evaluation:
@@ -137,11 +139,14 @@ class Run:
         checkpoint.distribute(tensors, self.model.modules(), self.model.optimizers())
 
 
-def build_model(config: TrainConfig, images: ImageData, generator: torch.Generator) -> InfoGan:
+def build_model(config: TrainConfig, images: ImageData, generator: torch.Generator) -> Model:
     """The model that ``config`` describes, freshly initialised from ``generator``, on its device."""
+    method = METHODS[config.method]
+    if method.model == "joint-vae":
+        return JointVae(config.model, config.train, images.image_size, images.channels, generator)
     distribution = images.class_distribution
     return InfoGan(
-        METHODS[config.method],
+        method,
         config.model,
         config.train,
         images.image_size,

@@ -34,7 +34,7 @@ class EngineSearcher(_StateIsInTheLedger, Searcher):  # type: ignore[misc]
         self.numbers: dict[str, int] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        trial = self._engine.propose()
+        trial = self._engine.propose(trial_id)
         if trial is None:
             return str(Searcher.FINISHED)
         self.numbers[trial_id] = trial.number
@@ -80,7 +80,8 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
     def on_checkpoint(
         self, iteration: int, trials: list[RayTrial], trial: RayTrial, checkpoint: Checkpoint, **info: Any
     ) -> None:
-        older = self._engine.checkpointed(self._searcher.numbers[trial.trial_id], checkpoint.path)
+        number = self._searcher.numbers[trial.trial_id]
+        older = self._engine.checkpointed(number, checkpoint.path, trial.last_result["step"])
         if older is not None and older != checkpoint.path:
             _delete(older, checkpoint.filesystem)
 

@@ -69,6 +69,18 @@ def start_ray(address: str | None, cpus: int | None) -> None:
         raise ClusterError(f"--address: {where} cannot be reached: {str(error).splitlines()[0]}") from error
 
 
+def check_this_machine(gpus: int | None, cpus: int | None) -> None:
+    """Refuse at once what this machine cannot give, before anything is started or made.
+
+    Raises:
+        ClusterError: more was asked for than there is.
+    """
+    import torch
+
+    _check_there_is("--gpus", gpus, torch.cuda.device_count(), "this machine")
+    _check_there_is("--cpus", cpus, os.cpu_count() or 1, "this machine")
+
+
 def resources(gpus: int | None, trials_per_gpu: int, cpus: int | None) -> Resources:
     """What the running cluster can give of what was asked for; all GPUs unless told otherwise.
 
@@ -79,13 +91,13 @@ def resources(gpus: int | None, trials_per_gpu: int, cpus: int | None) -> Resour
 
     available = ray.cluster_resources()
     gpus_there, cpus_there = int(available.get("GPU", 0)), int(available.get("CPU", 0))
+    _check_there_is("--gpus", gpus, gpus_there, "the cluster")
+    _check_there_is("--cpus", cpus, cpus_there, "the cluster")
     wanted = gpus_there if gpus is None else gpus
-    if wanted > gpus_there:
-        there = "none" if gpus_there == 0 else f"just {gpus_there}"
-        raise ClusterError(
-            f"--gpus: asked for {wanted}, but the cluster has {there}; "
-            f"ask for at most {gpus_there}" + (" (0 is the CPU)" if gpus_there == 0 else "")
-        )
-    if cpus is not None and cpus > cpus_there:
-        raise ClusterError(f"--cpus: asked for {cpus}, but the cluster has {cpus_there}")
     return Resources(wanted, trials_per_gpu, cpus or max(1, cpus_there))
+
+
+def _check_there_is(option: str, wanted: int | None, there: int, where: str) -> None:
+    if wanted is not None and wanted > there:
+        remedy = "0 is the CPU" if there == 0 else f"ask for at most {there}"
+        raise ClusterError(f"{option}: asked for {wanted}, but {where} has {there or 'none'}; {remedy}")

@@ -1,19 +1,41 @@
-"""The search itself, without Ray: proposes trials, judges their reports, and remembers both.
+"""Trials and what becomes of them, without Ray: proposes, judges reports, and remembers both.
 
 Ray, a benchmark's replay, or a test drives it through five calls: ``propose``, ``report``, ``checkpointed``,
-``end`` and ``fail``. Everything it knows comes from the ledger, so a search goes on after any death by
-opening the ledger again.
+``end`` and ``fail``. What is proposed and when a trial stops is a strategy's business: a search's, or that of a
+list of runs given beforehand. Everything the engine knows comes from the ledger, so it goes on after any death
+by opening the ledger again.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from eig_tune.tuning import health
 from eig_tune.tuning.ledger import Ledger, Report, Status, Trial
-from eig_tune.tuning.results import losses_of, on_front
-from eig_tune.tuning.sampler import Sampler
-from eig_tune.tuning.scheduler import SuccessiveHalving
-from eig_tune.tuning.space import SearchSpec
+from eig_tune.tuning.results import on_front
+
+
+class Strategy(Protocol):
+    """What is tried, and when a trial has been tried enough."""
+
+    @property
+    def wanted(self) -> int:
+        """How many trials there shall be."""
+
+    @property
+    def objectives(self) -> Mapping[str, str]:
+        """Metric to direction; a report in which one of them is not a number fails its trial."""
+
+    def propose(self, number: int) -> Mapping[str, Any]:
+        """Values of the new trial ``number``."""
+
+    def judge(self, trial: Trial, step: int, metrics: Mapping[str, float]) -> tuple[Status, str]:
+        """Learn from a report; the verdict on its trial and the reason."""
+
+    def recall(self, trial: Trial, report: Report) -> None:
+        """Learn from a report that an earlier process has judged."""
+
+    def ended(self, number: int) -> None:
+        """Trial ``number`` will report no more."""
 
 
 class Observer(Protocol):
@@ -27,38 +49,38 @@ class Observer(Protocol):
 
 
 class Engine:
-    """One search over one ledger.
+    """The trials of one ledger.
 
     Args:
-        spec: what is searched.
+        strategy: what is tried, and how far.
         ledger: where it is remembered; trials already in it are taken over.
         observers: told of every event, after it is in the ledger.
     """
 
-    def __init__(self, spec: SearchSpec, ledger: Ledger, observers: Sequence[Observer] = ()) -> None:
-        self.spec = spec
+    def __init__(self, strategy: Strategy, ledger: Ledger, observers: Sequence[Observer] = ()) -> None:
+        self.strategy = strategy
         self.ledger = ledger
         self._observers = observers
-        self._halving = SuccessiveHalving(spec.rungs(), spec.asha.reduction_factor)
-        self._sampler = Sampler(
-            spec.search,
-            _flat(spec.base_config().model_dump()),
-            len(spec.objectives),
-            (*spec.rungs(), spec.train.steps),
-            spec.start_from,
-            spec.seed,
-        )
+        self._end_what_was_decided()
         self._unfinished = [trial for trial in ledger.trials.values() if trial.status == "running"]
-        self._replay()
+        self._recall()
 
-    def propose(self) -> Trial | None:
-        """The next trial to run: one that was cut short, else a new one; None when all are proposed."""
-        if self._unfinished:
-            return self._unfinished.pop(0)
+    def propose(self, runner: str = "") -> Trial | None:
+        """The next trial to run: one that was cut short, else a new one; None when all are proposed.
+
+        Args:
+            runner: by what name Ray knows the trial.
+        """
+        trial = self._unfinished.pop(0) if self._unfinished else self._new_trial()
+        if trial is not None:
+            self.ledger.start(trial.number, runner)
+        return trial
+
+    def _new_trial(self) -> Trial | None:
         number = len(self.ledger.trials)
-        if number >= self.spec.trials:
+        if number >= self.strategy.wanted:
             return None
-        trial = self.ledger.propose(number, self._sampler.propose(number))
+        trial = self.ledger.propose(number, self.strategy.propose(number))
         for observer in self._observers:
             observer.trial_started(trial)
         return trial
@@ -71,16 +93,20 @@ class Engine:
         trial = self.ledger.trials[number]
         if step in trial.reports:
             return trial.reports[step]
-        verdict, reason = self._judge(trial, step, metrics)
+        verdict: Status
+        if (broken := self._broken(metrics)) is not None:
+            verdict, reason = "failed", f"{broken} at step {step}"
+        else:
+            verdict, reason = self.strategy.judge(trial, step, metrics)
         report = self.ledger.report(number, step, metrics, verdict, reason)
         for observer in self._observers:
             observer.trial_reported(trial, report)
         return report
 
-    def checkpointed(self, number: int, path: str) -> str | None:
-        """The newest checkpoint of a trial is whole; the one before it, now free to be deleted, is returned."""
+    def checkpointed(self, number: int, path: str, step: int) -> str | None:
+        """The checkpoint of ``step`` is whole; the one before it, now free to be deleted, is returned."""
         older = self.ledger.trials[number].checkpoint
-        self.ledger.checkpoint(number, path)
+        self.ledger.checkpoint(number, path, step)
         return older
 
     def end(self, number: int) -> None:
@@ -98,54 +124,48 @@ class Engine:
         """Trials that were trained to the full budget."""
         return [trial for trial in self.ledger.trials.values() if trial.status == "finished"]
 
-    def _close(self, number: int, status: Status, reason: str) -> None:
-        trial = self.ledger.end(number, status, reason)
-        self._sampler.abandon(number)
-        is_best = status == "finished" and trial in self.front()
-        for observer in self._observers:
-            observer.trial_ended(trial, is_best)
-
     def front(self) -> list[Trial]:
         """Finished trials that no other finished trial dominates."""
         finished = self.finished()
         last = [trial.last.metrics for trial in finished if trial.last is not None]
-        return [t for t, best in zip(finished, on_front(last, self.spec.objectives), strict=True) if best]
+        return [t for t, best in zip(finished, on_front(last, self.strategy.objectives), strict=True) if best]
 
-    def _judge(self, trial: Trial, step: int, metrics: Mapping[str, float]) -> tuple[Status, str]:
-        missing = self._not_numbers(metrics)
-        if missing:
-            return "failed", f"{missing[0]} is not a number at step {step}"
-        rung = self._enter_rungs(trial, step, metrics)
-        if step >= self.spec.train.steps:
-            return "finished", f"full budget of {step} steps"
-        if rung is not None and not self._halving.may_go_on(trial.number, rung):
-            return "stopped", f"not among the best 1/{self.spec.asha.reduction_factor} of rung {rung}"
-        return "running", ""
+    @property
+    def complete(self) -> bool:
+        """Whether every wanted trial has ended."""
+        trials = self.ledger.trials.values()
+        return len(trials) >= self.strategy.wanted and all(trial.status != "running" for trial in trials)
 
-    def _not_numbers(self, metrics: Mapping[str, float]) -> list[str]:
-        """Objectives that are missing, NaN or infinite."""
-        return [name for name in self.spec.objectives if not math.isfinite(metrics.get(name, math.nan))]
+    def _close(self, number: int, status: Status, reason: str) -> None:
+        trial = self.ledger.end(number, status, reason)
+        self.strategy.ended(number)
+        is_best = status == "finished" and trial in self.front()
+        for observer in self._observers:
+            observer.trial_ended(trial, is_best)
 
-    def _enter_rungs(self, trial: Trial, step: int, metrics: Mapping[str, float]) -> int | None:
-        losses = losses_of(metrics, self.spec.objectives)
-        rung = self._halving.record(trial.number, step, losses)
-        if rung is not None:
-            self._sampler.observe(trial.number, rung, trial.values, losses)
-        if step >= self.spec.train.steps:
-            self._sampler.observe(trial.number, self.spec.train.steps, trial.values, losses)
-        return rung
+    def _broken(self, metrics: Mapping[str, float]) -> str | None:
+        """What makes a report useless: a number that is none, or an objective that is missing."""
+        if (name := health.not_a_number(metrics)) is not None:
+            return f"{name} is not a number"
+        missing = next((name for name in self.strategy.objectives if name not in metrics), None)
+        return None if missing is None else f"{missing} is missing"
 
-    def _replay(self) -> None:
-        """Bring rungs and sampler to where the ledger's reports, in the order they came, have brought them."""
+    def _end_what_was_decided(self) -> None:
+        """End trials that an earlier process had judged, but died before it could end them.
+
+        A finished one whose last checkpoint had not become whole is trained again from the one before: its
+        model is wanted.
+        """
+        for trial in self.ledger.trials.values():
+            last = trial.last
+            if trial.status != "running" or last is None or last.verdict == "running":
+                continue
+            if last.verdict != "finished" or trial.checkpoint_step == last.step:
+                self.ledger.end(trial.number, last.verdict, last.reason)
+
+    def _recall(self) -> None:
+        """Bring the strategy to where the ledger's reports, in the order they came, have brought it."""
         reports = [(r, trial) for trial in self.ledger.trials.values() for r in trial.reports.values()]
         for report, trial in sorted(reports, key=lambda pair: pair[0].at):
-            if not self._not_numbers(report.metrics):
-                self._enter_rungs(trial, report.step, report.metrics)
-
-
-def _flat(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of all sections under their own names."""
-    flat: dict[str, Any] = {}
-    for name, value in document.items():
-        flat.update(value if isinstance(value, dict) else {name: value})
-    return flat
+            if self._broken(report.metrics) is None:
+                self.strategy.recall(trial, report)

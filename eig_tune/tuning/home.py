@@ -33,19 +33,26 @@ class Home:
         """The ledger of the search ``name``."""
         return self.study(name) / "ledger.jsonl"
 
+    def study_file(self, name: str) -> Path:
+        """The search ``name`` as an Optuna study."""
+        return self.study(name) / "optuna.log"
 
-def make_home(path: Path) -> Home:
-    """Make the folder if need be and see that it can be written.
+
+def writable_home(path: Path) -> Home:
+    """The home at ``path``, after a try to write there; a folder that was made for the try is gone again.
 
     Raises:
-        EigTuneError: it cannot.
+        EigTuneError: it cannot be written.
     """
     home = path.expanduser().resolve()
+    made = [folder for folder in (home, *home.parents) if not folder.exists()]
     try:
         home.mkdir(parents=True, exist_ok=True)
         probe = home / f".probe-{os.getpid()}"
         probe.touch()
         probe.unlink()
+        for folder in made:
+            folder.rmdir()
     except OSError as error:
         raise EigTuneError(
             f"--home: {home} cannot be written ({error.strerror}); give another folder with --home or EIG_TUNE_HOME"

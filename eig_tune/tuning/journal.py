@@ -1,6 +1,6 @@
 """The engine's events, written into MLflow in the words of a search."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 from eig_tune.evaluation import figures
@@ -10,7 +10,7 @@ from eig_tune.training import checkpoint as checkpoints
 from eig_tune.tuning.ledger import Report, Trial
 
 MODEL_FOLDER = "model"
-_MLFLOW_STATUS = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
+_MLFLOW_STATUS = {"finished": "FINISHED", "stopped": "KILLED", "collapsed": "FAILED", "failed": "FAILED"}
 
 
 class MlflowJournal:
@@ -19,7 +19,7 @@ class MlflowJournal:
     Args:
         tracker: where to write.
         classes: names of the true classes, for the pictures.
-        method: logged as a tag of every trial.
+        method: the method of trials whose values name none.
     """
 
     def __init__(self, tracker: SearchTracker, classes: Sequence[str], method: str) -> None:
@@ -27,14 +27,22 @@ class MlflowJournal:
         self._classes = classes
         self._method = method
 
-    def catch_up(self, trials: Mapping[int, Trial]) -> None:
-        """Write again what an earlier process may not have written; what is there stays as it is."""
+    def catch_up(self, trials: Mapping[int, Trial], front: Container[int]) -> None:
+        """Write what an earlier process may not have written before it died.
+
+        Metrics that are there already are written again, which changes nothing: MLflow keeps one copy.
+
+        Args:
+            front: numbers of the trials whose models are wanted.
+        """
         for trial in trials.values():
+            if trial.number in self._tracker.ended:
+                continue
             self.trial_started(trial)
             for report in trial.reports.values():
                 self.trial_reported(trial, report)
             if trial.status != "running":
-                self.trial_ended(trial, on_front=False)
+                self.trial_ended(trial, on_front=trial.number in front)
 
     def trial_started(self, trial: Trial) -> None:
         self._tracker.start_trial(trial.number, trial_name(trial), trial.values, trial.at)
@@ -46,7 +54,8 @@ class MlflowJournal:
         tags = {
             "status": trial.status,
             "stop_reason": trial.reason,
-            "method": self._method,
+            "method": str(trial.values.get("method", self._method)),
+            "ray_trial_id": trial.runner,
             "step": str(trial.last.step if trial.last else 0),
         }
         if trial.checkpoint is not None:

@@ -16,7 +16,7 @@ from typing import IO, Any, Literal
 
 from eig_tune.errors import ResultError
 
-Status = Literal["running", "finished", "stopped", "failed"]
+Status = Literal["running", "finished", "stopped", "collapsed", "failed"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,9 @@ class Trial:
     status: Status = "running"
     reason: str = ""
     reports: dict[int, Report] = field(default_factory=dict)
+    runner: str = ""
     checkpoint: str | None = None
+    checkpoint_step: int = 0
     ended_at: float | None = None
 
     @property
@@ -85,6 +87,10 @@ class Ledger:
         self._append({"event": "trial", "trial": number, "values": dict(values), "at": time.time()})
         return self.trials[number]
 
+    def start(self, number: int, runner: str) -> None:
+        """A trial begins, or begins again, as Ray's trial ``runner``."""
+        self._append({"event": "start", "trial": number, "runner": runner, "at": time.time()})
+
     def report(self, number: int, step: int, metrics: Mapping[str, float], verdict: Status, reason: str) -> Report:
         """A trial's report and the verdict on it."""
         self._append(
@@ -100,9 +106,9 @@ class Ledger:
         )
         return self.trials[number].reports[step]
 
-    def checkpoint(self, number: int, path: str) -> None:
-        """A trial's newest checkpoint is whole and lies at ``path``."""
-        self._append({"event": "checkpoint", "trial": number, "path": path, "at": time.time()})
+    def checkpoint(self, number: int, path: str, step: int) -> None:
+        """A trial's newest checkpoint, of ``step``, is whole and lies at ``path``."""
+        self._append({"event": "checkpoint", "trial": number, "path": path, "step": step, "at": time.time()})
 
     def end(self, number: int, status: Status, reason: str) -> Trial:
         """A trial is over; nothing will be added to it."""
@@ -126,8 +132,10 @@ class Ledger:
         if event["event"] == "report":
             fields = (event[name] for name in ("step", "metrics", "at", "verdict", "reason"))
             trial.reports[event["step"]] = Report(*fields)
+        elif event["event"] == "start":
+            trial.runner = event["runner"]
         elif event["event"] == "checkpoint":
-            trial.checkpoint = event["path"]
+            trial.checkpoint, trial.checkpoint_step = event["path"], event["step"]
         elif event["event"] == "end":
             trial.status, trial.reason, trial.ended_at = event["status"], event["reason"], event["at"]
 

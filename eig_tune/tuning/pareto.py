@@ -3,6 +3,8 @@
 Everything works on ``losses_NM``: N points, M objectives, each of them to be minimised.
 """
 
+from bisect import bisect_right
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +18,8 @@ def dominates(first_M: Array, second_M: Array) -> bool:
 
 def front(losses_NM: Array) -> NDArray[np.bool_]:
     """Which of the points no other point dominates, shape [N]."""
+    if losses_NM.shape[1] == 2:
+        return np.asarray(ranks(losses_NM) == 0, dtype=np.bool_)
     no_worse = (losses_NM[:, None, :] <= losses_NM[None, :, :]).all(axis=2)
     better = (losses_NM[:, None, :] < losses_NM[None, :, :]).any(axis=2)
     dominated_by_NN = np.logical_and(no_worse, better)
@@ -24,12 +28,34 @@ def front(losses_NM: Array) -> NDArray[np.bool_]:
 
 def ranks(losses_NM: Array) -> NDArray[np.int64]:
     """Non-dominated rank of each point [N], 0 for the front (non-dominated sorting, Deb et al. 2002)."""
+    if losses_NM.shape[1] == 2:
+        return _ranks_of_two(losses_NM)
     rank_N = np.full(len(losses_NM), -1)
     rank = 0
     while (rank_N < 0).any():
         left = np.flatnonzero(rank_N < 0)
         rank_N[left[front(losses_NM[left])]] = rank
         rank += 1
+    return rank_N
+
+
+def _ranks_of_two(losses_N2: Array) -> NDArray[np.int64]:
+    """Ranks for two objectives in O(N log N), after Jensen 2003.
+
+    Points come by rising first objective. Of each front so far, only the lowest second objective matters: it
+    dominates the point if it is no higher. These lowest values rise from front to front, so the first front that
+    does not dominate the point is found by bisection.
+    """
+    rank_N = np.zeros(len(losses_N2), dtype=np.int64)
+    lowest: list[float] = []
+    before, rank = None, 0
+    for index in np.lexsort((losses_N2[:, 1], losses_N2[:, 0])).tolist():
+        first, second = losses_N2[index].tolist()
+        if (first, second) != before:  # equal points do not dominate each other
+            rank = bisect_right(lowest, second)
+            lowest[rank : rank + 1] = [second]
+            before = (first, second)
+        rank_N[index] = rank
     return rank_N
 
 

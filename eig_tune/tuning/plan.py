@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 
+from eig_tune.data import ImageData
 from eig_tune.training import TrialData
 from eig_tune.training.loop import Run
 from eig_tune.tuning.space import SearchSpec
@@ -34,7 +35,7 @@ def make_plan(spec: SearchSpec) -> Plan:
     return Plan(reaching, round(total))
 
 
-def steps_per_second(spec: SearchSpec, data: TrialData) -> float:
+def steps_per_second(spec: SearchSpec, images: ImageData) -> float:
     """Optimisation steps per second of one trial, measured here on one CPU thread (or the GPU)."""
     import torch
 
@@ -42,7 +43,7 @@ def steps_per_second(spec: SearchSpec, data: TrialData) -> float:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        run = Run(spec.base_config(), data, device)
+        run = Run(spec.base_config(), TrialData(images, judge=None), device)
         run.advance(_WARM_UP_STEPS)
         started = time.perf_counter()
         run.advance(_TIMED_STEPS)

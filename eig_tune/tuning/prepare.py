@@ -11,8 +11,8 @@ from eig_tune.tuning.progress import Console, step_bar
 from eig_tune.tuning.space import SearchSpec
 
 
-def prepare_data(spec: SearchSpec, home: Home, console: Console) -> TrialData:
-    """Images and judge of a search; says what it does when it takes long.
+def prepare_images(spec: SearchSpec, console: Console) -> ImageData:
+    """Images of a search; names the files that cannot be read.
 
     Raises:
         DataError: the images cannot be had.
@@ -24,6 +24,11 @@ def prepare_data(spec: SearchSpec, home: Home, console: Console) -> TrialData:
     problems = _misfits(spec, images)
     if problems:
         raise ConfigError("the search does not fit its images", problems)
+    return images
+
+
+def prepare_judge(spec: SearchSpec, images: ImageData, home: Home, console: Console) -> TrialData:
+    """The images with their judge, where they have labels; shows how far it is when it takes long."""
     return TrialData(images, _judge(spec, images, home, console) if images.labelled else None)
 
 

@@ -16,7 +16,13 @@ __all__ = ["Console", "Terminal", "step_bar"]
 
 _PLAIN_EVERY_SECONDS = 30.0
 _ROWS = 12
-_STATUS_STYLE = {"running": "cyan", "finished": "green", "stopped": "yellow", "failed": "red"}
+_STATUS_STYLE = {
+    "running": "cyan",
+    "finished": "green",
+    "stopped": "yellow",
+    "collapsed": "magenta",
+    "failed": "red",
+}
 
 
 class Terminal:
@@ -25,7 +31,6 @@ class Terminal:
     Args:
         trials: all trials of the search by number, kept up to date by the engine's ledger.
         wanted: how many trials there will be.
-        steps: the full budget of one trial.
         objectives: metric to direction, shown as columns.
         console: where to draw; messages go to stderr so that stdout stays for results.
     """
@@ -34,13 +39,11 @@ class Terminal:
         self,
         trials: Mapping[int, Trial],
         wanted: int,
-        steps: int,
         objectives: Mapping[str, str],
         console: Console,
     ) -> None:
         self._trials = trials
         self._wanted = wanted
-        self._steps = steps
         self._objectives = objectives
         self._console = console
         self._started = time.monotonic()

@@ -1,6 +1,7 @@
 """One run in this process, without Ray: the way to debug."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,7 +16,6 @@ from eig_tune.training.config import field_names
 from eig_tune.tuning.journal import draw_trial
 from eig_tune.tuning.space import SearchSpec
 
-CHECKPOINT_FOLDER = "checkpoint"
 METRICS_FILE = "metrics.jsonl"
 
 
@@ -31,46 +31,70 @@ def single_config(spec: SearchSpec, values: Mapping[str, Any]) -> TrainConfig:
     ]
     if problems:
         raise ConfigError("eig-tune train", problems)
-    start = spec.start_from[0] if spec.start_from else {}
+    method, seed = str(values.get("method", spec.method)), values.get("seed", spec.seed)
     try:
-        return spec.base_config().with_values({**start, **values})
+        return spec.fixed_config(method, seed, values)
     except ValidationError as error:
         raise ConfigError("eig-tune train", problems_of(error, {})) from error
 
 
-def run_single(config: TrainConfig, data: TrialData, out: Path | None, resume: bool) -> Iterator[Progress]:
-    """Train, passing on every report; ``out`` gets metrics, the newest checkpoint, and pictures at the end.
+def check_out(out: Path, resume: bool) -> None:
+    """See that ``out`` can take a run, before anything is trained.
 
     Raises:
-        EigTuneError: ``out`` is in use by an earlier run that is not to be resumed.
+        EigTuneError: it holds an earlier run that is not to be resumed, or it cannot be written.
     """
-    checkpoint = _checkpoint_to_resume(out, resume)
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-    for progress in fit(config, data, checkpoint):
-        if out is not None:
-            _record(progress, out)
-        yield progress
-    if out is not None:
-        draw_trial(out / CHECKPOINT_FOLDER, data.images.classes, out)
-
-
-def _checkpoint_to_resume(out: Path | None, resume: bool) -> Path | None:
-    if out is None or not (out / CHECKPOINT_FOLDER).is_dir():
-        return None
-    if not resume:
+    if newest_checkpoint(out) is not None and not resume:
         raise EigTuneError(f"--out: {out} holds a run already; go on with it by --resume, or give a new folder")
-    return out / CHECKPOINT_FOLDER
+    existing = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise EigTuneError(f"--out: {out} cannot be written; give a new folder")
+
+
+def run_single(config: TrainConfig, data: TrialData, out: Path | None) -> Iterator[Progress]:
+    """Train, passing on every report; ``out`` gets metrics, the newest checkpoint, and pictures at the end.
+
+    A run whose checkpoint lies in ``out`` goes on from there.
+    """
+    if out is None:
+        yield from fit(config, data)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    checkpoint = newest_checkpoint(out)
+    _forget_metrics_after(out, -1 if checkpoint is None else _step_of(checkpoint))
+    for progress in fit(config, data, checkpoint):
+        _record(progress, out)
+        yield progress
+    if (checkpoint := newest_checkpoint(out)) is not None:
+        draw_trial(checkpoint, data.images.classes, out)
+
+
+def newest_checkpoint(out: Path) -> Path | None:
+    """The newest whole checkpoint of the run in ``out``."""
+    return max(out.glob("checkpoint-*"), key=_step_of, default=None)
+
+
+def _step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
 
 
 def _record(progress: Progress, out: Path) -> None:
-    """One line of metrics, and a checkpoint that replaces the older one only when it is whole."""
-    partial, whole, old = out / ".checkpoint.partial", out / CHECKPOINT_FOLDER, out / ".checkpoint.old"
-    shutil.rmtree(partial, ignore_errors=True)
-    progress.save(partial)
+    """One line of metrics, then a checkpoint that takes its name when it is whole; only then older ones go."""
     with (out / METRICS_FILE).open("a", encoding="utf-8") as file:
         file.write(json.dumps({"step": progress.step, **progress.metrics()}) + "\n")
-    if whole.exists():
-        whole.rename(old)
+    partial, whole = out / ".partial", out / f"checkpoint-{progress.step}"
+    shutil.rmtree(partial, ignore_errors=True)
+    progress.save(partial)
     partial.rename(whole)
-    shutil.rmtree(old, ignore_errors=True)
+    for older in out.glob("checkpoint-*"):
+        if older != whole:
+            shutil.rmtree(older)
+
+
+def _forget_metrics_after(out: Path, step: int) -> None:
+    """Drop what was noted after the checkpoint, and a line that a kill has torn: the run will note it again."""
+    file = out / METRICS_FILE
+    if not file.is_file():
+        return
+    lines = [line for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    file.write_text("".join(line for line in lines if json.loads(line)["step"] <= step))

@@ -42,6 +42,7 @@ class SearchSpec(Section):
         default={"nmi": "maximize", "prior_rmse": "minimize"}, min_length=1, max_length=3
     )
     asha: AshaSettings = AshaSettings()
+    compare: dict[MethodName, dict[str, Value]] = Field(default={})
     trials: int = Field(default=64, ge=1)
     seed: int = Field(default=0, ge=0, lt=2**31)
 
@@ -52,6 +53,12 @@ class SearchSpec(Section):
     def trial_config(self, number: int, values: Mapping[str, Value]) -> TrainConfig:
         """The run of trial ``number``; every trial has a seed of its own."""
         return self.base_config().with_values({**values, "seed": self.seed * 100_003 % 2**31 + number})
+
+    def fixed_config(self, method: str, seed: int, values: Mapping[str, Value]) -> TrainConfig:
+        """A run outside of a search: the first ``start_from`` point, then what ``compare`` says, then ``values``."""
+        start = self.start_from[0] if self.start_from else {}
+        settled = {**start, **self.compare.get(method, {}), **values, "method": method, "seed": seed}
+        return self.base_config().with_values(settled)
 
     def rungs(self) -> list[int]:
         """Steps at which trials are compared and most of them stopped, below the full budget."""
@@ -244,6 +251,21 @@ def _check_start_points(document: Mapping[str, Any]) -> list[Problem]:
     return problems
 
 
+def _check_compare(document: Mapping[str, Any]) -> list[Problem]:
+    compare = document.get("compare")
+    problems = []
+    for method, values in compare.items() if isinstance(compare, dict) else ():
+        for name, value in values.items() if isinstance(values, dict) else ():
+            where = f"compare.{method}.{name}"
+            try:
+                TrainConfig().with_values({name: value})
+            except KeyError:
+                problems.append(Problem(where, f"no such parameter{suggestion(str(name), field_names())}"))
+            except ValidationError as error:
+                problems.append(Problem(where, problems_of(error, {})[0].what))
+    return problems
+
+
 def _internal(distribution: Distribution, value: Any) -> float:
     """The value as Optuna holds it, or NaN, which no distribution contains."""
     try:
@@ -259,4 +281,5 @@ _CHECKS = (
     _check_objectives,
     _check_budget,
     _check_start_points,
+    _check_compare,
 )

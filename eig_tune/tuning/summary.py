@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Console
 from rich.table import Table
 
 from eig_tune.tracking import TrackedSearch, TrackedTrial
 from eig_tune.training import Progress
-from eig_tune.tuning.ledger import Trial
+from eig_tune.tuning.comparison import Comparison
+from eig_tune.tuning.comparison_report import COMPARED, best_of, rows_of
+from eig_tune.tuning.ledger import Status, Trial
 from eig_tune.tuning.plan import Plan
 from eig_tune.tuning.results import choose
+from eig_tune.tuning.running import total
 from eig_tune.tuning.search import Outcome
 from eig_tune.tuning.space import SearchSpec
 
@@ -20,7 +23,7 @@ _SHOWN = ("nmi", "average_entropy", "prior_rmse", "nmi_real", "posterior_rmse", 
 
 def print_outcome(outcome: Outcome, spec: SearchSpec, console: Console) -> None:
     """How the search ended, its Pareto front, and what to do next."""
-    counts = {s: sum(t.status == s for t in outcome.trials) for s in ("finished", "stopped", "failed", "running")}
+    counts = {status: sum(t.status == status for t in outcome.trials) for status in get_args(Status)}
     told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     console.print(f"{outcome.name}: {told or 'no trial'} in {outcome.wall_seconds:.0f} s", highlight=False)
     if outcome.front:
@@ -28,7 +31,11 @@ def print_outcome(outcome: Outcome, spec: SearchSpec, console: Console) -> None:
         console.print(f"next: eig-tune best --name {outcome.name} --export DIR", highlight=False, soft_wrap=True)
     if counts["running"]:
         console.print("not all trials have ended; go on with --resume", highlight=False)
-    for error in sorted(set(outcome.tracking_errors)):
+    _print_tracking_errors(outcome.tracking_errors, console)
+
+
+def _print_tracking_errors(errors: Sequence[str], console: Console) -> None:
+    for error in sorted(set(errors)):
         console.print(f"MLflow: {error}", style="red", highlight=False, soft_wrap=True)
 
 
@@ -55,8 +62,8 @@ def outcome_document(outcome: Outcome, spec: SearchSpec) -> dict[str, Any]:
         "wall_seconds": outcome.wall_seconds,
         "slots": outcome.slots,
         "steps": sum(trial.last.step for trial in outcome.trials if trial.last),
-        "train_seconds": outcome.total("train_seconds"),
-        "evaluation_seconds": outcome.total("evaluation_seconds"),
+        "train_seconds": total(outcome.trials, "train_seconds"),
+        "evaluation_seconds": total(outcome.trials, "evaluation_seconds"),
         "trials": [_trial_document(trial) for trial in outcome.trials],
         "front": [trial.number for trial in outcome.front],
         "best": None if best is None else _trial_document(best),
@@ -71,6 +78,38 @@ def _trial_document(trial: Trial) -> dict[str, Any]:
         "step": trial.last.step if trial.last else 0,
         "values": dict(trial.values),
         "metrics": dict(trial.last.metrics) if trial.last else {},
+    }
+
+
+def print_comparison(outcome: Comparison, methods: Sequence[str], console: Console) -> None:
+    """The table, and where table and pictures lie."""
+    rows = rows_of(outcome.trials, methods)
+    best = {metric: best_of(rows, metric) for metric in COMPARED}
+    table = Table(title=outcome.name, title_justify="left", box=None, pad_edge=False)
+    for column in ("method", *COMPARED, "p (nmi)", "cells"):
+        table.add_column(column, justify="left" if column == "method" else "right")
+    for row in rows:
+        values = [f"{row.means[m]:.3f} ± {row.deviations[m]:.3f}" for m in COMPARED]
+        marked = [f"[bold]{v}[/]" if best[m] == row.method else v for m, v in zip(COMPARED, values, strict=True)]
+        p_value = row.p_values["nmi"]
+        table.add_row(row.method, *marked, "–" if p_value is None else f"{p_value:.3f}", str(row.cells))
+    console.print(table)
+    console.print(f"table and pictures: {outcome.folder}", highlight=False, soft_wrap=True)
+    if not outcome.complete:
+        console.print("not all cells have ended; go on with --resume", highlight=False)
+    for trial in outcome.trials:
+        if trial.status == "failed":
+            console.print(f"failed: {dict(trial.values)}: {trial.reason}", style="red", highlight=False, soft_wrap=True)
+    _print_tracking_errors(outcome.tracking_errors, console)
+
+
+def comparison_document(outcome: Comparison, methods: Sequence[str]) -> dict[str, Any]:
+    """The comparison for scripts."""
+    return {
+        "name": outcome.name,
+        "complete": outcome.complete,
+        "methods": [vars(row) for row in rows_of(outcome.trials, methods)],
+        "cells": [_trial_document(trial) for trial in outcome.trials],
     }
 
 

@@ -1,6 +1,6 @@
 """One trial as a Ray Tune trainable: a thin shell around ``fit``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,16 @@ class EigTrainable(tune.Trainable):  # type: ignore[misc]
     """Trains one configuration; each ``step`` is one report.
 
     The actor stays alive between trials (``reset_config``), so that a new trial starts within milliseconds.
-    Its config has ``run`` (a :class:`TrainConfig` document) and ``checkpoint`` (a directory to go on from, or
-    None).
+    Its config has ``run`` (a :class:`TrainConfig` document), ``dataset`` (a name in ``datasets``) and
+    ``checkpoint`` (a directory to go on from, or None).
     """
 
-    def setup(self, config: dict[str, Any], data: TrialData | None = None, device: str = "cpu") -> None:
-        """Take data and judge from the object store, once per actor."""
-        assert data is not None, "tune.with_parameters gives the data"
-        self._data = data
+    def setup(
+        self, config: dict[str, Any], datasets: Mapping[str, TrialData] | None = None, device: str = "cpu"
+    ) -> None:
+        """Take images and judge from the object store, once per actor."""
+        assert datasets is not None, "tune.with_parameters gives the data"
+        self._datasets = datasets
         self._device = torch.device(device)
         if device == "cpu":
             torch.set_num_threads(1)
@@ -29,6 +31,7 @@ class EigTrainable(tune.Trainable):  # type: ignore[misc]
 
     def _start(self, config: dict[str, Any]) -> None:
         self._config = TrainConfig.model_validate(config["run"])
+        self._data = self._datasets[config["dataset"]]
         checkpoint = config.get("checkpoint")
         self._begin(Path(checkpoint) if checkpoint else None)
 

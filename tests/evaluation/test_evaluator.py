@@ -12,6 +12,7 @@ from eig_tune.data import AugmentSettings, ImageData
 from eig_tune.evaluation import Evaluator, Judge
 from eig_tune.evaluation.evaluator import (
     DIRECTIONS,
+    HEALTH_METRICS,
     LABEL_FREE_METRICS,
     LABELLED_METRICS,
     sample_grid,
@@ -168,14 +169,14 @@ def test_judging_takes_no_global_random_numbers(few_digits: ImageData, judge: Ju
 
 def test_labelled_data_have_every_metric(few_digits: ImageData, judge: Judge) -> None:
     evaluation = evaluator(few_digits, judge, AugmentSettings()).evaluate(tiny_model(few_digits), 2)
-    assert set(evaluation.metrics) == {*LABELLED_METRICS, *LABEL_FREE_METRICS}
+    assert set(evaluation.metrics) == {*LABELLED_METRICS, *LABEL_FREE_METRICS, *HEALTH_METRICS}
     assert all(np.isfinite(value) for value in evaluation.metrics.values())
     assert evaluation.prior.sum() == pytest.approx(1)
 
 
 def test_unlabelled_data_have_the_label_free_metrics_only(unlabelled_digits: ImageData) -> None:
     evaluation = evaluator(unlabelled_digits, None).evaluate(tiny_model(unlabelled_digits), 2)
-    assert set(evaluation.metrics) == set(LABEL_FREE_METRICS)
+    assert set(evaluation.metrics) == {*LABEL_FREE_METRICS, *HEALTH_METRICS}
     assert evaluation.table is None
     assert evaluation.class_distribution is None
     assert evaluation.samples.shape == (10, 10, 1, 16, 16)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 EIG_TUNE = Path(sys.executable).with_name("eig-tune")
 SPACE = Path(__file__).parents[2] / "search_spaces" / "digits.yaml"
@@ -17,30 +18,95 @@ def eig_tune(*arguments: object, timeout: float = 600) -> "subprocess.CompletedP
     )
 
 
+BAD_SPACES = {
+    "unknown key": ("trials: 20", "trails: 20", "trails: ", "did you mean 'trials'"),
+    "inverted range": ("lambda_1: {loguniform: [0.3, 3]}", "lambda_1: {loguniform: [3, 0.3]}", "search.lambda_1"),
+    "negative weight": ("batch_size: 64", "lambda_2: -1", "train.lambda_2"),
+    "unknown data set": ("name: digits", "name: digitz", "dataset.name", "did you mean 'digits'"),
+    "not a number": ("generator_lr: 1.0e-3", "generator_lr: .nan", "train.generator_lr"),
+    "one category": ("categories: 10", "categories: 1", "model.categories"),
+    "batch larger than the pool": ("batch_size: 64", "batch_size: 5000", "train.batch_size", "the pool has"),
+    "broken YAML": ("model: {width", "model: {{width", "not valid YAML"),
+    "metric that is none": ("nmi: maximize", "nmj: maximize", "objectives.nmj", "did you mean 'nmi'"),
+    "wrong direction": ("nmi: maximize", "nmi: minimize", "objectives.nmi"),
+    "rung between reports": ("grace: 500", "grace: 333", "asha.grace", "multiple of train.report_every"),
+    "missing folder": ("name: digits", "name: folder\n  root: /none/such", "there is no folder /none/such"),
+    "no root for a folder": ("name: digits", "name: folder", "needs `root`"),
+    "start point outside": ("lambda_1: 1.0, lambda_2", "lambda_1: 100, lambda_2", "start_from.0.lambda_1"),
+}
+
+
+def assert_one_message(done: "subprocess.CompletedProcess[str]", *told: str) -> None:
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    for words in told:
+        assert words in done.stderr
+
+
+@pytest.mark.parametrize("mistake", BAD_SPACES)
+def test_mistake_in_a_space_is_one_message_and_leaves_nothing(tmp_path: Path, mistake: str) -> None:
+    right, wrong, *told = BAD_SPACES[mistake]
+    text, space, home = SPACE.read_text(), tmp_path / "space.yaml", tmp_path / "home"
+    assert right in text
+    space.write_text(text.replace(right, wrong))
+    assert_one_message(eig_tune("search", "--space", space, "--home", home, "--gpus", 0), *told)
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(("files", "told"), [({}, "no readable image"), ({"one/a.png": 0, "one/b.png": 1}, "two")])
+def test_folder_that_cannot_be_searched_is_one_message(tmp_path: Path, files: dict[str, int], told: str) -> None:
+    images, space = tmp_path / "images", tmp_path / "space.yaml"
+    images.mkdir()
+    for name, grey in files.items():
+        (images / name).parent.mkdir(exist_ok=True)
+        Image.new("L", (16, 16), grey).save(images / name)
+    space.write_text(SPACE.read_text().replace("name: digits", f"name: folder\n  root: {images}"))
+    assert_one_message(eig_tune("search", "--space", space, "--home", tmp_path / "home"), "dataset.root", told)
+    assert not (tmp_path / "home").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["best", "--home", "{tmp}/none"], "no search here yet"),
         (["validate", "{tmp}/none.yaml"], "no such file"),
         (["search", "--space", str(SPACE), "--home", "/proc/eig"], "cannot be written"),
+        (["search", "--space", str(SPACE), "--home", "{tmp}/home", "--gpus", "800"], "--gpus: asked for 800"),
+        (["search", "--space", str(SPACE), "--home", "{tmp}/home", "--cpus", "8000"], "--cpus: asked for 8000"),
         (["train", "--space", str(SPACE), "--set", "lamda_1=3", "--home", "{tmp}/home"], "did you mean 'lambda_1'"),
         (["train", "--space", str(SPACE), "--steps", "100", "--home", "{tmp}/home"], "train.report_every"),
+        (["train", "--space", str(SPACE), "--out", "/proc/eig/run", "--home", "{tmp}/home"], "--out"),
     ],
 )
 def test_bad_input_is_one_message_and_exit_code_2(tmp_path: Path, arguments: list[str], told: str) -> None:
-    done = eig_tune(*(argument.replace("{tmp}", str(tmp_path)) for argument in arguments))
-    assert done.returncode == 2
-    assert told in done.stderr
-    assert "Traceback" not in done.stderr
+    assert_one_message(eig_tune(*(argument.replace("{tmp}", str(tmp_path)) for argument in arguments)), told)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_same_seed_gives_the_same_metrics_and_a_resumed_run_too(tmp_path: Path) -> None:
+    arguments = ["train", "--space", tiny_space(tmp_path), "--home", tmp_path / "home", "--json"]
+    twice = [eig_tune(*arguments, "--steps", 60, "--out", tmp_path / name) for name in ("first", "second")]
+    assert twice[0].stdout and twice[0].stdout == twice[1].stdout
+    eig_tune(*arguments, "--steps", 40, "--out", tmp_path / "cut")
+    resumed = eig_tune(*arguments, "--steps", 60, "--out", tmp_path / "cut", "--resume")
+    assert resumed.stdout.splitlines() == twice[0].stdout.splitlines()[-1:]
+
+
+def tiny_space(folder: Path) -> Path:
+    """The digits' space with networks and budget so small that a trial takes no time."""
+    text = SPACE.read_text().replace("width: 16", "width: 4").replace("report_every: 250", "report_every: 20")
+    text = text.replace("grace: 500", "grace: 20").replace("batch_size: 64", "batch_size: 16")
+    file = folder / "tiny.yaml"
+    file.write_text(text)
+    return file
 
 
 @pytest.mark.slow
 @pytest.mark.cluster
 def test_search_then_best_takes_a_model_home(tmp_path: Path) -> None:
-    home, model, space = tmp_path / "home", tmp_path / "model", tmp_path / "tiny.yaml"
-    text = SPACE.read_text().replace("width: 16", "width: 4").replace("report_every: 250", "report_every: 20")
-    space.write_text(text.replace("grace: 500", "grace: 20").replace("batch_size: 64", "batch_size: 16"))
+    home, model, space = tmp_path / "home", tmp_path / "model", tiny_space(tmp_path)
     arguments = ["search", "--space", space, "--home", home, "--gpus", 0, "--trials", 4, "--steps", 60, "--json"]
     done = eig_tune(*arguments)
     assert done.returncode == 0, done.stderr
@@ -57,6 +123,3 @@ def test_search_then_best_takes_a_model_home(tmp_path: Path) -> None:
     assert {file.name for file in model.iterdir()} >= {
         "weights.safetensors", "config.json", "metrics.json", "samples.png", "prior.png"
     }  # fmt: skip
-    greedy = eig_tune("search", "--space", space, "--home", home, "--name", "greedy", "--gpus", 8)
-    assert greedy.returncode == 2 and "--gpus: asked for 8" in greedy.stderr
-    assert not (home / "studies" / "greedy").exists()

@@ -101,9 +101,9 @@ def naive_nt_xent(features: Tensor, other: Tensor, temperature: float) -> Tensor
     return total / len(views)
 
 
-def naive_codes(p: Weights, method: str, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def naive_codes(p: Weights, model: InfoGan, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """The codes [N, K] and the prior [K] that they were drawn from."""
-    categories = NETWORKS.categories
+    categories, method = NETWORKS.categories, model.method.name
     if METHODS[method].prior != "learned":
         uniform = torch.full((categories,), 1 / categories)
         fixed = uniform if METHODS[method].prior == "uniform" else TRUE_SHARES.float()
@@ -111,7 +111,10 @@ def naive_codes(p: Weights, method: str, generator: torch.Generator) -> tuple[Te
         return one_hot(drawn, categories).double(), fixed.double()
     prior = p["prior"][0].softmax(dim=0)
     gumbel = -torch.empty(BATCH, categories).exponential_(generator=generator).log().double()
-    return ((prior.log() + gumbel) / SETTINGS.tau).softmax(dim=1), prior
+    soft = ((prior.log() + gumbel) / SETTINGS.tau).softmax(dim=1)
+    if model.settings.straight_through:
+        return one_hot(soft.argmax(dim=1), categories) + (soft - soft.detach()), prior
+    return soft, prior
 
 
 def naive_adversarial_loss(p: Weights, trunk: Tensor, wanted: float) -> Tensor:
@@ -125,7 +128,10 @@ def naive_q_loss(model: InfoGan, p: Weights, drawn: tuple[Tensor, Tensor], trunk
     (_, fake), (features, logits), (other_features, other_logits) = (
         naive_category_head(p["category_head"], trunk) for trunk in trunks
     )
-    loss = -settings.lambda_1 * ((code * fake.log_softmax(dim=1)).sum(dim=1).mean() - (prior * prior.log()).sum())
+    target = one_hot(code.argmax(dim=1), len(prior)).double() if settings.code_target == "hard" else code
+    loss = -settings.lambda_1 * (target * fake.log_softmax(dim=1)).sum(dim=1).mean()
+    if settings.prior_entropy_in_information:
+        loss = loss + settings.lambda_1 * (prior * prior.log()).sum()
     if model.method.transformation and settings.distance == "js":
         loss = loss + settings.lambda_2 * naive_js(logits, other_logits)
     elif model.method.transformation:
@@ -141,11 +147,13 @@ def naive_step(model: InfoGan, seed: int) -> Weights:
     p = {name: [w.double().requires_grad_() for w in ws] for name, ws in weights_of(model).items()}
     generator, (real, augmented) = seeded(seed), (batch.double() for batch in images())
     noise = torch.randn(BATCH, NETWORKS.noise_dim, generator=generator).double()
-    drawn = naive_codes(p, model.method.name, generator)
+    drawn = naive_codes(p, model, generator)
     fake = naive_generator(p["generator"], noise, drawn[0])
 
-    real_trunk = naive_front_end(p["front_end"], real)
-    fake_trunk = naive_front_end(p["front_end"], fake.detach())
+    if model.settings.shared_batch_statistics:
+        real_trunk, fake_trunk = naive_front_end(p["front_end"], torch.cat([real, fake.detach()])).split(BATCH)
+    else:
+        real_trunk, fake_trunk = (naive_front_end(p["front_end"], x) for x in (real, fake.detach()))
     loss = naive_adversarial_loss(p, real_trunk, 1) + naive_adversarial_loss(p, fake_trunk, 0)
     naive_adam(model, "discriminator", p, gradients_of(loss, p, ["front_end", "discriminator"]))
 
@@ -157,7 +165,13 @@ def naive_step(model: InfoGan, seed: int) -> Weights:
     gradients = gradients_of(loss, p, ["generator", "category_head", "prior"])
     if model.settings.category_loss_trains_front_end:  # G's aim is to fool D: it must not train D's eyes
         gradients |= gradients_of(q_loss, p, ["front_end"])
+    if model.settings.prior_update == "posterior":
+        del gradients["prior"]
     naive_adam(model, "generator", p, gradients)
+    if model.settings.prior_update == "posterior":
+        posterior = naive_category_head(p["category_head"], real_trunk)[1].softmax(dim=1).mean(dim=0)
+        share = model.settings.prior_lr
+        p["prior"][0] = ((1 - share) * drawn[1] + share * posterior).log()
     return {name: [w.detach() for w in ws] for name, ws in p.items()}
 
 

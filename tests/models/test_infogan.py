@@ -60,6 +60,12 @@ def assert_same_step(before: Weights, after: Weights, expected: Weights) -> None
         ("elastic-infogan", {"distance": "js"}),
         ("uniform-infogan", {"category_loss_trains_front_end": True}),
         ("elastic-infogan", {"category_loss_trains_front_end": True}),
+        ("gumbel-softmax", {"code_target": "hard"}),
+        ("elastic-infogan", {"prior_entropy_in_information": False}),
+        ("elastic-infogan", {"straight_through": True}),
+        ("elastic-infogan", {"shared_batch_statistics": True}),
+        ("elastic-infogan", {"prior_update": "posterior"}),
+        ("gumbel-softmax", {"prior_update": "posterior"}),
     ],
 )
 def test_step_equals_the_step_written_out(method: str, changes: dict[str, object]) -> None:

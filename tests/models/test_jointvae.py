@@ -156,7 +156,9 @@ def test_losses_stay_finite_with_certain_posteriors() -> None:
 
 def test_bf16_trains_and_its_losses_are_float32() -> None:
     generator = torch.Generator().manual_seed(0)
-    model = JointVae(NetworkSettings(width=8, categories=5), SETTINGS, SIZE, 1, generator, precision="bf16")
+    model = JointVae(
+        NetworkSettings(width=8, categories=5), SETTINGS.model_copy(update={"precision": "bf16"}), SIZE, 1, generator
+    )
     losses = model.train_step(images(), images(), generator)
     assert all(loss.dtype == torch.float32 and loss.isfinite() and not loss.requires_grad for loss in losses.values())
 

@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from eig_tune.errors import ResultError
-from eig_tune.tuning import pareto
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.ledger import Ledger
 from eig_tune.tuning.scheduler import SuccessiveHalving
 from eig_tune.tuning.space import SearchSpec, parse_spec
+from eig_tune.tuning.strategies import Searching
 
 STEPS = (500, 1000, 1500, 2000)
 
@@ -43,13 +42,6 @@ def run(engine: Engine, most: int = 10_000) -> None:
                 break
 
 
-def test_order_is_by_rank_against_a_naive_loop() -> None:
-    losses = np.random.default_rng(0).random((40, 2))
-    naive = np.array([not any(pareto.dominates(b, a) for b in losses) for a in losses])
-    assert (pareto.front(losses) == naive).all()
-    assert (np.diff(pareto.ranks(losses)[pareto.order(losses)]) >= 0).all()
-
-
 def test_a_rung_lets_the_best_third_go_on() -> None:
     halving = SuccessiveHalving([10], reduction_factor=3)
     went_on = []
@@ -61,7 +53,7 @@ def test_a_rung_lets_the_best_third_go_on() -> None:
 
 def test_every_trial_ends_with_a_reason(tmp_path: Path) -> None:
     with Ledger(tmp_path / "a" / "ledger.jsonl") as ledger:
-        engine = Engine(spec(), ledger)
+        engine = Engine(Searching(spec()), ledger)
         run(engine)
         assert len(ledger.trials) == 9
         assert all(trial.status in ("finished", "stopped") and trial.reason for trial in ledger.trials.values())
@@ -72,20 +64,43 @@ def test_every_trial_ends_with_a_reason(tmp_path: Path) -> None:
 def test_killed_search_goes_on_as_if_nothing_had_happened(tmp_path: Path, killed_after: int) -> None:
     whole, cut = tmp_path / "whole" / "ledger.jsonl", tmp_path / "cut" / "ledger.jsonl"
     with Ledger(whole) as ledger:
-        run(Engine(spec(), ledger))
+        run(Engine(Searching(spec()), ledger))
         expected = {n: (t.values, t.status, t.reason) for n, t in ledger.trials.items()}
     with Ledger(cut) as ledger:
-        run(Engine(spec(), ledger), most=killed_after)
+        run(Engine(Searching(spec()), ledger), most=killed_after)
     with cut.open("a") as file:
         file.write('{"event": "report", "tri')  # torn by the kill
     with Ledger(cut) as ledger:
-        run(Engine(spec(), ledger))
+        run(Engine(Searching(spec()), ledger))
         assert {n: (t.values, t.status, t.reason) for n, t in ledger.trials.items()} == expected
+
+
+@pytest.mark.parametrize(
+    ("step", "checkpoint_step", "status"),
+    [(500, 500, "stopped"), (500, 0, "stopped"), (2000, 2000, "finished"), (2000, 1500, "running")],
+)
+def test_trial_judged_before_a_kill_is_ended_by_the_resume(
+    tmp_path: Path, step: int, checkpoint_step: int, status: str
+) -> None:
+    """It would train on past its verdict; only a finished one without its last weights has to go back."""
+    path = tmp_path / "a" / "ledger.jsonl"
+    with Ledger(path) as ledger:
+        engine = Engine(Searching(spec()), ledger)
+        for number in range(3):
+            assert engine.propose() is not None
+            last = [s for s in STEPS if s <= step] if number == 2 else [500]
+            for at in last:
+                report = engine.report(number, at, {"nmi": 0.0, "prior_rmse": 0.9} if step == 500 else measured(9, at))
+        engine.checkpointed(2, "somewhere", checkpoint_step)
+        assert report.verdict == ("stopped" if step == 500 else "finished")
+    with Ledger(path) as ledger:
+        Engine(Searching(spec()), ledger)
+        assert ledger.trials[2].status == status
 
 
 def test_not_a_number_fails_the_trial(tmp_path: Path) -> None:
     with Ledger(tmp_path / "a" / "ledger.jsonl") as ledger:
-        engine = Engine(spec(), ledger)
+        engine = Engine(Searching(spec()), ledger)
         trial = engine.propose()
         assert trial is not None
         report = engine.report(trial.number, 500, {"nmi": float("nan"), "prior_rmse": 0.1})

@@ -1,0 +1,189 @@
+"""The paper's comparison: every method on every imbalance with every seed, as trials of one experiment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eig_tune.data import ImageData, ImbalanceSplit
+from eig_tune.errors import ConfigError, Problem
+from eig_tune.models import METHODS
+from eig_tune.schema import suggestion
+from eig_tune.tracking import SearchTracker, TrackedTrial, read_search
+from eig_tune.tracking import find_store as find_search_store
+from eig_tune.training import TrainConfig
+from eig_tune.tuning.comparison_report import COMPARED, write_report
+from eig_tune.tuning.distributions import Value
+from eig_tune.tuning.engine import Engine
+from eig_tune.tuning.home import Home
+from eig_tune.tuning.journal import MlflowJournal
+from eig_tune.tuning.ledger import Ledger, Trial
+from eig_tune.tuning.prepare import prepare_images
+from eig_tune.tuning.progress import Console, Terminal
+from eig_tune.tuning.results import choose
+from eig_tune.tuning.running import Order, RunOptions, begin_or_check, provenance, run_trials, set_up, write_spec
+from eig_tune.tuning.space import SearchSpec
+from eig_tune.tuning.strategies import GivenRuns
+
+BALANCED = "none"
+_BASELINE = "uniform-infogan"
+Winners = Mapping[str, Mapping[str, Value]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is compared.
+
+    Attributes:
+        winners: values by method that a search has found; they override those of the space.
+    """
+
+    methods: tuple[str, ...]
+    splits: tuple[int, ...]
+    seeds: int
+    winners: Winners
+
+    def cells(self) -> list[dict[str, Value]]:
+        """One per method, split and seed; then InfoGAN on balanced images, for the picture."""
+        cells: list[dict[str, Value]] = [
+            {"method": method, "split": split, "seed": seed}
+            for seed in range(self.seeds)
+            for split in self.splits
+            for method in self.methods
+        ]
+        return [*cells, {"method": _BASELINE, "split": BALANCED, "seed": 0}]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison has come to."""
+
+    name: str
+    trials: tuple[Trial, ...]
+    folder: Path
+    complete: bool
+    tracking_errors: tuple[str, ...]
+
+
+def parse_methods(text: str) -> tuple[str, ...]:
+    """``all``, or names separated by commas.
+
+    Raises:
+        ConfigError: a name is unknown.
+    """
+    names = tuple(METHODS) if text == "all" else tuple(name.strip() for name in text.split(","))
+    unknown = [name for name in names if name not in METHODS]
+    if unknown:
+        raise ConfigError(
+            "eig-tune compare", [Problem("--methods", f"no such method{suggestion(name, METHODS)}") for name in unknown]
+        )
+    return tuple(dict.fromkeys(names))
+
+
+def parse_splits(text: str) -> tuple[int, ...]:
+    """``0-4``, ``0,2,5`` or ``3``.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    try:
+        ranges = [[int(end) for end in part.split("-")] for part in text.split(",")]
+        splits = tuple(split for ends in ranges for split in range(ends[0], ends[-1] + 1))
+    except ValueError:
+        splits = ()
+    if not splits:
+        raise ConfigError("eig-tune compare", [Problem("--splits", f"got {text!r}; write 0-4, or 0,2,5, or 3")])
+    return tuple(dict.fromkeys(splits))
+
+
+def winners_of(tracking_uri: str, name: str, methods: Sequence[str]) -> Winners:
+    """The values that a search has found: of each method if it searched over methods, else the same for all.
+
+    Raises:
+        ResultError: there is no such search, or none of its trials has finished.
+    """
+    found = read_search(find_search_store(tracking_uri, name))
+    finished = found.finished()
+    winners = {}
+    for method in methods:
+        of_method = [trial for trial in finished if trial.values.get("method") == method]
+        candidates = of_method or finished
+        chosen = candidates[choose([trial.metrics for trial in candidates], found.objectives, "knee")]
+        winners[method] = _parsed(chosen)
+    return winners
+
+
+def _parsed(trial: TrackedTrial) -> dict[str, Value]:
+    import yaml
+
+    return {name: yaml.safe_load(text) for name, text in trial.values.items() if name not in ("method", "seed")}
+
+
+def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home, console: Console) -> Comparison:
+    """Run every cell that has not run yet, then write table and pictures.
+
+    Raises:
+        EigTuneError: it cannot begin; nothing half-made is left behind.
+    """
+    runs = plan.cells()
+    configs = [_config(spec, plan, cell) for cell in runs]
+    images = _images(spec, plan, console)
+    place = set_up(spec, options, images, home, console)
+    with Ledger(home.ledger(options.name)) as ledger:
+        begin_or_check(ledger, _identity(spec, plan, images), options.name)
+        tracker = SearchTracker(place.store, "comparison", _parameters(plan), provenance())
+        tracker.log_artifacts(None, lambda folder: write_spec(spec, folder))
+        journal = MlflowJournal(tracker, images[BALANCED].classes, spec.method)
+        done = [trial.values for trial in ledger.trials.values()]
+        strategy = GivenRuns(runs, [config.train.steps for config in configs], COMPARED, done)
+        with Terminal(ledger.trials, strategy.wanted, COMPARED, console) as terminal:
+            engine = Engine(strategy, ledger, (journal, terminal))
+            journal.catch_up(ledger.trials, front=())
+            run_trials(engine, place, lambda trial: _order(spec, plan, trial), home.ray, terminal.tick)
+        folder = home.study(options.name)
+        trials = tuple(ledger.trials.values())
+        write_report(trials, plan.methods, images[BALANCED].classes, folder)
+        tracker.log_artifacts(None, lambda copy: write_report(trials, plan.methods, images[BALANCED].classes, copy))
+        tracker.close("FINISHED" if engine.complete else "KILLED", {})
+        return Comparison(options.name, trials, folder, engine.complete, tuple(tracker.errors))
+
+
+def _config(spec: SearchSpec, plan: Plan, cell: Mapping[str, Any]) -> TrainConfig:
+    method = str(cell["method"])
+    return spec.fixed_config(method, int(cell["seed"]), plan.winners.get(method, {}))
+
+
+def _order(spec: SearchSpec, plan: Plan, trial: Trial) -> Order:
+    return Order(_config(spec, plan, trial.values), str(trial.values["split"]))
+
+
+def _images(spec: SearchSpec, plan: Plan, console: Console) -> dict[str, ImageData]:
+    """The images with each imbalance, by the name that cells have for it."""
+    imbalances = {BALANCED: BALANCED, **{str(split): ImbalanceSplit(split=split) for split in plan.splits}}
+    return {
+        name: prepare_images(
+            spec.model_copy(
+                update={
+                    "dataset": spec.dataset.model_copy(update={"imbalance": imbalance}),
+                    "objectives": COMPARED,
+                    "method": "ground-truth-infogan",
+                }
+            ),
+            console,
+        )
+        for name, imbalance in imbalances.items()
+    }
+
+
+def _identity(spec: SearchSpec, plan: Plan, images: Mapping[str, ImageData]) -> dict[str, Any]:
+    """More methods, splits and seeds make it a larger comparison, not another one."""
+    kept = {"dataset", "model", "train", "augment", "start_from", "compare"}
+    return {
+        "spec": spec.model_dump(mode="json", include=kept),
+        "winners": {method: dict(values) for method, values in plan.winners.items()},
+        "data": images[BALANCED].fingerprint(),
+    }
+
+
+def _parameters(plan: Plan) -> dict[str, Any]:
+    return {"methods": ",".join(plan.methods), "splits": ",".join(map(str, plan.splits)), "seeds": plan.seeds}

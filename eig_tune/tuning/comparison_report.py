@@ -1,0 +1,182 @@
+"""The table and the pictures of a comparison."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import wilcoxon
+
+from eig_tune.evaluation import figures
+from eig_tune.evaluation.evaluator import DIRECTIONS
+from eig_tune.evaluation.record import read_evaluation
+from eig_tune.models import METHODS
+from eig_tune.tuning.ledger import Trial
+
+COMPARED = {"average_entropy": "minimize", "nmi": "maximize", "prior_rmse": "minimize", "nmi_real": "maximize"}
+_REFERENCE = "elastic-infogan"
+_PANELS = (
+    ("uniform-infogan", "none", "InfoGAN, balanced images"),
+    ("uniform-infogan", None, "InfoGAN, imbalanced images"),
+    (_REFERENCE, None, "Elastic-InfoGAN, imbalanced images"),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method: over its finished cells, mean and standard deviation of every metric.
+
+    Attributes:
+        p_values: of Wilcoxon's signed-rank test against Elastic-InfoGAN, cells paired by split and seed; None
+            where there is nothing to test.
+    """
+
+    method: str
+    cells: int
+    failed: int
+    means: Mapping[str, float]
+    deviations: Mapping[str, float]
+    p_values: Mapping[str, float | None]
+
+
+def rows_of(trials: Sequence[Trial], methods: Sequence[str]) -> list[Row]:
+    """One row per method that has a finished cell; InfoGAN on balanced images is not in the table."""
+    of_method = {
+        method: [t for t in trials if t.values["method"] == method and t.values["split"] != "none"]
+        for method in methods
+    }
+    return [_row(method, cells, of_method.get(_REFERENCE, [])) for method, cells in of_method.items()]
+
+
+def _row(method: str, cells: Sequence[Trial], reference: Sequence[Trial]) -> Row:
+    measured, theirs = _by_cell(cells), _by_cell(reference)
+    means, deviations, p_values = {}, {}, {}
+    for metric in COMPARED:
+        values = np.array([metrics[metric] for metrics in measured.values()])
+        means[metric] = float(values.mean()) if len(values) else float("nan")
+        deviations[metric] = float(values.std(ddof=1)) if len(values) > 1 else 0.0
+        pairs = [(measured[cell][metric], theirs[cell][metric]) for cell in measured if cell in theirs]
+        p_values[metric] = None if method == _REFERENCE else _p_value(pairs)
+    return Row(method, len(measured), sum(t.status == "failed" for t in cells), means, deviations, p_values)
+
+
+def _by_cell(trials: Sequence[Trial]) -> dict[tuple[object, object], Mapping[str, float]]:
+    return {
+        (trial.values["split"], trial.values["seed"]): trial.last.metrics
+        for trial in trials
+        if trial.status == "finished" and trial.last is not None
+    }
+
+
+def _p_value(pairs: Sequence[tuple[float, float]]) -> float | None:
+    differences = np.array([ours - theirs for ours, theirs in pairs])
+    return float(wilcoxon(differences).pvalue) if np.any(differences != 0) else None
+
+
+def best_of(rows: Sequence[Row], metric: str) -> str | None:
+    """The method with the best mean; whoever is given the true prior does not compete for its error."""
+    competing = [
+        row
+        for row in rows
+        if np.isfinite(row.means[metric])
+        and not (metric == "prior_rmse" and METHODS[row.method].prior == "ground-truth")
+    ]
+    sign = 1 if DIRECTIONS[metric] == "minimize" else -1
+    return min(competing, key=lambda row: sign * row.means[metric]).method if competing else None
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The table as Markdown: mean ± standard deviation, the best in bold."""
+    header = ["method", *(f"{metric} {'↓' if COMPARED[metric] == 'minimize' else '↑'}" for metric in COMPARED)]
+    header += ["p (average_entropy)", "p (nmi)", "cells"]
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    best = {metric: best_of(rows, metric) for metric in COMPARED}
+    for row in rows:
+        values = []
+        for metric in COMPARED:
+            text = f"{row.means[metric]:.3f} ± {row.deviations[metric]:.3f}"
+            values.append(f"**{text}**" if best[metric] == row.method else text)
+        tests = [_p_text(row.p_values["average_entropy"]), _p_text(row.p_values["nmi"])]
+        cells = f"{row.cells}" + (f" ({row.failed} failed)" if row.failed else "")
+        lines.append("| " + " | ".join([row.method, *values, *tests, cells]) + " |")
+    lines += ["", f"p: Wilcoxon's signed-rank test against {_REFERENCE}, paired over splits and seeds."]
+    if any(METHODS[row.method].prior == "ground-truth" for row in rows):
+        lines.append("The ground-truth rows are given the true prior; they do not compete for prior_rmse.")
+    return "\n".join(lines) + "\n"
+
+
+def _p_text(p_value: float | None) -> str:
+    return "–" if p_value is None else f"{p_value:.3f}"
+
+
+def write_report(trials: Sequence[Trial], methods: Sequence[str], classes: Sequence[str], folder: Path) -> None:
+    """Write table.md, table.csv, cells.csv, methods.png, panels.png and priors.png into ``folder``."""
+    rows = rows_of(trials, methods)
+    (folder / "table.md").write_text(markdown(rows), encoding="utf-8")
+    _write_table(rows, folder / "table.csv")
+    _write_cells(trials, folder / "cells.csv")
+    columns = {m: ([row.means[m] for row in rows], [row.deviations[m] for row in rows]) for m in COMPARED}
+    figures.save_figure(figures.methods_figure([row.method for row in rows], columns), folder / "methods.png")
+    _draw_panels(trials, folder / "panels.png")
+    _draw_priors(trials, methods, classes, folder)
+
+
+def _write_table(rows: Sequence[Row], file: Path) -> None:
+    with file.open("w", newline="", encoding="utf-8") as opened:
+        writer = csv.writer(opened)
+        writer.writerow(
+            ["method", "cells", "failed", *(f"{m}_{what}" for m in COMPARED for what in ("mean", "std", "p"))]
+        )
+        for row in rows:
+            numbers = [(row.means[m], row.deviations[m], row.p_values[m]) for m in COMPARED]
+            writer.writerow([row.method, row.cells, row.failed, *(value for three in numbers for value in three)])
+
+
+def _write_cells(trials: Sequence[Trial], file: Path) -> None:
+    with file.open("w", newline="", encoding="utf-8") as opened:
+        writer = csv.writer(opened)
+        writer.writerow(["method", "split", "seed", "status", "step", *COMPARED])
+        for trial in trials:
+            metrics = trial.last.metrics if trial.last else {}
+            cell = [trial.values["method"], trial.values["split"], trial.values["seed"]]
+            step = trial.last.step if trial.last else 0
+            writer.writerow([*cell, trial.status, step, *(metrics.get(m, "") for m in COMPARED)])
+
+
+def _draw_panels(trials: Sequence[Trial], file: Path) -> None:
+    """The paper's three: InfoGAN on balanced and on imbalanced images, Elastic-InfoGAN on imbalanced ones."""
+    panels = []
+    for method, split, title in _PANELS:
+        trial = _first(trials, method, split)
+        if trial is not None and trial.checkpoint is not None:
+            seen = read_evaluation(Path(trial.checkpoint))
+            samples = seen.samples if seen.table is None else figures.ordered_rows(seen.samples, seen.table)
+            panels.append((title, samples))
+    if panels:
+        figures.save_figure(figures.panels_figure(panels), file)
+
+
+def _draw_priors(trials: Sequence[Trial], methods: Sequence[str], classes: Sequence[str], folder: Path) -> None:
+    """Learned against true prior of each method, on its first imbalance."""
+    for method in methods:
+        trial = _first(trials, method, None)
+        if trial is None or trial.checkpoint is None:
+            continue
+        seen = read_evaluation(Path(trial.checkpoint))
+        if seen.table is not None and seen.class_distribution is not None:
+            figure = figures.prior_figure(seen.table, seen.prior, seen.class_distribution, classes)
+            figure.suptitle(method)
+            figures.save_figure(figure, folder / f"prior-{method}.png")
+
+
+def _first(trials: Sequence[Trial], method: str, split: str | None) -> Trial | None:
+    """The method's first finished cell: on balanced images when ``split`` says so, else on imbalanced ones."""
+    found = (
+        trial
+        for trial in trials
+        if trial.status == "finished"
+        and trial.values["method"] == method
+        and (trial.values["split"] == "none") == (split == "none")
+    )
+    return next(found, None)

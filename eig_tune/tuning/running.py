@@ -1,0 +1,178 @@
+"""What every kind of run of many trials needs: images, judge, Ray and the MLflow store, and Ray driving an engine."""
+
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from eig_tune.data import ImageData
+from eig_tune.errors import ConfigError, Problem, ResultError
+from eig_tune.tracking import Store, open_store
+from eig_tune.training import TrainConfig, TrialData
+from eig_tune.tuning.cluster import Resources, check_this_machine, resources, start_ray
+from eig_tune.tuning.engine import Engine
+from eig_tune.tuning.home import Home
+from eig_tune.tuning.ledger import Ledger, Trial
+from eig_tune.tuning.prepare import prepare_judge
+from eig_tune.tuning.progress import Console
+from eig_tune.tuning.space import SearchSpec
+
+_LIBRARIES = ("eig-tune", "ray", "optuna", "mlflow", "torch", "torchvision", "kornia", "numpy", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where and with what trials run; none of it changes what is tried."""
+
+    name: str
+    tracking_uri: str
+    gpus: int | None = None
+    trials_per_gpu: int = 1
+    cpus: int | None = None
+    address: str | None = None
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Everything that trials need, ready: resources, images with their judge by name, and the MLflow store."""
+
+    given: Resources
+    datasets: Mapping[str, TrialData]
+    store: Store
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a trial trains: a run, on the images of that name."""
+
+    run: TrainConfig
+    dataset: str
+
+
+def set_up(
+    spec: SearchSpec, options: RunOptions, images: Mapping[str, ImageData], home: Home, console: Console
+) -> Workplace:
+    """Make the workplace; its three slow parts (judge, store, Ray) at the same time.
+
+    Args:
+        images: by name; they differ in their pools only, so that one judge serves them all.
+
+    Raises:
+        EigTuneError: it cannot be; nothing half-made is left behind.
+    """
+    if home.ledger(options.name).exists() and not options.resume:
+        raise ResultError(f"--name: there is {options.name!r} already; go on with it by --resume, or give another name")
+    _refuse_at_once(options)
+    with ThreadPoolExecutor() as pool:
+        judging = pool.submit(prepare_judge, spec, next(iter(images.values())), home, console)
+        opening = pool.submit(open_store, options.tracking_uri, options.name, home.path)
+        # In this thread, because the kernel ends Ray's processes together with the thread that started them.
+        start_ray(options.address, options.cpus)
+        given = resources(options.gpus, options.trials_per_gpu, options.cpus)
+        judge, store = judging.result().judge, opening.result()
+    return Workplace(given, {name: TrialData(these, judge) for name, these in images.items()}, store)
+
+
+def _refuse_at_once(options: RunOptions) -> None:
+    """See that what is asked for is there, before anything is made; joining a cluster takes no time."""
+    if options.address is None:
+        check_this_machine(options.gpus, options.cpus)
+    else:
+        start_ray(options.address, options.cpus)
+        resources(options.gpus, options.trials_per_gpu, options.cpus)
+
+
+def begin_or_check(ledger: Ledger, identity: Mapping[str, Any], name: str) -> None:
+    """Note what makes this search this search, or refuse to go on with another one.
+
+    Raises:
+        ConfigError: the ledger's search was another one; every difference is shown.
+    """
+    if not ledger.header:
+        ledger.begin(identity)
+        return
+    changed = _differences(ledger.header, identity)
+    if changed:
+        raise ConfigError(f"--resume: {name!r} was another one; give another --name for this", changed)
+
+
+def _differences(before: Any, now: Any, path: str = "") -> list[Problem]:
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        keys = [*before, *(key for key in now if key not in before)]
+        return [d for key in keys for d in _differences(before.get(key), now.get(key), f"{path}.{key}".strip("."))]
+    return [] if before == now else [Problem(path.removeprefix("spec."), f"was {before!r}, is now {now!r}")]
+
+
+def run_trials(
+    engine: Engine, place: Workplace, orders: Callable[[Trial], Order], storage: Path, on_tick: Callable[[], None]
+) -> None:
+    """Let Ray run the engine's trials until there are none left or somebody stops it.
+
+    Args:
+        orders: what a trial trains.
+        storage: where checkpoints lie.
+        on_tick: called several times a second.
+    """
+    from ray import tune
+
+    from eig_tune.tuning.bridge import EngineCallback, EngineScheduler, EngineSearcher
+    from eig_tune.tuning.trainable import EigTrainable
+
+    trainable = tune.with_parameters(EigTrainable, datasets=dict(place.datasets), device=place.given.device)
+    searcher = EngineSearcher(engine, lambda trial: _trainable_config(orders(trial), trial))
+    tuner = tune.Tuner(
+        tune.with_resources(trainable, place.given.per_trial),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=EngineScheduler(engine, searcher),
+            num_samples=engine.strategy.wanted,
+            max_concurrent_trials=place.given.slots,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name=f"{time.strftime('%Y%m%d-%H%M%S')}",
+            storage_path=str(storage),
+            callbacks=[EngineCallback(engine, searcher, on_tick)],
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1, checkpoint_at_end=False),
+            failure_config=tune.FailureConfig(max_failures=2),
+            verbose=0,
+        ),
+    )
+    tuner.fit()
+
+
+def _trainable_config(order: Order, trial: Trial) -> dict[str, Any]:
+    return {"run": order.run.model_dump(mode="json"), "dataset": order.dataset, "checkpoint": trial.checkpoint}
+
+
+def provenance() -> dict[str, str]:
+    """Versions and git commit, as tags."""
+    versions = {f"version.{library}": version(library) for library in _LIBRARIES}
+    return {**versions, "version.python": platform.python_version(), "git_commit": _git_commit()}
+
+
+def write_spec(spec: SearchSpec, folder: Path) -> None:
+    """The resolved space as YAML."""
+    document = spec.model_dump(mode="json", exclude_none=True)
+    (folder / "resolved_space.yaml").write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+
+
+def total(trials: Sequence[Trial], metric: str) -> float:
+    """Sum of a reported quantity, such as ``train_seconds``, over all reports of all trials."""
+    return sum(report.metrics[metric] for trial in trials for report in trial.reports.values())
+
+
+def _git_commit() -> str:
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return found.stdout.strip() or "unknown"

@@ -1,0 +1,110 @@
+"""What the engine tries: the trials of a search, or runs that are given beforehand."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from eig_tune.tuning import health
+from eig_tune.tuning.ledger import Report, Status, Trial
+from eig_tune.tuning.results import losses_of
+from eig_tune.tuning.sampler import Sampler
+from eig_tune.tuning.scheduler import SuccessiveHalving
+from eig_tune.tuning.space import SearchSpec
+
+
+class Searching:
+    """Optuna proposes, successive halving stops."""
+
+    def __init__(self, spec: SearchSpec) -> None:
+        self.wanted = spec.trials
+        self.objectives: Mapping[str, str] = spec.objectives
+        self._steps = spec.train.steps
+        self._grace = spec.asha.grace
+        self._reduction_factor = spec.asha.reduction_factor
+        self._halving = SuccessiveHalving(spec.rungs(), spec.asha.reduction_factor)
+        self._sampler = Sampler(
+            spec.search,
+            _flat(spec.base_config().model_dump()),
+            len(spec.objectives),
+            (*spec.rungs(), spec.train.steps),
+            spec.start_from,
+            spec.seed,
+        )
+
+    def propose(self, number: int) -> Mapping[str, Any]:
+        return self._sampler.propose(number)
+
+    def judge(self, trial: Trial, step: int, metrics: Mapping[str, float]) -> tuple[Status, str]:
+        if step >= self._grace and (ailment := health.collapse(metrics)) is not None:
+            return "collapsed", f"{ailment} (step {step})"
+        rung = self._enter_rungs(trial, step, metrics)
+        if step >= self._steps:
+            return "finished", f"full budget of {step} steps"
+        if rung is not None and not self._halving.may_go_on(trial.number, rung):
+            return "stopped", f"not among the best 1/{self._reduction_factor} of rung {rung}"
+        return "running", ""
+
+    def recall(self, trial: Trial, report: Report) -> None:
+        if report.verdict not in ("collapsed", "failed"):
+            self._enter_rungs(trial, report.step, report.metrics)
+
+    def ended(self, number: int) -> None:
+        self._sampler.abandon(number)
+
+    def _enter_rungs(self, trial: Trial, step: int, metrics: Mapping[str, float]) -> int | None:
+        losses = losses_of(metrics, self.objectives)
+        rung = self._halving.record(trial.number, step, losses)
+        if rung is not None:
+            self._sampler.observe(trial.number, rung, trial.values, losses)
+        if step >= self._steps:
+            self._sampler.observe(trial.number, self._steps, trial.values, losses)
+        return rung
+
+
+class GivenRuns:
+    """Every given run once, to its full budget.
+
+    Args:
+        runs: values of each; what the ledger has already, in whatever order, is not run again.
+        steps: the full budget of each.
+        objectives: metrics that must be numbers.
+        done: values of the trials that the ledger has.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[Mapping[str, Any]],
+        steps: Sequence[int],
+        objectives: Mapping[str, str],
+        done: Sequence[Mapping[str, Any]],
+    ) -> None:
+        known = [dict(values) for values in done]
+        self._pending = [run for run in runs if dict(run) not in known]
+        self.wanted = len(known) + len(self._pending)
+        self.objectives = objectives
+        self._steps = {_key(run): budget for run, budget in zip(runs, steps, strict=True)}
+
+    def propose(self, number: int) -> Mapping[str, Any]:
+        return self._pending.pop(0)
+
+    def judge(self, trial: Trial, step: int, metrics: Mapping[str, float]) -> tuple[Status, str]:
+        if step >= self._steps[_key(trial.values)]:
+            return "finished", f"full budget of {step} steps"
+        return "running", ""
+
+    def recall(self, trial: Trial, report: Report) -> None:
+        """Nothing is learned from runs that are given."""
+
+    def ended(self, number: int) -> None:
+        """Nothing is held for them either."""
+
+
+def _key(values: Mapping[str, Any]) -> str:
+    return repr(sorted(values.items()))
+
+
+def _flat(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of all sections under their own names."""
+    flat: dict[str, Any] = {}
+    for name, value in document.items():
+        flat.update(value if isinstance(value, dict) else {name: value})
+    return flat

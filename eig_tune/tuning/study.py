@@ -1,0 +1,94 @@
+"""The search as an Optuna study in a file, for optuna-dashboard and Optuna's own plots.
+
+A view of the ledger: written as trials end, never read by the search itself, which learns rung by rung.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import TrialState, create_trial
+
+from eig_tune.tuning.distributions import Distribution
+from eig_tune.tuning.ledger import Report, Trial
+
+_STATES = {
+    "finished": TrialState.COMPLETE,
+    "stopped": TrialState.PRUNED,
+    "collapsed": TrialState.FAIL,
+    "failed": TrialState.FAIL,
+}
+
+
+class StudyFile:
+    """An observer of the engine that adds every ended trial to the study.
+
+    A trial that was stopped early is PRUNED and one that collapsed or crashed FAIL, so neither has values; what
+    they had reached stands in their user attributes.
+
+    Args:
+        file: Optuna's journal; made when it does not exist.
+        name: the study's name.
+        space: the searched parameters.
+        objectives: metric to direction.
+    """
+
+    def __init__(self, file: Path, name: str, space: Mapping[str, Distribution], objectives: Mapping[str, str]) -> None:
+        self._space = space
+        self._objectives = objectives
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        _mend(file)
+        self._study = optuna.create_study(
+            study_name=name,
+            storage=JournalStorage(JournalFileBackend(str(file))),
+            directions=[StudyDirection[direction.upper()] for direction in objectives.values()],
+            load_if_exists=True,
+        )
+        if self._study.metric_names is None:
+            self._study.set_metric_names(list(objectives))
+        self._written = {trial.user_attrs["trial"] for trial in self._study.get_trials(deepcopy=False)}
+
+    def catch_up(self, trials: Mapping[int, Trial]) -> None:
+        """Add what an earlier process may not have added before it died."""
+        for trial in trials.values():
+            if trial.status != "running" and trial.number not in self._written:
+                self.trial_ended(trial, on_front=False)
+
+    def trial_started(self, trial: Trial) -> None:
+        """Only ended trials are in the study, so that none stays RUNNING for ever."""
+
+    def trial_reported(self, trial: Trial, report: Report) -> None:
+        """What a trial had reached is written at its end."""
+
+    def trial_ended(self, trial: Trial, on_front: bool) -> None:
+        state, last = _STATES[trial.status], trial.last
+        metrics = dict(last.metrics) if last is not None else {}
+        self._study.add_trial(
+            create_trial(
+                state=state,
+                params=dict(trial.values),
+                distributions={name: self._space[name].for_optuna() for name in trial.values},
+                values=[metrics[name] for name in self._objectives] if state == TrialState.COMPLETE else None,
+                user_attrs={
+                    "trial": trial.number,
+                    "ray_trial_id": trial.runner,
+                    "stop_reason": trial.reason,
+                    "rung": last.step if last is not None else 0,
+                    **{f"reached.{name}": metrics[name] for name in self._objectives if name in metrics},
+                },
+            )
+        )
+        self._written.add(trial.number)
+
+
+def _mend(file: Path) -> None:
+    """Undo what a killed writer leaves: a torn last line, and the lock, which only the ledger's holder may hold."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    for lock in file.parent.glob(f"{file.name}.lock*"):
+        lock.unlink()
+    if file.is_file():
+        raw = file.read_bytes()
+        file.write_bytes(raw[: raw.rfind(b"\n") + 1])

@@ -1,0 +1,130 @@
+"""A comparison's cells, its table, and what of an earlier one is not run again."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import wilcoxon
+
+from eig_tune.errors import ConfigError
+from eig_tune.models import METHODS
+from eig_tune.tuning.comparison import Plan, parse_methods, parse_splits
+from eig_tune.tuning.comparison_report import COMPARED, best_of, markdown, rows_of, write_report
+from eig_tune.tuning.engine import Engine
+from eig_tune.tuning.ledger import Ledger, Report, Trial
+from eig_tune.tuning.strategies import GivenRuns
+
+METHODS_HERE = ("uniform-infogan", "ground-truth-infogan", "elastic-infogan")
+
+
+def plan(seeds: int = 2, splits: tuple[int, ...] = (0, 1)) -> Plan:
+    return Plan(METHODS_HERE, splits, seeds, winners={})
+
+
+def measured(values: Mapping[str, Any]) -> dict[str, float]:
+    rank = METHODS_HERE.index(values["method"])
+    noise = np.random.default_rng([rank, 0 if values["split"] == "none" else values["split"], values["seed"]]).random()
+    quality = 0.2 * rank + 0.1 * noise
+    return {"nmi": 0.4 + quality, "nmi_real": 0.3, "average_entropy": 1 - quality, "prior_rmse": 0.1 - quality / 10}
+
+
+def strategy(of: Plan, ledger: Ledger) -> GivenRuns:
+    runs = of.cells()
+    done = [trial.values for trial in ledger.trials.values()]
+    return GivenRuns(runs, [100] * len(runs), COMPARED, done)
+
+
+def run(of: Plan, path: Path, most: int = 1000) -> list[Trial]:
+    """The trials that were run now."""
+    ran = []
+    with Ledger(path) as ledger:
+        engine = Engine(strategy(of, ledger), ledger)
+        while len(ran) < most and (trial := engine.propose()) is not None:
+            assert engine.report(trial.number, 50, measured(trial.values)).verdict == "running"
+            assert engine.report(trial.number, 100, measured(trial.values)).verdict == "finished"
+            engine.checkpointed(trial.number, "nowhere", 100)
+            engine.end(trial.number)
+            ran.append(trial)
+    return ran
+
+
+def test_there_is_a_cell_for_every_method_split_and_seed_and_one_on_balanced_images() -> None:
+    cells = plan().cells()
+    assert len(cells) == 3 * 2 * 2 + 1
+    assert len({tuple(cell.items()) for cell in cells}) == len(cells)
+    assert cells[-1] == {"method": "uniform-infogan", "split": "none", "seed": 0}
+
+
+def test_killed_comparison_repeats_no_finished_cell(tmp_path: Path) -> None:
+    first, second = run(plan(), tmp_path / "ledger.jsonl", most=5), run(plan(), tmp_path / "ledger.jsonl")
+    assert len(first) + len(second) == len(plan().cells())
+    assert not [trial for trial in second if trial.values in [before.values for before in first]]
+
+
+def test_more_splits_and_seeds_run_what_is_new_alone(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    run(plan(), path)
+    more = run(plan(seeds=3, splits=(0, 1, 2)), path)
+    assert len(more) == 3 * 3 * 3 - 3 * 2 * 2
+
+
+def test_table_is_numpys_and_scipys(tmp_path: Path) -> None:
+    trials = run(plan(), tmp_path / "ledger.jsonl")
+    rows = {row.method: row for row in rows_of(trials, METHODS_HERE)}
+    assert list(rows) == list(METHODS_HERE)
+    for metric in COMPARED:
+        of = {m: [measured(t.values)[metric] for t in trials if t.values["method"] == m] for m in METHODS_HERE}
+        values = of["uniform-infogan"][:-1]  # the last one is that on balanced images
+        row = rows["uniform-infogan"]
+        assert row.means[metric] == pytest.approx(np.mean(values))
+        assert row.deviations[metric] == pytest.approx(np.std(values, ddof=1))
+        expected = None if metric == "nmi_real" else wilcoxon(values, of["elastic-infogan"]).pvalue
+        assert row.p_values[metric] == (expected if expected is None else pytest.approx(expected))
+    assert rows["elastic-infogan"].p_values["nmi"] is None
+
+
+def test_best_is_bold_and_whoever_knows_the_prior_does_not_compete_for_it(tmp_path: Path) -> None:
+    rows = rows_of(run(plan(), tmp_path / "ledger.jsonl"), METHODS_HERE)
+    assert best_of(rows, "nmi") == "elastic-infogan"
+    assert best_of([rows[0], rows[1]], "prior_rmse") == "uniform-infogan"
+    lines = markdown(rows).splitlines()
+    assert lines[4].startswith("| elastic-infogan | **") and lines[2].count("**") == 2  # nmi_real is the same for all
+
+
+def test_failed_cell_is_told_and_not_counted() -> None:
+    report = Report(100, {**measured({"method": "elastic-infogan", "split": 0, "seed": 0})}, 0.0, "finished", "")
+    good = Trial(0, {"method": "elastic-infogan", "split": 0, "seed": 0}, 0.0, "finished", reports={100: report})
+    bad = Trial(1, {"method": "elastic-infogan", "split": 1, "seed": 0}, 0.0, "failed", "the worker died")
+    (row,) = rows_of([good, bad], ["elastic-infogan"])
+    assert (row.cells, row.failed) == (1, 1)
+    assert "1 (1 failed)" in markdown([row])
+
+
+def test_method_without_a_finished_cell_is_no_number(tmp_path: Path) -> None:
+    (row,) = rows_of([], ["joint-vae"])
+    assert math.isnan(row.means["nmi"])
+    write_report([], ["joint-vae"], [], tmp_path)
+    assert "nan" in (tmp_path / "table.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "splits"), [("0-3", (0, 1, 2, 3)), ("0,2,5", (0, 2, 5)), ("3", (3,)), ("1,0-2", (1, 0, 2))]
+)
+def test_splits_are_ranges_and_lists(text: str, splits: tuple[int, ...]) -> None:
+    assert parse_splits(text) == splits
+
+
+@pytest.mark.parametrize("text", ["", "a", "3-1", "-1", "1-2-x"])
+def test_splits_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="--splits"):
+        parse_splits(text)
+
+
+def test_methods_are_all_or_named() -> None:
+    assert parse_methods("all") == tuple(METHODS)
+    assert parse_methods("joint-vae, elastic-infogan") == ("joint-vae", "elastic-infogan")
+    with pytest.raises(ConfigError, match="did you mean 'joint-vae'"):
+        parse_methods("joint-vea")
