@@ -68,11 +68,16 @@ def search(
     address: AddressOption = None,
     home: HomeOption = DEFAULT_HOME,
     tracking_uri: UriOption = None,
+    time_budget: Annotated[str | None, typer.Option(help="Stop after this long, such as 2h or 1h30m.")] = None,
+    warm_start: Annotated[str | None, typer.Option(help="Begin with the Pareto front of this earlier search.")] = None,
     resume: ResumeOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Search for good hyperparameters: Optuna proposes, successive halving stops, MLflow remembers."""
+    from eig_tune.tuning.durations import parse_duration
+
+    seconds = None if time_budget is None else parse_duration(time_budget, "--time-budget")
     spec = _spec(space, {"trials": trials, "train.steps": steps, "seed": seed, "dataset.root": root})
     if dry_run:
         _print_plan(spec)
@@ -80,18 +85,22 @@ def search(
     from eig_tune.tracking import local_uri
     from eig_tune.tuning.home import writable_home
     from eig_tune.tuning.running import RunOptions
-    from eig_tune.tuning.search import run_search
+    from eig_tune.tuning.search import run_search, warm_started
     from eig_tune.tuning.summary import outcome_document, print_outcome
 
     console, place = _console(), writable_home(home)
+    uri = tracking_uri or local_uri(place.path)
+    if warm_start is not None:
+        spec = warm_started(spec, uri, warm_start)
     options = RunOptions(
         name=name or space.stem,
-        tracking_uri=tracking_uri or local_uri(place.path),
+        tracking_uri=uri,
         gpus=gpus,
         trials_per_gpu=trials_per_gpu,
         cpus=cpus,
         address=address,
         resume=resume,
+        seconds=seconds,
     )
     outcome = run_search(spec, options, place, console)
     print_outcome(outcome, spec, console)
@@ -116,8 +125,8 @@ def best(
     console = _console()
     store = find_store(tracking_uri or local_uri(home), name)
     found = read_search(store)
-    finished = found.finished()
-    chosen = finished[choose([trial.metrics for trial in finished], found.objectives, by)]
+    eligible = found.eligible()
+    chosen = eligible[choose([trial.judged for trial in eligible], found.objectives, by)]
     print_best(chosen, found, by, console)
     if export is not None:
         _export(store, chosen, export, by)

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -27,6 +28,9 @@ _PEAK_LR = 3e-3
 _GENTLE = AugmentSettings(rotation=10, zoom=0.1, shear=3, shift=0.05, distortion=0.02)
 _VERSION = 1
 
+Role = Literal["selection", "confirmation"]
+_SEED_OF_ROLE: dict[Role, int] = {"selection": 0, "confirmation": 7919}
+
 
 @dataclass(frozen=True)
 class Judge:
@@ -36,10 +40,11 @@ class Judge:
     channels: int
     weights: dict[str, NDArray[np.float32]]
     accuracy: float
+    role: Role = "selection"
 
     def network(self, device: torch.device) -> nn.Module:
         """The classifier in evaluation mode on ``device``: images in [-1, 1] to class logits [N, C]."""
-        network = _network(self.channels, self.classes)
+        network = _NETWORKS[self.role](self.channels, self.classes)
         network.load_state_dict({name: torch.tensor(value) for name, value in self.weights.items()})
         return network.to(device).eval()
 
@@ -54,10 +59,13 @@ def train_judge(
     cache: Path,
     seed: int = 0,
     on_progress: Callable[[int, int], None] = lambda done, of: None,
+    role: Role = "selection",
 ) -> Judge:
     """The judge of ``data``: from ``cache`` when it was trained before, else trained (and cached) now.
 
     Args:
+        role: the judge that trials are selected by, or the one of another architecture and other random numbers
+            that confirms what was selected, so that a search cannot overfit its judge.
         on_progress: called with (steps done, steps in all) while training.
 
     Raises:
@@ -65,23 +73,23 @@ def train_judge(
     """
     if data.judge.labels is None:
         raise DataError("these images have no labels, so no evaluation classifier can be trained on them")
-    file = cache / f"{_cache_key(data, seed)}.safetensors"
-    judge = _load(file, len(data.classes), data.channels)
+    file = cache / f"{_cache_key(data, seed, role)}.safetensors"
+    judge = _load(file, len(data.classes), data.channels, role)
     if judge is None:
-        judge = _train(data, seed, on_progress)
+        judge = _train(data, seed, on_progress, role)
         _save(judge, file)
     return judge
 
 
-def _cache_key(data: ImageData, seed: int) -> str:
-    digest = hashlib.sha256(repr((_VERSION, data.classes, seed)).encode())
+def _cache_key(data: ImageData, seed: int, role: Role) -> str:
+    digest = hashlib.sha256(repr((_VERSION, data.classes, seed, role)).encode())
     for images in (data.judge, data.held_out):
         digest.update(np.ascontiguousarray(images.pixels).data)
         digest.update(b"" if images.labels is None else images.labels.tobytes())
     return f"judge-{data.name}-{digest.hexdigest()[:16]}"
 
 
-def _network(channels: int, classes: int) -> nn.Module:
+def _selection_network(channels: int, classes: int) -> nn.Module:
     return nn.Sequential(
         *_block(channels, 16, stride=1),
         *_block(16, 32, stride=2),
@@ -93,6 +101,27 @@ def _network(channels: int, classes: int) -> nn.Module:
     )
 
 
+def _confirmation_network(channels: int, classes: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(channels, 24, 5, stride=2, padding=2),
+        nn.GELU(),
+        *_block(24, 48, stride=1),
+        *_block(48, 48, stride=2),
+        nn.AdaptiveMaxPool2d(3),
+        nn.Flatten(),
+        nn.Linear(48 * 9, 96),
+        nn.GELU(),
+        nn.Dropout(0.3),
+        nn.Linear(96, classes),
+    )
+
+
+_NETWORKS: dict[Role, Callable[[int, int], nn.Module]] = {
+    "selection": _selection_network,
+    "confirmation": _confirmation_network,
+}
+
+
 def _block(inputs: int, outputs: int, stride: int) -> tuple[nn.Module, ...]:
     return (
         nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
@@ -101,14 +130,15 @@ def _block(inputs: int, outputs: int, stride: int) -> tuple[nn.Module, ...]:
     )
 
 
-def _train(data: ImageData, seed: int, on_progress: Callable[[int, int], None]) -> Judge:
+def _train(data: ImageData, seed: int, on_progress: Callable[[int, int], None], role: Role) -> Judge:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     images, labels = _on_device(data.judge.pixels, device), torch.tensor(data.judge.labels, device=device)
+    seed += _SEED_OF_ROLE[role]
     generator = torch.Generator(device).manual_seed(seed)
     steps = int(np.clip(_EPOCHS * len(images) // _BATCH, _SMALLEST_STEPS, _LARGEST_STEPS))
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
-        network = _network(data.channels, len(data.classes)).to(device)
+        network = _NETWORKS[role](data.channels, len(data.classes)).to(device)
         optimizer = torch.optim.AdamW(network.parameters(), lr=_PEAK_LR, weight_decay=0.01)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _PEAK_LR, total_steps=steps)
         for step in range(steps):
@@ -120,7 +150,7 @@ def _train(data: ImageData, seed: int, on_progress: Callable[[int, int], None]) 
             schedule.step()
             on_progress(step + 1, steps)
     weights = {name: value.detach().cpu().float().numpy() for name, value in network.state_dict().items()}
-    return Judge(len(data.classes), data.channels, weights, _accuracy(network.eval(), data, device))
+    return Judge(len(data.classes), data.channels, weights, _accuracy(network.eval(), data, device), role)
 
 
 @torch.no_grad()
@@ -143,7 +173,7 @@ def _save(judge: Judge, file: Path) -> None:
     partial.replace(file)
 
 
-def _load(file: Path, classes: int, channels: int) -> Judge | None:
+def _load(file: Path, classes: int, channels: int, role: Role) -> Judge | None:
     if not file.is_file():
         return None
     try:
@@ -152,4 +182,4 @@ def _load(file: Path, classes: int, channels: int) -> Judge | None:
         weights = {name: value.numpy() for name, value in load_file(file).items()}
     except (SafetensorError, OSError, ValueError, KeyError, TypeError):
         return None  # a damaged cache costs a training, not a search
-    return Judge(classes, channels, weights, accuracy)
+    return Judge(classes, channels, weights, accuracy, role)

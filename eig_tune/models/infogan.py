@@ -58,7 +58,11 @@ class InfoGanSettings(Section):
 
 
 class InfoGan:
-    """Networks, prior and optimisers of one run, on one device."""
+    """Networks, prior and optimisers of one run, on one device.
+
+    In bf16 only G and the front end compute in bfloat16, where the time goes; the two heads and all losses stay
+    in fp32, since codes and contrasts need more than bfloat16's three digits.
+    """
 
     def __init__(
         self,
@@ -125,8 +129,7 @@ class InfoGan:
     def _discriminator_step(self, real_NCHW: Tensor, fake_NCHW: Tensor) -> tuple[Tensor, Tensor]:
         with autocast(self.device, self.settings.precision):
             real_trunk, fake_trunk = self._trunks(real_NCHW, fake_NCHW.detach())
-            real_logits, fake_logits = self.discriminator(real_trunk), self.discriminator(fake_trunk)
-        loss = losses.discriminator_loss(real_logits.float(), fake_logits.float())
+        loss = losses.discriminator_loss(self.discriminator(real_trunk.float()), self.discriminator(fake_trunk.float()))
         self._update("discriminator", loss)
         return loss, real_trunk.detach()
 
@@ -149,12 +152,10 @@ class InfoGan:
         self.front_end.requires_grad_(self.settings.category_loss_trains_front_end)
         self.discriminator.requires_grad_(False)
         with autocast(self.device, self.settings.precision):
-            fake_trunk = self.front_end(fake_NCHW)
-            fake_logits = self.discriminator(fake_trunk)
-            _, category_logits = self.category_head(fake_trunk)
-            parts = self._real_image_losses(real_NCHW, real_trunk, augmented_NCHW)
-        parts["generator_loss"] = losses.generator_loss(fake_logits.float())
-        parts["mutual_information"] = self._mutual_information(category_logits.float(), code_NK)
+            fake_trunk = self.front_end(fake_NCHW).float()
+        parts = self._real_image_losses(real_NCHW, real_trunk, augmented_NCHW)
+        parts["generator_loss"] = losses.generator_loss(self.discriminator(fake_trunk))
+        parts["mutual_information"] = self._mutual_information(self.category_head(fake_trunk)[1], code_NK)
         self._update_generator(parts["generator_loss"], self._category_objective(parts))
         if self._prior_follows_posterior:
             self._follow_posterior(real_trunk)
@@ -176,9 +177,7 @@ class InfoGan:
 
     @torch.no_grad()
     def _follow_posterior(self, real_trunk: Tensor) -> None:
-        with autocast(self.device, self.settings.precision):
-            logits_NK = self.category_head(real_trunk)[1]
-        posterior_K = logits_NK.float().softmax(dim=1).mean(dim=0)
+        posterior_K = self.category_head(real_trunk.float())[1].softmax(dim=1).mean(dim=0)
         moved_K = torch.lerp(self.prior.probabilities(), posterior_K, self.settings.prior_lr)
         self.prior.get_parameter("logits").copy_(moved_K.log())
 
@@ -195,23 +194,23 @@ class InfoGan:
         parts: dict[str, Tensor] = {}
         if not (self.method.transformation or self.method.entropy):
             return parts
-        if self.settings.category_loss_trains_front_end:
-            real_trunk, augmented_trunk = self.front_end(real_NCHW), self.front_end(augmented_NCHW)
-        else:
-            with torch.no_grad():
-                augmented_trunk = self.front_end(augmented_NCHW)
-        features, logits = self.category_head(real_trunk)
-        augmented_features, augmented_logits = self.category_head(augmented_trunk)
+        trains_front_end = self.settings.category_loss_trains_front_end
+        with autocast(self.device, self.settings.precision), torch.set_grad_enabled(trains_front_end):
+            augmented_trunk = self.front_end(augmented_NCHW)
+            if trains_front_end:
+                real_trunk = self.front_end(real_NCHW)
+        features, logits = self.category_head(real_trunk.float())
+        augmented_features, augmented_logits = self.category_head(augmented_trunk.float())
         if self.method.transformation:
             parts["transformation"] = self._distance(features, augmented_features, logits, augmented_logits)
         if self.method.entropy:
-            parts["entropy"] = losses.entropy(logits.float()) + losses.entropy(augmented_logits.float())
+            parts["entropy"] = losses.entropy(logits) + losses.entropy(augmented_logits)
         return parts
 
     def _distance(self, features: Tensor, other_features: Tensor, logits: Tensor, other_logits: Tensor) -> Tensor:
         if self.settings.distance == "nt_xent":
             return losses.nt_xent(features, other_features, self.settings.nt_xent_temperature)
-        return losses.PROBABILITY_DISTANCES[self.settings.distance](logits.float(), other_logits.float())
+        return losses.PROBABILITY_DISTANCES[self.settings.distance](logits, other_logits)
 
     def _update_generator(self, adversarial: Tensor, category_objective: Tensor) -> None:
         optimizer = self._optimizers["generator"]

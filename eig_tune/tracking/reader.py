@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eig_tune.errors import ResultError, TrackingError
-from eig_tune.tracking.store import OBJECTIVES_TAG, TRIAL_TAG, Store
+from eig_tune.tracking.store import KEY_TAG, OBJECTIVES_TAG, Store
+
+_CONFIRMED, _CONFIRMED_DEVIATION = "confirmed.", "confirmed_std."
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,26 @@ class TrackedTrial:
     reason: str
     values: Mapping[str, str]
     metrics: Mapping[str, float]
+
+    @property
+    def confirmed(self) -> dict[str, float]:
+        """Means over the fresh seeds of its confirmation; empty where there was none."""
+        return below(self.metrics, _CONFIRMED)
+
+    @property
+    def confirmed_deviations(self) -> dict[str, float]:
+        """Standard deviations over the same seeds."""
+        return below(self.metrics, _CONFIRMED_DEVIATION)
+
+    @property
+    def judged(self) -> Mapping[str, float]:
+        """What a choice goes by: the confirmed metrics where there are some, else the found ones."""
+        return self.confirmed or self.metrics
+
+
+def below(metrics: Mapping[str, float], prefix: str) -> dict[str, float]:
+    """The metrics whose names begin with ``prefix``, without it."""
+    return {name.removeprefix(prefix): value for name, value in metrics.items() if name.startswith(prefix)}
 
 
 @dataclass(frozen=True)
@@ -33,6 +55,11 @@ class TrackedSearch:
         """Trials that were trained to the full budget."""
         return [trial for trial in self.trials if trial.status == "finished"]
 
+    def eligible(self) -> list[TrackedTrial]:
+        """What `best` chooses from: confirmed trials, or all finished ones where none was confirmed."""
+        finished = self.finished()
+        return [trial for trial in finished if trial.confirmed] or finished
+
 
 def read_search(store: Store) -> TrackedSearch:
     """The newest search of the store's experiment.
@@ -45,7 +72,7 @@ def read_search(store: Store) -> TrackedSearch:
         raise ResultError(f"the MLflow experiment {store.name!r} holds no search of eig-tune")
     trials = [
         TrackedTrial(
-            number=int(run.data.tags[TRIAL_TAG]),
+            number=int(run.data.tags[KEY_TAG]),
             run_id=run.info.run_id,
             status=run.data.tags.get("status", "running"),
             reason=run.data.tags.get("stop_reason", ""),

@@ -11,8 +11,9 @@ from typing import Any
 from eig_tune.errors import ResultError, TrackingError
 
 KIND_TAG = "eig_tune.kind"
-TRIAL_TAG = "eig_tune.trial"
-ENDED_TAG = "eig_tune.ended"  # set last of all: a trial that has it lacks nothing
+KEY_TAG = "eig_tune.trial"  # a trial's number; a confirmation's with its seed behind a dot
+SEARCH_TAG = "eig_tune.search_run"  # the parent run, on children and grandchildren alike
+ENDED_TAG = "eig_tune.ended"  # set last of all: a run that has it lacks nothing
 OBJECTIVES_TAG = "eig_tune.objectives"
 PARENT_TAG = "mlflow.parentRunId"
 _PAGE = 1000
@@ -46,7 +47,20 @@ class Store:
 
     def trial_runs(self, parent_id: str) -> list[Any]:
         """Every child run of the search, in no certain order."""
-        return list(self._search(f"tags.`{PARENT_TAG}` = '{parent_id}' and tags.`{KIND_TAG}` = 'trial'"))
+        return list(self._search(f"tags.`{SEARCH_TAG}` = '{parent_id}' and tags.`{KIND_TAG}` = 'trial'"))
+
+    def runs_below(self, parent_id: str, key: str | None = None) -> list[Any]:
+        """Every child and grandchild of the search, or those of one key."""
+        condition = "" if key is None else f" and tags.`{KEY_TAG}` = '{key}'"
+        return list(self._search(f"tags.`{SEARCH_TAG}` = '{parent_id}'{condition}"))
+
+    def answers(self) -> bool:
+        """Whether the store is there at all."""
+        try:
+            self.client.get_experiment(self.experiment_id)
+        except Exception:
+            return False
+        return True
 
     def _search(self, condition: str, most: int | None = None) -> Iterator[Any]:
         token = None

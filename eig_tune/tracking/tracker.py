@@ -1,18 +1,24 @@
 """Writing a search into MLflow from a background thread, so that no trial ever waits for it.
 
-One parent run per search, one child run per trial. Runs are found again by their tags, and MLflow keeps one
-copy of a metric that comes twice with the same step and time, so writing again after a resume is harmless.
+One parent run per search, one child run per trial, one grandchild per confirmation. Everything that is written is
+also in the search's ledger, which is the spool: a job is tried again until the store takes it, and what a killed
+process has not written, the next one writes. Runs are found again by their tags, and MLflow keeps one copy of a
+metric that comes twice with the same step and time, so writing again is harmless.
 """
 
 import queue
+import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from eig_tune.tracking.store import ENDED_TAG, KIND_TAG, PARENT_TAG, TRIAL_TAG, Store
+from eig_tune.tracking.store import ENDED_TAG, KEY_TAG, KIND_TAG, PARENT_TAG, SEARCH_TAG, Store
 
 _LARGEST_BATCH = 1000
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0
+_PATIENCE_AT_THE_END = 180.0
 _END = object()
 
 
@@ -26,7 +32,8 @@ class SearchTracker:
         tags: further tags of the parent run.
 
     Attributes:
-        ended: trials of an earlier process of which MLflow has everything, pictures included.
+        ended: keys of runs of an earlier process of which MLflow has everything, pictures included.
+        errors: what could not be written although the store was there.
     """
 
     def __init__(self, store: Store, kind: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
@@ -35,49 +42,54 @@ class SearchTracker:
         parent = store.parent_run(kind)
         self.parent_id: str = self._create_parent(kind, params, tags) if parent is None else parent.info.run_id
         self._client.update_run(self.parent_id, status="RUNNING")
-        runs = {int(run.data.tags[TRIAL_TAG]): run for run in store.trial_runs(self.parent_id)}
-        self._runs = {number: str(run.info.run_id) for number, run in runs.items()}
-        self.ended = {number for number, run in runs.items() if ENDED_TAG in run.data.tags}
-        self._queue: queue.Queue[Any] = queue.Queue()
+        runs = store.runs_below(self.parent_id)
+        self._runs = {run.data.tags[KEY_TAG]: str(run.info.run_id) for run in runs}
+        self.ended = {run.data.tags[KEY_TAG] for run in runs if ENDED_TAG in run.data.tags}
         self.errors: list[str] = []
+        self._queue: queue.Queue[Any] = queue.Queue()
+        self._retrying = False
+        self._give_up_at: float | None = None
         self._thread = threading.Thread(target=self._write, name="mlflow-writer", daemon=True)
         self._thread.start()
 
-    def start_trial(self, number: int, name: str, params: Mapping[str, Any], at: float) -> None:
-        """A child run for trial ``number``; ``at`` is seconds since the epoch."""
-        self._queue.put(lambda: self._create_trial(number, name, params, at))
+    def start_run(
+        self, key: str, name: str, params: Mapping[str, Any], at: float, kind: str = "trial", below: str | None = None
+    ) -> None:
+        """A run below the parent's, or below the run ``below``; ``at`` is seconds since the epoch."""
+        self._queue.put(lambda: self._create_run(key, name, params, at, kind, below))
 
-    def log_metrics(self, number: int, step: int, metrics: Mapping[str, float], at: float) -> None:
-        """Metrics of a trial at ``step``."""
-        self._queue.put(lambda: self._log_metrics(self._runs[number], step, metrics, at))
+    def log_metrics(self, key: str, step: int, metrics: Mapping[str, float], at: float) -> None:
+        """Metrics of a run at ``step``."""
+        self._queue.put(lambda: self._log_metrics(self._runs[key], step, metrics, at))
 
-    def end_trial(self, number: int, status: str, tags: Mapping[str, str], at: float) -> None:
-        """The trial is over; ``status`` is MLflow's FINISHED, KILLED or FAILED."""
+    def end_run(self, key: str, status: str, tags: Mapping[str, str], at: float) -> None:
+        """The run is over; ``status`` is MLflow's FINISHED, KILLED or FAILED."""
 
         def write() -> None:
-            self._client.set_terminated(self._runs[number], status=status, end_time=int(at * 1000))
-            self._set_tags(self._runs[number], {**tags, ENDED_TAG: status})
+            self._client.set_terminated(self._runs[key], status=status, end_time=int(at * 1000))
+            self._set_tags(self._runs[key], {**tags, ENDED_TAG: status})
 
         self._queue.put(write)
 
-    def log_artifacts(self, number: int | None, prepare: Callable[[Path], None], folder: str = "") -> None:
-        """Log what ``prepare`` writes into a directory; for the parent run when ``number`` is None.
+    def log_artifacts(self, key: str | None, prepare: Callable[[Path], None], folder: str = "") -> None:
+        """Log what ``prepare`` writes into a directory; for the parent run when ``key`` is None.
 
         ``prepare`` is called in the background thread.
         """
 
         def write() -> None:
-            import tempfile
-
             with tempfile.TemporaryDirectory() as directory:
                 prepare(Path(directory))
-                run_id = self.parent_id if number is None else self._runs[number]
+                run_id = self.parent_id if key is None else self._runs[key]
                 self._client.log_artifacts(run_id, directory, folder or None)
 
         self._queue.put(write)
 
     def close(self, status: str, tags: Mapping[str, str]) -> None:
-        """Write everything that is waiting, then end the parent run."""
+        """Write everything that is waiting, then end the parent run.
+
+        A store that is down is waited for, but not for ever: a resume writes what is missing.
+        """
 
         def write() -> None:
             self._set_tags(self.parent_id, tags)
@@ -85,15 +97,35 @@ class SearchTracker:
 
         self._queue.put(write)
         self._queue.put(_END)
+        self._give_up_at = time.monotonic() + _PATIENCE_AT_THE_END
         self._thread.join()
 
     def _write(self) -> None:
         while (job := self._queue.get()) is not _END:
+            if not self._do(job):
+                self.errors.append(
+                    f"{self._store.uri} is not answering; nothing is lost: --resume will write what is missing"
+                )
+                return
+
+    def _do(self, job: Callable[[], None]) -> bool:
+        """Do a job, as often as it takes while the store is down; False when the time for that has run out."""
+        wait = _FIRST_WAIT
+        self._retrying = False
+        while True:
             try:
                 job()
+                return True
             except Exception as error:
                 # A picture or a metric less must not end a search; what went wrong is told at its end.
-                self.errors.append(str(error).strip().splitlines()[0] if str(error) else type(error).__name__)
+                if self._store.answers():
+                    self.errors.append(str(error).strip().splitlines()[0] if str(error) else type(error).__name__)
+                    return True
+            if self._give_up_at is not None and time.monotonic() > self._give_up_at:
+                return False
+            time.sleep(wait)
+            self._retrying = True
+            wait = min(2 * wait, _LONGEST_WAIT)
 
     def _create_parent(self, kind: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         run = self._client.create_run(
@@ -102,13 +134,23 @@ class SearchTracker:
         self._log_params(run.info.run_id, params)
         return str(run.info.run_id)
 
-    def _create_trial(self, number: int, name: str, params: Mapping[str, Any], at: float) -> None:
-        if number in self._runs:
-            return
-        tags = {KIND_TAG: "trial", TRIAL_TAG: str(number), PARENT_TAG: self.parent_id}
-        run = self._client.create_run(self._store.experiment_id, start_time=int(at * 1000), run_name=name, tags=tags)
-        self._runs[number] = run.info.run_id
-        self._log_params(run.info.run_id, params)
+    def _create_run(
+        self, key: str, name: str, params: Mapping[str, Any], at: float, kind: str, below: str | None
+    ) -> None:
+        if key not in self._runs:
+            # A server that died while it answered may have made the run all the same.
+            self._runs |= {run.data.tags[KEY_TAG]: str(run.info.run_id) for run in self._made_already(key)}
+        if key not in self._runs:
+            parent = self.parent_id if below is None else self._runs[below]
+            tags = {KIND_TAG: kind, KEY_TAG: key, PARENT_TAG: parent, SEARCH_TAG: self.parent_id}
+            run = self._client.create_run(
+                self._store.experiment_id, start_time=int(at * 1000), run_name=name, tags=tags
+            )
+            self._runs[key] = run.info.run_id
+        self._log_params(self._runs[key], params)
+
+    def _made_already(self, key: str) -> list[Any]:
+        return self._store.runs_below(self.parent_id, key) if self._retrying else []
 
     def _log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
         from mlflow.entities import Param

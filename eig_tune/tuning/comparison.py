@@ -9,8 +9,7 @@ from eig_tune.data import ImageData, ImbalanceSplit
 from eig_tune.errors import ConfigError, Problem
 from eig_tune.models import METHODS
 from eig_tune.schema import suggestion
-from eig_tune.tracking import SearchTracker, TrackedTrial, read_search
-from eig_tune.tracking import find_store as find_search_store
+from eig_tune.tracking import SearchTracker, find_store, read_search
 from eig_tune.training import TrainConfig
 from eig_tune.tuning.comparison_report import COMPARED, write_report
 from eig_tune.tuning.distributions import Value
@@ -20,12 +19,13 @@ from eig_tune.tuning.journal import MlflowJournal
 from eig_tune.tuning.ledger import Ledger, Trial
 from eig_tune.tuning.prepare import prepare_images
 from eig_tune.tuning.progress import Console, Terminal
-from eig_tune.tuning.results import choose
+from eig_tune.tuning.results import choose, parsed_values
 from eig_tune.tuning.running import Order, RunOptions, begin_or_check, provenance, run_trials, set_up, write_spec
 from eig_tune.tuning.space import SearchSpec
 from eig_tune.tuning.strategies import GivenRuns
 
 BALANCED = "none"
+_CELL = ("method", "split", "seed")
 _BASELINE = "uniform-infogan"
 Winners = Mapping[str, Mapping[str, Value]]
 
@@ -102,21 +102,15 @@ def winners_of(tracking_uri: str, name: str, methods: Sequence[str]) -> Winners:
     Raises:
         ResultError: there is no such search, or none of its trials has finished.
     """
-    found = read_search(find_search_store(tracking_uri, name))
+    found = read_search(find_store(tracking_uri, name))
     finished = found.finished()
     winners = {}
     for method in methods:
         of_method = [trial for trial in finished if trial.values.get("method") == method]
         candidates = of_method or finished
         chosen = candidates[choose([trial.metrics for trial in candidates], found.objectives, "knee")]
-        winners[method] = _parsed(chosen)
+        winners[method] = {name: value for name, value in parsed_values(chosen).items() if name not in _CELL}
     return winners
-
-
-def _parsed(trial: TrackedTrial) -> dict[str, Value]:
-    import yaml
-
-    return {name: yaml.safe_load(text) for name, text in trial.values.items() if name not in ("method", "seed")}
 
 
 def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home, console: Console) -> Comparison:
@@ -126,7 +120,6 @@ def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home
         EigTuneError: it cannot begin; nothing half-made is left behind.
     """
     runs = plan.cells()
-    configs = [_config(spec, plan, cell) for cell in runs]
     images = _images(spec, plan, console)
     place = set_up(spec, options, images, home, console)
     with Ledger(home.ledger(options.name)) as ledger:
@@ -134,8 +127,8 @@ def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home
         tracker = SearchTracker(place.store, "comparison", _parameters(plan), provenance())
         tracker.log_artifacts(None, lambda folder: write_spec(spec, folder))
         journal = MlflowJournal(tracker, images[BALANCED].classes, spec.method)
-        done = [trial.values for trial in ledger.trials.values()]
-        strategy = GivenRuns(runs, [config.train.steps for config in configs], COMPARED, done)
+        known = [trial.values for trial in ledger.trials.values()]
+        strategy = GivenRuns(runs, lambda values: _config(spec, plan, values).train.steps, COMPARED, known)
         with Terminal(ledger.trials, strategy.wanted, COMPARED, console) as terminal:
             engine = Engine(strategy, ledger, (journal, terminal))
             journal.catch_up(ledger.trials, front=())

@@ -33,6 +33,10 @@ class Home:
         """The ledger of the search ``name``."""
         return self.study(name) / "ledger.jsonl"
 
+    def confirmation_ledger(self, name: str) -> Path:
+        """The ledger of the confirmations of the search ``name``."""
+        return self.study(name) / "confirmation.jsonl"
+
     def study_file(self, name: str) -> Path:
         """The search ``name`` as an Optuna study."""
         return self.study(name) / "optuna.log"

@@ -20,12 +20,19 @@ class MlflowJournal:
         tracker: where to write.
         classes: names of the true classes, for the pictures.
         method: the method of trials whose values name none.
+        confirming: the trials are confirmations, whose runs lie below those of the trials they confirm.
     """
 
-    def __init__(self, tracker: SearchTracker, classes: Sequence[str], method: str) -> None:
+    def __init__(
+        self, tracker: SearchTracker, classes: Sequence[str], method: str, *, confirming: bool = False
+    ) -> None:
         self._tracker = tracker
         self._classes = classes
         self._method = method
+        self._confirming = confirming
+
+    def _key(self, trial: Trial) -> str:
+        return f"{trial.values['trial']}.{trial.values['seed']}" if self._confirming else str(trial.number)
 
     def catch_up(self, trials: Mapping[int, Trial], front: Container[int]) -> None:
         """Write what an earlier process may not have written before it died.
@@ -36,7 +43,7 @@ class MlflowJournal:
             front: numbers of the trials whose models are wanted.
         """
         for trial in trials.values():
-            if trial.number in self._tracker.ended:
+            if self._key(trial) in self._tracker.ended:
                 continue
             self.trial_started(trial)
             for report in trial.reports.values():
@@ -45,10 +52,15 @@ class MlflowJournal:
                 self.trial_ended(trial, on_front=trial.number in front)
 
     def trial_started(self, trial: Trial) -> None:
-        self._tracker.start_trial(trial.number, trial_name(trial), trial.values, trial.at)
+        if self._confirming:
+            name = f"confirmation of trial {trial.values['trial']} · seed {trial.values['seed']}"
+            below = str(trial.values["trial"])
+            self._tracker.start_run(self._key(trial), name, trial.values, trial.at, "confirmation", below)
+        else:
+            self._tracker.start_run(self._key(trial), trial_name(trial), trial.values, trial.at)
 
     def trial_reported(self, trial: Trial, report: Report) -> None:
-        self._tracker.log_metrics(trial.number, report.step, report.metrics, report.at)
+        self._tracker.log_metrics(self._key(trial), report.step, report.metrics, report.at)
 
     def trial_ended(self, trial: Trial, on_front: bool) -> None:
         tags = {
@@ -60,12 +72,12 @@ class MlflowJournal:
         }
         if trial.checkpoint is not None:
             checkpoint = Path(trial.checkpoint)
-            self._tracker.log_artifacts(trial.number, lambda folder: draw_trial(checkpoint, self._classes, folder))
+            self._tracker.log_artifacts(self._key(trial), lambda folder: draw_trial(checkpoint, self._classes, folder))
             if on_front:
                 self._tracker.log_artifacts(
-                    trial.number, lambda folder: checkpoints.write_weights(checkpoint, folder), MODEL_FOLDER
+                    self._key(trial), lambda folder: checkpoints.write_weights(checkpoint, folder), MODEL_FOLDER
                 )
-        self._tracker.end_trial(trial.number, _MLFLOW_STATUS[trial.status], tags, trial.ended_at or trial.at)
+        self._tracker.end_run(self._key(trial), _MLFLOW_STATUS[trial.status], tags, trial.ended_at or trial.at)
 
 
 def trial_name(trial: Trial) -> str:

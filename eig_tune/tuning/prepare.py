@@ -3,7 +3,7 @@
 from eig_tune.data import ImageData, load_images
 from eig_tune.errors import ConfigError, Problem
 from eig_tune.evaluation import Judge, train_judge
-from eig_tune.evaluation.classifier import lowest_accuracy
+from eig_tune.evaluation.classifier import Role, lowest_accuracy
 from eig_tune.models import METHODS
 from eig_tune.training import TrialData
 from eig_tune.tuning.home import Home
@@ -29,7 +29,12 @@ def prepare_images(spec: SearchSpec, console: Console) -> ImageData:
 
 def prepare_judge(spec: SearchSpec, images: ImageData, home: Home, console: Console) -> TrialData:
     """The images with their judge, where they have labels; shows how far it is when it takes long."""
-    return TrialData(images, _judge(spec, images, home, console) if images.labelled else None)
+    return TrialData(images, _judge(spec, images, home, console, "selection") if images.labelled else None)
+
+
+def prepare_confirming_judge(spec: SearchSpec, data: TrialData, home: Home, console: Console) -> TrialData:
+    """The same images with the second judge, where they have labels."""
+    return TrialData(data.images, data.judge and _judge(spec, data.images, home, console, "confirmation"))
 
 
 def _misfits(spec: SearchSpec, images: ImageData) -> list[Problem]:
@@ -57,9 +62,9 @@ def _misfits(spec: SearchSpec, images: ImageData) -> list[Problem]:
     return problems
 
 
-def _judge(spec: SearchSpec, images: ImageData, home: Home, console: Console) -> Judge:
-    with step_bar(console, "training the evaluation classifier") as on_progress:
-        judge = train_judge(images, home.judges, on_progress=on_progress)
+def _judge(spec: SearchSpec, images: ImageData, home: Home, console: Console, role: Role) -> Judge:
+    with step_bar(console, f"training the evaluation classifier ({role})") as on_progress:
+        judge = train_judge(images, home.judges, on_progress=on_progress, role=role)
     floor = lowest_accuracy(spec.dataset.name)
     if judge.accuracy < floor:
         console.print(

@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from eig_tune.errors import ResultError
+from eig_tune.tracking import TrackedTrial
 from eig_tune.tuning import pareto
+from eig_tune.tuning.distributions import Value
 
 Metrics = Mapping[str, float]
 Objectives = Mapping[str, str]
@@ -37,6 +40,11 @@ def choose(finished: Sequence[Metrics], objectives: Objectives, by: str) -> int:
         raise ResultError(f"--by {by}: this search's objectives are {', '.join(objectives)}; choose one, or knee")
     by_objective = losses_NM[:, list(objectives).index(by)]
     return int(np.lexsort((losses_NM.sum(axis=1), by_objective))[0])
+
+
+def parsed_values(trial: TrackedTrial) -> dict[str, Value]:
+    """A trial's parameters, which MLflow keeps as text, as the values they were."""
+    return {name: yaml.safe_load(text) for name, text in trial.values.items()}
 
 
 def _table(finished: Sequence[Metrics], objectives: Objectives) -> pareto.Array:

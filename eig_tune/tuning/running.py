@@ -29,7 +29,7 @@ _LIBRARIES = ("eig-tune", "ray", "optuna", "mlflow", "torch", "torchvision", "ko
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Where and with what trials run; none of it changes what is tried."""
+    """Where, with what and for how long trials run; none of it changes what is tried."""
 
     name: str
     tracking_uri: str
@@ -38,6 +38,7 @@ class RunOptions:
     cpus: int | None = None
     address: str | None = None
     resume: bool = False
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,12 @@ def _differences(before: Any, now: Any, path: str = "") -> list[Problem]:
 
 
 def run_trials(
-    engine: Engine, place: Workplace, orders: Callable[[Trial], Order], storage: Path, on_tick: Callable[[], None]
+    engine: Engine,
+    place: Workplace,
+    orders: Callable[[Trial], Order],
+    storage: Path,
+    on_tick: Callable[[], None],
+    seconds: float | None = None,
 ) -> None:
     """Let Ray run the engine's trials until there are none left or somebody stops it.
 
@@ -120,6 +126,7 @@ def run_trials(
         orders: what a trial trains.
         storage: where checkpoints lie.
         on_tick: called several times a second.
+        seconds: stop after so long; what is not finished then can be resumed.
     """
     from ray import tune
 
@@ -136,6 +143,7 @@ def run_trials(
             num_samples=engine.strategy.wanted,
             max_concurrent_trials=place.given.slots,
             reuse_actors=True,
+            time_budget_s=seconds,
         ),
         run_config=tune.RunConfig(
             name=f"{time.strftime('%Y%m%d-%H%M%S')}",

@@ -2,20 +2,24 @@
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from eig_tune.errors import ResultError
 from eig_tune.evaluation import figures
-from eig_tune.tracking import OBJECTIVES_TAG, SearchTracker
+from eig_tune.tracking import OBJECTIVES_TAG, SearchTracker, find_store, read_search
 from eig_tune.training import TrialData
+from eig_tune.tuning.confirmation import Confirmed, confirm
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.home import Home
 from eig_tune.tuning.journal import MlflowJournal
 from eig_tune.tuning.ledger import Ledger, Trial
 from eig_tune.tuning.prepare import prepare_images
 from eig_tune.tuning.progress import Console, Terminal
+from eig_tune.tuning.results import on_front, parsed_values
 from eig_tune.tuning.running import Order, RunOptions, begin_or_check, provenance, run_trials, set_up, write_spec
 from eig_tune.tuning.space import SearchSpec
 from eig_tune.tuning.strategies import Searching
@@ -31,6 +35,7 @@ class Outcome:
     name: str
     trials: tuple[Trial, ...]
     front: tuple[Trial, ...]
+    confirmed: tuple[Confirmed, ...]
     slots: int
     wall_seconds: float
     tracking_errors: tuple[str, ...]
@@ -46,7 +51,10 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
     images = prepare_images(spec, console)
     place = set_up(spec, options, {_IMAGES: images}, home, console)
     with Ledger(home.ledger(options.name)) as ledger:
-        identity = {"spec": spec.model_dump(mode="json", exclude={"trials", "compare"}), "data": images.fingerprint()}
+        identity = {
+            "spec": spec.model_dump(mode="json", exclude={"trials", "confirm", "compare"}),
+            "data": images.fingerprint(),
+        }
         begin_or_check(ledger, identity, options.name)
         tags = {**provenance(), OBJECTIVES_TAG: json.dumps(spec.objectives)}
         tracker = SearchTracker(place.store, "search", _parameters(spec, place.datasets[_IMAGES]), tags)
@@ -57,24 +65,46 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
             engine = Engine(Searching(spec), ledger, (journal, study, terminal))
             study.catch_up(ledger.trials)
             journal.catch_up(ledger.trials, {trial.number for trial in engine.front()})
-            run_trials(engine, place, lambda trial: _order(spec, trial), home.ray, terminal.tick)
-        _finish(tracker, engine)
+            run_trials(engine, place, lambda trial: _order(spec, trial), home.ray, terminal.tick, options.seconds)
+        confirmed = confirm(spec, engine, place, tracker, home, console) if engine.complete else []
+        _finish(tracker, engine, confirmed)
         return Outcome(
             options.name,
             tuple(ledger.trials.values()),
             tuple(engine.front()),
+            tuple(confirmed),
             place.given.slots,
             time.monotonic() - started,
             tuple(tracker.errors),
         )
 
 
+def warm_started(spec: SearchSpec, tracking_uri: str, name: str) -> SearchSpec:
+    """The space with the Pareto front of the search ``name`` among its start points, as far as it lies inside.
+
+    Raises:
+        ResultError: there is no such search, or nothing of its front lies inside the space.
+    """
+    found = read_search(find_store(tracking_uri, name))
+    finished = found.finished()
+    front = on_front([trial.metrics for trial in finished], found.objectives)
+    points = [parsed_values(trial) for trial, best in zip(finished, front, strict=True) if best]
+    inside = [point for point in points if spec.contains(point) and point not in spec.start_from]
+    if not inside:
+        raise ResultError(f"--warm-start {name}: no trial of its Pareto front lies inside this space")
+    return spec.model_copy(update={"start_from": (*spec.start_from, *inside)})
+
+
 def _order(spec: SearchSpec, trial: Trial) -> Order:
     return Order(spec.trial_config(trial.number, trial.values), _IMAGES)
 
 
-def _finish(tracker: SearchTracker, engine: Engine) -> None:
-    """The front's picture and the parent's tags; then the writer's last words."""
+def _finish(tracker: SearchTracker, engine: Engine, confirmed: Sequence[Confirmed]) -> None:
+    """What was confirmed, the front's picture, and the parent's tags; then the writer's last words."""
+    for reached in confirmed:
+        trial = engine.ledger.trials[reached.trial]
+        at = trial.ended_at or trial.at
+        tracker.log_metrics(str(trial.number), trial.last.step if trial.last else 0, reached.as_metrics(), at)
     finished, best = engine.finished(), {trial.number for trial in engine.front()}
     names = list(engine.strategy.objectives)
     if len(names) > 1 and finished:

@@ -28,6 +28,13 @@ class AshaSettings(Section):
     reduction_factor: int = Field(default=3, ge=2)
 
 
+class ConfirmSettings(Section):
+    """Confirmation after the search: the ``top`` best, each trained again on ``seeds`` fresh seeds; top 0 is none."""
+
+    top: int = Field(default=3, ge=0, le=100)
+    seeds: int = Field(default=3, ge=1, le=100)
+
+
 class SearchSpec(Section):
     """One search, whole: what the YAML says, validated."""
 
@@ -42,6 +49,7 @@ class SearchSpec(Section):
         default={"nmi": "maximize", "prior_rmse": "minimize"}, min_length=1, max_length=3
     )
     asha: AshaSettings = AshaSettings()
+    confirm: ConfirmSettings = ConfirmSettings()
     compare: dict[MethodName, dict[str, Value]] = Field(default={})
     trials: int = Field(default=64, ge=1)
     seed: int = Field(default=0, ge=0, lt=2**31)
@@ -68,6 +76,13 @@ class SearchSpec(Section):
             level *= self.asha.reduction_factor
         return levels
 
+    def contains(self, point: Mapping[str, Any]) -> bool:
+        """Whether every value of ``point`` is searched and inside its range."""
+        return all(
+            name in self.search and self.search[name].for_optuna()._contains(_internal(self.search[name], value))
+            for name, value in point.items()
+        )
+
     def needs_labels(self) -> bool:
         """Whether an objective can only be computed with true labels."""
         return any(name in LABELLED_METRICS for name in self.objectives)
@@ -80,6 +95,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "train": TrainSettings,
     "augment": AugmentSettings,
     "asha": AshaSettings,
+    "confirm": ConfirmSettings,
     "search": Distribution,
 }
 

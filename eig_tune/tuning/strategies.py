@@ -1,6 +1,6 @@
 """What the engine tries: the trials of a search, or runs that are given beforehand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from eig_tune.tuning import health
@@ -65,29 +65,29 @@ class GivenRuns:
 
     Args:
         runs: values of each; what the ledger has already, in whatever order, is not run again.
-        steps: the full budget of each.
-        objectives: metrics that must be numbers.
-        done: values of the trials that the ledger has.
+        budget: steps of the run with these values.
+        objectives: metrics that must be there.
+        known: values of the trials that the ledger has.
     """
 
     def __init__(
         self,
         runs: Sequence[Mapping[str, Any]],
-        steps: Sequence[int],
+        budget: Callable[[Mapping[str, Any]], int],
         objectives: Mapping[str, str],
-        done: Sequence[Mapping[str, Any]],
+        known: Sequence[Mapping[str, Any]],
     ) -> None:
-        known = [dict(values) for values in done]
-        self._pending = [run for run in runs if dict(run) not in known]
-        self.wanted = len(known) + len(self._pending)
+        begun = [dict(values) for values in known]
+        self._pending = [run for run in runs if dict(run) not in begun]
+        self.wanted = len(begun) + len(self._pending)
         self.objectives = objectives
-        self._steps = {_key(run): budget for run, budget in zip(runs, steps, strict=True)}
+        self._budget = budget
 
     def propose(self, number: int) -> Mapping[str, Any]:
         return self._pending.pop(0)
 
     def judge(self, trial: Trial, step: int, metrics: Mapping[str, float]) -> tuple[Status, str]:
-        if step >= self._steps[_key(trial.values)]:
+        if step >= self._budget(trial.values):
             return "finished", f"full budget of {step} steps"
         return "running", ""
 
@@ -96,10 +96,6 @@ class GivenRuns:
 
     def ended(self, number: int) -> None:
         """Nothing is held for them either."""
-
-
-def _key(values: Mapping[str, Any]) -> str:
-    return repr(sorted(values.items()))
 
 
 def _flat(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 A view of the ledger: written as trials end, never read by the search itself, which learns rung by rung.
 """
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -48,7 +49,9 @@ class StudyFile:
             load_if_exists=True,
         )
         if self._study.metric_names is None:
-            self._study.set_metric_names(list(objectives))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                self._study.set_metric_names(list(objectives))
         self._written = {trial.user_attrs["trial"] for trial in self._study.get_trials(deepcopy=False)}
 
     def catch_up(self, trials: Mapping[int, Trial]) -> None:

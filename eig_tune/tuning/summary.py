@@ -11,6 +11,7 @@ from eig_tune.tracking import TrackedSearch, TrackedTrial
 from eig_tune.training import Progress
 from eig_tune.tuning.comparison import Comparison
 from eig_tune.tuning.comparison_report import COMPARED, best_of, rows_of
+from eig_tune.tuning.confirmation import optimism
 from eig_tune.tuning.ledger import Status, Trial
 from eig_tune.tuning.plan import Plan
 from eig_tune.tuning.results import choose
@@ -28,6 +29,7 @@ def print_outcome(outcome: Outcome, spec: SearchSpec, console: Console) -> None:
     console.print(f"{outcome.name}: {told or 'no trial'} in {outcome.wall_seconds:.0f} s", highlight=False)
     if outcome.front:
         console.print(_front_table(outcome.front, spec))
+        _print_confirmed(outcome, spec, console)
         console.print(f"next: eig-tune best --name {outcome.name} --export DIR", highlight=False, soft_wrap=True)
     if counts["running"]:
         console.print("not all trials have ended; go on with --resume", highlight=False)
@@ -37,6 +39,23 @@ def print_outcome(outcome: Outcome, spec: SearchSpec, console: Console) -> None:
 def _print_tracking_errors(errors: Sequence[str], console: Console) -> None:
     for error in sorted(set(errors)):
         console.print(f"MLflow: {error}", style="red", highlight=False, soft_wrap=True)
+
+
+def _print_confirmed(outcome: Outcome, spec: SearchSpec, console: Console) -> None:
+    """What the best reach on fresh seeds, and how much of what was found was luck."""
+    trials = {trial.number: trial for trial in outcome.trials}
+    for reached in outcome.confirmed:
+        last = trials[reached.trial].last
+        told = "; ".join(
+            f"{name} found {last.metrics[name]:.3f}, confirmed {reached.means[name]:.3f} "
+            f"± {reached.deviations[name]:.3f}"
+            for name in spec.objectives
+            if last is not None
+        )
+        console.print(f"trial {reached.trial}, {reached.seeds} fresh seeds: {told}", highlight=False, soft_wrap=True)
+    if outcome.confirmed:
+        told = ", ".join(f"{name} {optimism(outcome.confirmed, trials, name):+.3f}" for name in spec.objectives)
+        console.print(f"optimism of the search (found − confirmed): {told}", highlight=False, soft_wrap=True)
 
 
 def _front_table(front: Sequence[Trial], spec: SearchSpec) -> Table:
@@ -66,6 +85,7 @@ def outcome_document(outcome: Outcome, spec: SearchSpec) -> dict[str, Any]:
         "evaluation_seconds": total(outcome.trials, "evaluation_seconds"),
         "trials": [_trial_document(trial) for trial in outcome.trials],
         "front": [trial.number for trial in outcome.front],
+        "confirmed": [vars(reached) for reached in outcome.confirmed],
         "best": None if best is None else _trial_document(best),
     }
 
@@ -115,15 +135,32 @@ def comparison_document(outcome: Comparison, methods: Sequence[str]) -> dict[str
 
 def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Console) -> None:
     """The chosen trial, why it was chosen, its parameters and metrics."""
-    finished = found.finished()
+    kind = "confirmed" if chosen.confirmed else "finished"
     console.print(
-        f"{found.name}: trial {chosen.number}, the best of {len(finished)} finished trials by {_criterion(by)}",
+        f"{found.name}: trial {chosen.number}, the best of {len(found.eligible())} {kind} trials by {_criterion(by)}",
         highlight=False,
         soft_wrap=True,
     )
+    if chosen.confirmed:
+        console.print(
+            f"found among {len(found.finished())} finished trials, tried again on "
+            f"{chosen.confirmed['seeds']:.0f} fresh seeds with another judge: "
+            f"{_found_and_confirmed(chosen, found.objectives)}",
+            highlight=False,
+            soft_wrap=True,
+        )
     console.print(_two_columns("parameter", {name: _short(_number(v)) for name, v in chosen.values.items()}))
     shown = {name: f"{chosen.metrics[name]:.4f}" for name in _SHOWN if name in chosen.metrics}
     console.print(_two_columns("metric", shown))
+
+
+def _found_and_confirmed(chosen: TrackedTrial, objectives: Mapping[str, str]) -> str:
+    return "; ".join(
+        f"{name} found {chosen.metrics[name]:.3f}, confirmed {chosen.confirmed[name]:.3f} "
+        f"± {chosen.confirmed_deviations[name]:.3f}"
+        for name in objectives
+        if name in chosen.confirmed
+    )
 
 
 def _criterion(by: str) -> str:
@@ -147,7 +184,9 @@ def trial_document(chosen: TrackedTrial, search: str, by: str) -> dict[str, Any]
         "trial": chosen.number,
         "run_id": chosen.run_id,
         "values": {name: _number(value) for name, value in chosen.values.items()},
-        "metrics": dict(chosen.metrics),
+        "metrics": {name: value for name, value in chosen.metrics.items() if not name.startswith("confirmed")},
+        "confirmed": chosen.confirmed,
+        "confirmed_deviations": chosen.confirmed_deviations,
     }
 
 

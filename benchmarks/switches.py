@@ -1,0 +1,113 @@
+"""What the paper leaves open, settled by measurement: every switch against the default, on the same seeds.
+
+    python -m benchmarks.switches --space search_spaces/digits.yaml [--seeds 4] [--set width=16 --set steps=2000]
+
+Seed i trains on imbalance i, so that the pairs differ in both. A difference is the mean over the pairs with its
+standard error.
+"""
+
+import argparse
+import json
+import multiprocessing
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+
+from benchmarks.machine import description
+from eig_tune.data import ImbalanceSplit, load_images
+from eig_tune.evaluation import train_judge
+from eig_tune.training import TrialData, fit
+from eig_tune.tuning.space import SearchSpec, load_spec
+
+METRICS = {"nmi": "↑", "average_entropy": "↓", "prior_rmse": "↓", "nmi_real": "↑"}
+DEFAULT = "default"
+VARIANTS: dict[str, dict[str, Any]] = {
+    DEFAULT: {},
+    "bf16": {"precision": "bf16"},
+    "fp32": {"precision": "fp32"},
+    "Q's losses train the front end": {"category_loss_trains_front_end": True},
+    "hard target in L1": {"code_target": "hard"},
+    "no H(c) in L1": {"prior_entropy_in_information": False},
+    "straight-through codes": {"straight_through": True},
+    "prior follows Q's mean": {"prior_update": "posterior", "prior_lr": 1e-3},
+    "one batch for batch norm": {"shared_batch_statistics": True},
+    "nt_xent, no entropy loss": {"lambda_3": 0.0},
+    **{
+        f"{distance}, {name}": {"distance": distance, "lambda_3": lambda_3}
+        for distance in ("l2", "cosine", "js")
+        for name, lambda_3 in (("λ3 = 0.1", 0.1), ("no entropy loss", 0.0))
+    },
+}
+Results = Mapping[tuple[str, int], Mapping[str, float]]
+
+
+def main() -> None:
+    """Run every variant on every seed and print a Markdown table."""
+    arguments = _arguments()
+    spec = load_spec(arguments.space, {"dataset.root": arguments.root} if arguments.root else None)
+    changes = {key: yaml.safe_load(value) for key, value in (one.split("=", 1) for one in arguments.set)}
+    usual = spec.fixed_config(spec.method, 0, changes).train.precision
+    names = [name for name in arguments.variants or VARIANTS if name != usual]
+    results: dict[tuple[str, int], Mapping[str, float]] = {}
+    with tempfile.TemporaryDirectory() as cache:
+        train_judge(load_images(spec.dataset), Path(cache))
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(arguments.processes, mp_context=spawn) as pool:
+            runs = list(product(range(arguments.seeds), names))
+            pending = {pool.submit(final_metrics, spec, VARIANTS[n], s, changes, cache): (n, s) for s, n in runs}
+            for future in as_completed(pending):
+                results[pending[future]] = future.result()
+                print(json.dumps([*pending[future], results[pending[future]]]), file=arguments.log, flush=True)
+    print(f"{description()}\n")
+    config = spec.fixed_config(spec.method, 0, {**changes, "report_every": 1})
+    print(f"{spec.dataset.name}, width {config.model.width}, {config.train.steps} steps, {arguments.seeds} pairs\n")
+    print(_table(results, names, arguments.seeds))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--space", type=Path, required=True)
+    parser.add_argument("--root", help="where the images lie")
+    parser.add_argument("--set", action="append", default=[], help="key=value for every run")
+    parser.add_argument("--variants", nargs="*", choices=list(VARIANTS), help="some of them (default: all)")
+    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--log", type=argparse.FileType("a"), default="/dev/null", help="one line of JSON per run")
+    return parser.parse_args()
+
+
+def final_metrics(
+    spec: SearchSpec, variant: Mapping[str, Any], seed: int, changes: Mapping[str, Any], cache: str
+) -> dict[str, float]:
+    """The metrics that one run has at its end."""
+    torch.set_num_threads(1)
+    images = load_images(spec.dataset.model_copy(update={"imbalance": ImbalanceSplit(split=seed)}))
+    config = spec.fixed_config(spec.method, seed, {**changes, **variant})
+    config = config.with_values({"report_every": config.train.steps})
+    (progress,) = fit(config, TrialData(images, train_judge(images, Path(cache))), device=torch.device("cpu"))
+    return progress.evaluation.metrics
+
+
+def _table(results: Results, names: list[str], seeds: int) -> str:
+    header = " | ".join(f"{metric} {arrow} | Δ" for metric, arrow in METRICS.items())
+    lines = [f"| variant | {header} |", "|---|" + "---|" * (2 * len(METRICS))]
+    for name in names:
+        cells = []
+        for metric in METRICS:
+            values, usual = (np.array([results[n, s][metric] for s in range(seeds)]) for n in (name, DEFAULT))
+            change = values - usual
+            error = change.std(ddof=1) / np.sqrt(seeds) if seeds > 1 else 0.0
+            cells += [f"{values.mean():.3f}", "" if name == DEFAULT else f"{change.mean():+.3f} ± {error:.3f}"]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""The study that Optuna's tools open says of every trial what it was."""
+
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from eig_tune.tuning.engine import Engine
+from eig_tune.tuning.ledger import Ledger
+from eig_tune.tuning.space import parse_spec
+from eig_tune.tuning.strategies import Searching
+from eig_tune.tuning.study import StudyFile
+
+SPEC = parse_spec(
+    {
+        "dataset": {"name": "digits"},
+        "train": {"steps": 1000, "report_every": 500},
+        "asha": {"grace": 500},
+        "search": {"lambda_1": {"loguniform": [0.3, 3]}, "distance": {"choice": ["l2", "nt_xent"]}},
+        "trials": 12,
+    },
+    "test",
+)
+
+
+def study_file(folder: Path) -> StudyFile:
+    return StudyFile(folder / "optuna.log", "mine", SPEC.search, SPEC.objectives)
+
+
+def load(folder: Path) -> optuna.Study:
+    return optuna.load_study(study_name="mine", storage=JournalStorage(JournalFileBackend(str(folder / "optuna.log"))))
+
+
+def run(folder: Path, most: int = 100) -> dict[int, tuple[str, str]]:
+    """Status and reason of every trial; trial 3 collapses, trial 5 crashes."""
+    with Ledger(folder / "ledger.jsonl") as ledger:
+        study = study_file(folder)
+        engine = Engine(Searching(SPEC), ledger, [study])
+        study.catch_up(ledger.trials)
+        while most and (trial := engine.propose("ray-17")) is not None:
+            most -= 1
+            if trial.number == 5:
+                engine.fail(5, "the worker died")
+                continue
+            health = {"discriminator_loss": 0.0 if trial.number == 3 else 0.5}
+            for step in (500, 1000):
+                quality = {"nmi": (trial.number * 7 % 10) / 10, "prior_rmse": 0.1}
+                if engine.report(trial.number, step, {**quality, **health}).verdict != "running":
+                    break
+            engine.end(trial.number)
+        return {number: (trial.status, trial.reason) for number, trial in ledger.trials.items()}
+
+
+def test_every_trial_is_in_the_study_as_what_it_was(tmp_path: Path) -> None:
+    ended = run(tmp_path)
+    states = {"finished": "COMPLETE", "stopped": "PRUNED", "collapsed": "FAIL", "failed": "FAIL"}
+    trials = load(tmp_path).trials
+    told = {trial.user_attrs["trial"]: (trial.state.name, trial.user_attrs["stop_reason"]) for trial in trials}
+    assert told == {number: (states[status], reason) for number, (status, reason) in ended.items()}
+    assert {status for status, _ in ended.values()} == set(states)
+    assert {trial.user_attrs["ray_trial_id"] for trial in trials} == {"ray-17"}
+    assert load(tmp_path).metric_names == ["nmi", "prior_rmse"]
+
+
+def test_front_of_the_study_is_of_finished_trials_alone(tmp_path: Path) -> None:
+    run(tmp_path)
+    best = load(tmp_path).best_trials
+    assert best and all(trial.state == TrialState.COMPLETE for trial in best)
+
+
+@pytest.mark.parametrize("torn", ["", '{"op_code": 4, "wor'])
+def test_killed_search_doubles_and_misses_nothing(tmp_path: Path, torn: str) -> None:
+    run(tmp_path, most=4)
+    file = tmp_path / "optuna.log"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:-1]) + torn)  # the last trial had ended, but was not in the study yet
+    (tmp_path / "optuna.log.lock").symlink_to(file)  # the killed writer held the lock
+    run(tmp_path)
+    assert sorted(trial.user_attrs["trial"] for trial in load(tmp_path).trials) == list(range(12))
