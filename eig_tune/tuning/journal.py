@@ -57,7 +57,7 @@ class MlflowJournal:
             below = str(trial.values["trial"])
             self._tracker.start_run(self._key(trial), name, trial.values, trial.at, "confirmation", below)
         else:
-            self._tracker.start_run(self._key(trial), trial_name(trial), trial.values, trial.at)
+            self._tracker.start_run(self._key(trial), trial.name, trial.values, trial.at)
 
     def trial_reported(self, trial: Trial, report: Report) -> None:
         self._tracker.log_metrics(self._key(trial), report.step, report.metrics, report.at)
@@ -78,14 +78,6 @@ class MlflowJournal:
                     self._key(trial), lambda folder: checkpoints.write_weights(checkpoint, folder), MODEL_FOLDER
                 )
         self._tracker.end_run(self._key(trial), _MLFLOW_STATUS[trial.status], tags, trial.ended_at or trial.at)
-
-
-def trial_name(trial: Trial) -> str:
-    """``trial 17 · lambda_2=12.4 tau=0.11``."""
-    values = " ".join(
-        f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}" for name, value in trial.values.items()
-    )
-    return f"trial {trial.number} · {values}"
 
 
 def draw_trial(checkpoint: Path, classes: Sequence[str], folder: Path) -> None:

@@ -46,6 +46,15 @@ class Trial:
     ended_at: float | None = None
 
     @property
+    def name(self) -> str:
+        """``trial 17 · lambda_2=12.4 tau=0.11``."""
+        values = " ".join(
+            f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
+            for name, value in self.values.items()
+        )
+        return f"trial {self.number} · {values}"
+
+    @property
     def last(self) -> Report | None:
         """The newest report."""
         return self.reports[max(self.reports)] if self.reports else None

@@ -69,7 +69,7 @@ class Terminal:
         self._redraw()
 
     def trial_ended(self, trial: Trial, on_front: bool) -> None:
-        if self._live is None:
+        if self._live is None or trial.status == "failed":
             self._console.print(self._line(trial), highlight=False, soft_wrap=True)
         self._redraw()
 
@@ -131,7 +131,8 @@ class Terminal:
     def _line(self, trial: Trial) -> str:
         values = " ".join(f"{n}={v}" for n, v in zip(self._objectives, self._values(trial), strict=True))
         step = trial.last.step if trial.last else 0
-        return f"trial {trial.number} {trial.status} at step {step:,}: {values} ({trial.reason})"
+        name = trial.name if trial.status == "failed" else f"trial {trial.number}"
+        return f"{name} {trial.status} at step {step:,}: {values} ({trial.reason})"
 
     def _values(self, trial: Trial) -> list[str]:
         metrics = trial.last.metrics if trial.last else {}

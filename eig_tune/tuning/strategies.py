@@ -34,7 +34,7 @@ class Searching:
         return self._sampler.propose(number)
 
     def judge(self, trial: Trial, step: int, metrics: Mapping[str, float]) -> tuple[Status, str]:
-        if step >= self._grace and (ailment := health.collapse(metrics)) is not None:
+        if step >= self._grace and (ailment := self._ailment(trial, step, metrics)) is not None:
             return "collapsed", f"{ailment} (step {step})"
         rung = self._enter_rungs(trial, step, metrics)
         if step >= self._steps:
@@ -42,6 +42,10 @@ class Searching:
         if rung is not None and not self._halving.may_go_on(trial.number, rung):
             return "stopped", f"not among the best 1/{self._reduction_factor} of rung {rung}"
         return "running", ""
+
+    def _ailment(self, trial: Trial, step: int, metrics: Mapping[str, float]) -> str | None:
+        before = [report.metrics.get("q_mutual_information", 0.0) for report in trial.reports.values()]
+        return health.collapse(metrics, max(before, default=0.0), step / self._steps)
 
     def recall(self, trial: Trial, report: Report) -> None:
         if report.verdict not in ("collapsed", "failed"):

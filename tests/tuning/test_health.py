@@ -32,18 +32,23 @@ SICK = [
 
 
 def test_healthy_report_has_no_ailment() -> None:
-    assert health.collapse(WELL) is None
+    assert health.collapse(WELL, most_information=1.0, share_of_budget=1.0) is None
     assert health.not_a_number(WELL) is None
 
 
 @pytest.mark.parametrize(("change", "told"), SICK)
 def test_collapse_is_named_with_its_number(change: dict[str, float], told: str) -> None:
-    assert told in (health.collapse({**WELL, **change}) or "")
+    assert told in (health.collapse({**WELL, **change}, most_information=1.0, share_of_budget=0.1) or "")
+
+
+@pytest.mark.parametrize(("before", "share", "lost"), [(0.0, 0.4, False), (0.0, 0.5, True), (0.5, 0.1, True)])
+def test_slow_model_gets_half_of_its_budget_to_tell_anything(before: float, share: float, lost: bool) -> None:
+    assert (health.collapse({**WELL, "q_mutual_information": 0.0}, before, share) is not None) == lost
 
 
 def test_vae_whose_capacity_is_still_small_is_not_collapsed() -> None:
     vae = {name: value for name, value in WELL.items() if not name.endswith("_loss")}
-    assert health.collapse({**vae, "q_mutual_information": 0.0}) is None
+    assert health.collapse({**vae, "q_mutual_information": 0.0}, 1.0, 1.0) is None
 
 
 @pytest.mark.parametrize(("change", "told"), SICK)
@@ -54,7 +59,7 @@ def test_collapsed_trial_ends_with_its_reason_but_not_before_the_first_rung(
         engine = Engine(Searching(SPEC), ledger)
         trial = engine.propose()
         assert trial is not None
-        assert engine.report(trial.number, 250, {**WELL, **change}).verdict == "running"
+        assert engine.report(trial.number, 250, {**WELL, **change, "q_mutual_information": 1.0}).verdict == "running"
         report = engine.report(trial.number, 500, {**WELL, **change})
         engine.end(trial.number)
         assert report.verdict == trial.status == "collapsed"

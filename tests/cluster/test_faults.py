@@ -1,0 +1,46 @@
+"""Trials that go wrong, each in its own way: the search ends well and says what happened."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from searches import assert_mlflow_has_every_report_once, assert_study_agrees, start, trials_of, write_space
+
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+FAULTS = Path(__file__).parent / "faults"
+
+
+def test_exception_and_killed_worker_fail_their_trials_alone(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    environment = {
+        "EIG_TUNE_FAULTS": json.dumps({"2": "raise", "4": "kill"}),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(FAULTS), os.environ.get("PYTHONPATH")])),
+    }
+    process = start(write_space(tmp_path), home, "--trials", "7", environment=environment)
+    assert process.wait(timeout=300) == 0
+    trials, log = trials_of(home), home.with_suffix(".log").read_text()
+    assert {number for number, trial in trials.items() if trial.status == "failed"} == {2, 4}
+    assert "a fault was put here" in trials[2].reason
+    assert "died" in trials[4].reason
+    for number in (2, 4):
+        line = next(line for line in log.splitlines() if line.startswith(trials[number].name))
+        assert "lambda_1=" in line
+    assert Path(trials[2].reason.rpartition("see ")[2]).exists()
+    assert "2 failed" in log
+    assert_mlflow_has_every_report_once(home, trials)
+    assert_study_agrees(home, trials)
+
+
+def test_numbers_that_are_none_and_collapse_end_their_trials(tmp_path: Path) -> None:
+    """A rate of 1e30 makes NaN; a prior that moves by 1,000 at a step puts all into few categories."""
+    space = write_space(tmp_path, "generator_lr: {choice: [1.0e-3, 1.0e+30]}")
+    home = tmp_path / "home"
+    assert start(space, home).wait(timeout=300) == 0
+    trials = trials_of(home)
+    broken = {n for n, t in trials.items() if t.status == "failed"}
+    assert broken == {n for n, t in trials.items() if t.values["generator_lr"] > 1}
+    assert broken and len(broken) < len(trials)
+    assert all("is not a number at step" in trials[number].reason for number in broken)
+    assert_mlflow_has_every_report_once(home, trials)
+    assert_study_agrees(home, trials)

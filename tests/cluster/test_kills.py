@@ -1,0 +1,74 @@
+"""Whatever is killed, and whenever: the search goes on as if nothing had happened."""
+
+import os
+import random
+import signal
+from pathlib import Path
+
+import pytest
+from searches import (
+    assert_mlflow_has_every_report_once,
+    assert_study_agrees,
+    events,
+    kill,
+    start,
+    steps_run,
+    told,
+    trial_processes,
+    trials_of,
+    wait_for_events,
+    write_space,
+)
+
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+KILLS = 5
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_space(tmp_path_factory.mktemp("space"))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(space: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of the same search, left in peace; one trial at a time, so that all happens in the same order."""
+    home = tmp_path_factory.mktemp("uninterrupted") / "home"
+    process = start(space, home, "--cpus", "1")
+    assert process.wait(timeout=300) == 0, home.with_suffix(".log").read_text()
+    return home
+
+
+def assert_as_if_nothing_had_happened(home: Path, uninterrupted: Path) -> None:
+    trials = trials_of(home)
+    assert all(trial.status in ("finished", "stopped") and trial.reason for trial in trials.values())
+    assert told(trials) == told(trials_of(uninterrupted))
+    assert sorted(steps_run(home)) == sorted(steps_run(uninterrupted)), "a report is doubled or missing"
+    assert_mlflow_has_every_report_once(home, trials)
+    assert_study_agrees(home, trials)
+
+
+def test_driver_killed_at_random_moments(space: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    home, moments = tmp_path / "home", random.Random(0)
+    kills = 0
+    while kills < KILLS:
+        process = start(space, home, "--cpus", "1")
+        if not wait_for_events(home, events(home) + moments.randint(3, 16), process):
+            break
+        kill(process)
+        kills += 1
+    assert kills == KILLS, "the search ended before it could be killed so often"
+    assert start(space, home, "--cpus", "1").wait(timeout=300) == 0, home.with_suffix(".log").read_text()
+    assert_as_if_nothing_had_happened(home, uninterrupted)
+
+
+def test_trial_processes_killed_at_random_moments(space: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    home, moments = tmp_path / "home", random.Random(1)
+    process, killed = start(space, home, "--cpus", "1"), set[int]()
+    while len(killed) < KILLS and wait_for_events(home, events(home) + moments.randint(6, 14), process):
+        for worker in trial_processes(process.pid):
+            if worker not in killed:
+                killed.add(worker)
+                os.kill(worker, signal.SIGKILL)
+    assert len(killed) >= KILLS, "the search ended before its workers could be killed so often"
+    assert process.wait(timeout=300) == 0, home.with_suffix(".log").read_text()
+    assert_as_if_nothing_had_happened(home, uninterrupted)
