@@ -33,6 +33,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "bf16": {"precision": "bf16"},
     "fp32": {"precision": "fp32"},
     "Q's losses train the front end": {"category_loss_trains_front_end": True},
+    "Q's losses leave the front end alone": {"category_loss_trains_front_end": False},
     "hard target in L1": {"code_target": "hard"},
     "no H(c) in L1": {"prior_entropy_in_information": False},
     "straight-through codes": {"straight_through": True},
@@ -53,18 +54,18 @@ def main() -> None:
     arguments = _arguments()
     spec = load_spec(arguments.space, {"dataset.root": arguments.root} if arguments.root else None)
     changes = {key: yaml.safe_load(value) for key, value in (one.split("=", 1) for one in arguments.set)}
-    usual = spec.fixed_config(spec.method, 0, changes).train.precision
-    names = [name for name in arguments.variants or VARIANTS if name != usual]
-    results: dict[tuple[str, int], Mapping[str, float]] = {}
+    usual = spec.fixed_config(spec.method, 0, changes)
+    names = [n for n in arguments.variants or VARIANTS if n == DEFAULT or usual.with_values(VARIANTS[n]) != usual]
+    results: dict[tuple[str, int], Mapping[str, float]] = _logged(arguments.log)
     with tempfile.TemporaryDirectory() as cache:
         train_judge(load_images(spec.dataset), Path(cache))
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(arguments.processes, mp_context=spawn) as pool:
-            runs = list(product(range(arguments.seeds), names))
+            runs = [(s, n) for s, n in product(range(arguments.seeds), names) if (n, s) not in results]
             pending = {pool.submit(final_metrics, spec, VARIANTS[n], s, changes, cache): (n, s) for s, n in runs}
             for future in as_completed(pending):
                 results[pending[future]] = future.result()
-                print(json.dumps([*pending[future], results[pending[future]]]), file=arguments.log, flush=True)
+                _note(arguments.log, *pending[future], results[pending[future]])
     print(f"{description()}\n")
     config = spec.fixed_config(spec.method, 0, {**changes, "report_every": 1})
     print(f"{spec.dataset.name}, width {config.model.width}, {config.train.steps} steps, {arguments.seeds} pairs\n")
@@ -79,8 +80,19 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--variants", nargs="*", choices=list(VARIANTS), help="some of them (default: all)")
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--log", type=argparse.FileType("a"), default="/dev/null", help="one line of JSON per run")
+    parser.add_argument("--log", type=Path, help="one line of JSON per run; what is in it already is not run again")
     return parser.parse_args()
+
+
+def _logged(log: Path | None) -> dict[tuple[str, int], Mapping[str, float]]:
+    lines = log.read_text().splitlines() if log is not None and log.is_file() else []
+    return {(name, seed): metrics for name, seed, metrics in map(json.loads, lines)}
+
+
+def _note(log: Path | None, name: str, seed: int, metrics: Mapping[str, float]) -> None:
+    if log is not None:
+        with log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([name, seed, metrics]) + "\n")
 
 
 def final_metrics(

@@ -151,12 +151,16 @@ class InfoGan:
         # which spares a third of its backward pass, and the real images need no backward pass at all.
         self.front_end.requires_grad_(self.settings.category_loss_trains_front_end)
         self.discriminator.requires_grad_(False)
+        seen_NCHW = fake_NCHW.detach().requires_grad_()
         with autocast(self.device, self.settings.precision):
-            fake_trunk = self.front_end(fake_NCHW).float()
+            fake_trunk = self.front_end(seen_NCHW).float()
         parts = self._real_image_losses(real_NCHW, real_trunk, augmented_NCHW)
         parts["generator_loss"] = losses.generator_loss(self.discriminator(fake_trunk))
         parts["mutual_information"] = self._mutual_information(self.category_head(fake_trunk)[1], code_NK)
-        self._update_generator(parts["generator_loss"], self._category_objective(parts))
+        optimizer = self._optimizers["generator"]
+        optimizer.zero_grad(set_to_none=True)
+        self._backward(parts["generator_loss"], self._category_objective(parts), fake_trunk, seen_NCHW, fake_NCHW)
+        optimizer.step()
         if self._prior_follows_posterior:
             self._follow_posterior(real_trunk)
         self.front_end.requires_grad_(True)
@@ -212,18 +216,23 @@ class InfoGan:
             return losses.nt_xent(features, other_features, self.settings.nt_xent_temperature)
         return losses.PROBABILITY_DISTANCES[self.settings.distance](logits, other_logits)
 
-    def _update_generator(self, adversarial: Tensor, category_objective: Tensor) -> None:
-        optimizer = self._optimizers["generator"]
-        optimizer.zero_grad(set_to_none=True)
-        if self.settings.category_loss_trains_front_end:
-            adversarial.backward(retain_graph=True)
-            # Else the trunk that D judges with would learn to be fooled.
-            for weight in self.front_end.parameters():
-                weight.grad = None
-            category_objective.backward()
-        else:
-            (adversarial + category_objective).backward()
-        optimizer.step()
+    def _backward(
+        self, adversarial: Tensor, objective: Tensor, fake_trunk: Tensor, seen_NCHW: Tensor, fake_NCHW: Tensor
+    ) -> None:
+        """Gradients of G's step; ``seen_NCHW`` are G's images ``fake_NCHW`` as a leaf, so that G's part comes last.
+
+        The adversarial loss goes through the front end to the images alone: the trunk that D judges with must not
+        learn to be fooled. Q's objective may also train it.
+        """
+        if not self.settings.category_loss_trains_front_end:
+            (adversarial + objective).backward(retain_graph=True)
+            fake_NCHW.backward(seen_NCHW.grad)
+            return
+        (to_trunk,) = torch.autograd.grad(adversarial, fake_trunk, retain_graph=True)
+        (to_images,) = torch.autograd.grad(fake_trunk, seen_NCHW, to_trunk, retain_graph=True)
+        objective.backward(retain_graph=True)
+        assert seen_NCHW.grad is not None
+        fake_NCHW.backward(seen_NCHW.grad + to_images)
 
     def _update(self, name: str, loss: Tensor) -> None:
         optimizer = self._optimizers[name]

@@ -32,6 +32,10 @@ def collapse(metrics: Mapping[str, float], most_information: float, share_of_bud
     if metrics.get("prior_entropy", math.inf) < _LEAST_PRIOR_ENTROPY:
         return f"prior collapse: its entropy is {metrics['prior_entropy']:.3f} nats, nearly all in one category"
     hopeless = most_information > _CERTAINLY_INFORMED or share_of_budget >= 0.5
-    if hopeless and "discriminator_loss" in metrics and metrics.get("q_mutual_information", math.inf) < _LEAST_INFORMATION:
+    if (
+        hopeless
+        and "discriminator_loss" in metrics
+        and metrics.get("q_mutual_information", math.inf) < _LEAST_INFORMATION
+    ):
         return f"category collapse: Q tells just {metrics['q_mutual_information']:.3f} nats about a real image"
     return None

@@ -13,6 +13,7 @@ from eig_tune.evaluation import figures
 from eig_tune.tracking import OBJECTIVES_TAG, SearchTracker, find_store, read_search
 from eig_tune.training import TrialData
 from eig_tune.tuning.confirmation import Confirmed, confirm
+from eig_tune.tuning.curves import write_curves
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.home import Home
 from eig_tune.tuning.journal import MlflowJournal
@@ -67,6 +68,8 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
             journal.catch_up(ledger.trials, {trial.number for trial in engine.front()})
             run_trials(engine, place, lambda trial: _order(spec, trial), home.ray, terminal.tick, options.seconds)
         confirmed = confirm(spec, engine, place, tracker, home, console) if engine.complete else []
+        write_curves(ledger.trials.values(), home.study(options.name))
+        tracker.log_artifacts(None, lambda folder: write_curves(ledger.trials.values(), folder))
         _finish(tracker, engine, confirmed)
         return Outcome(
             options.name,

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from eig_tune.errors import ResultError
+from eig_tune.tuning.curves import write_curves
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.ledger import Ledger
 from eig_tune.tuning.scheduler import SuccessiveHalving
@@ -110,3 +112,17 @@ def test_not_a_number_fails_the_trial(tmp_path: Path) -> None:
 def test_a_search_runs_in_one_process_only(tmp_path: Path) -> None:
     with Ledger(tmp_path / "a" / "ledger.jsonl"), pytest.raises(ResultError, match="running already"):
         Ledger(tmp_path / "a" / "ledger.jsonl")
+
+
+def test_table_of_curves_has_every_report(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "a" / "ledger.jsonl") as ledger:
+        run(Engine(Searching(spec()), ledger))
+        write_curves(ledger.trials.values(), tmp_path)
+        rows = pq.read_table(tmp_path / "curves.parquet").to_pylist()
+        told = {(row["trial"], row["step"]): (row["nmi"], row["value.tau"], row["verdict"]) for row in rows}
+        assert told == {
+            (number, step): (report.metrics["nmi"], trial.values["tau"], report.verdict)
+            for number, trial in ledger.trials.items()
+            for step, report in trial.reports.items()
+        }
+        assert len(rows) == len(told)
