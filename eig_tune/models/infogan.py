@@ -48,7 +48,7 @@ class InfoGanSettings(Section):
     discriminator_lr: float = Field(default=2e-4, gt=0)
     distance: losses.Distance = "nt_xent"
     nt_xent_temperature: float = Field(default=1.0, gt=0)
-    category_loss_trains_front_end: bool = False
+    category_loss_trains_front_end: bool = True
     code_target: Literal["soft", "hard"] = "soft"
     prior_entropy_in_information: bool = True
     straight_through: bool = False

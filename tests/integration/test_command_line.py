@@ -44,6 +44,7 @@ def assert_one_message(done: "subprocess.CompletedProcess[str]", *told: str) -> 
         assert words in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", BAD_SPACES)
 def test_mistake_in_a_space_is_one_message_and_leaves_nothing(tmp_path: Path, mistake: str) -> None:
     right, wrong, *told = BAD_SPACES[mistake]
@@ -54,6 +55,7 @@ def test_mistake_in_a_space_is_one_message_and_leaves_nothing(tmp_path: Path, mi
     assert not home.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("files", "told"), [({}, "no readable image"), ({"one/a.png": 0, "one/b.png": 1}, "two")])
 def test_folder_that_cannot_be_searched_is_one_message(tmp_path: Path, files: dict[str, int], told: str) -> None:
     images, space = tmp_path / "images", tmp_path / "space.yaml"

@@ -29,6 +29,7 @@ SETTINGS = InfoGanSettings(
     generator_lr=1e-3,
     discriminator_lr=4e-4,
     nt_xent_temperature=0.5,
+    category_loss_trains_front_end=False,
 )
 Weights = dict[str, list[Tensor]]
 
