@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from eig_tune.tracking import Store, TrackedTrial
     from eig_tune.tuning.space import SearchSpec
 
+_WIDTH_OF_A_LOG = 160
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -266,7 +268,8 @@ def _export(store: "Store", chosen: "TrackedTrial", directory: Path, by: str) ->
 def _console() -> "Console":
     from rich.console import Console
 
-    return Console(stderr=True)
+    console = Console(stderr=True)
+    return console if console.is_terminal else Console(stderr=True, width=_WIDTH_OF_A_LOG)
 
 
 def main() -> None:
