@@ -61,6 +61,22 @@ class Distribution(Section):
         assert self.choice is not None
         return CategoricalDistribution(self.choice)
 
+    def at(self, quantile: float) -> Value:
+        """The value below which the share ``quantile`` (0 to 1, 1 excluded) of the distribution lies."""
+        if self.choice is not None:
+            return self.choice[int(quantile * len(self.choice))]
+        if self.randint is not None:
+            low, high = self.randint
+            return low + int(quantile * (high - low + 1))
+        if self.quniform is not None:
+            lowest, highest, step = self.quniform
+            return lowest + step * int(quantile * (int((highest - lowest) / step + 1e-9) + 1))
+        if self.loguniform is not None:
+            bottom, top = self.loguniform
+            return float(bottom * (top / bottom) ** quantile)
+        assert self.uniform is not None
+        return self.uniform[0] + quantile * (self.uniform[1] - self.uniform[0])
+
     def __str__(self) -> str:
         kind = next(kind for kind in KINDS if getattr(self, kind) is not None)
         condition = f" when {self.when}" if self.when else ""

@@ -8,15 +8,19 @@ arXiv 1807.01774). A trial that ended before a rung is not in that rung's study 
 import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState, create_trial
+from scipy.stats.qmc import Sobol
 
 from eig_tune.tuning.distributions import Distribution, Value, draw
 
+SamplerKind = Literal["tpe", "nsga2", "random", "quasi-random"]
 ENOUGH = 8
+_POPULATION = 16
 
 
 class Sampler:
@@ -29,6 +33,7 @@ class Sampler:
         rungs: steps at which trials are compared, the full budget included.
         start_from: points to try first.
         seed: the same seed and the same results give the same proposals.
+        kind: TPE, which begins with quasi-random points; NSGA-II; or points that learn from nothing.
     """
 
     def __init__(
@@ -39,11 +44,13 @@ class Sampler:
         rungs: Sequence[int],
         start_from: Sequence[Mapping[str, Value]],
         seed: int,
+        kind: SamplerKind = "tpe",
     ) -> None:
         self._space = dict(space)
         self._fixed = dict(fixed)
         self._start_from = start_from
         self._seed = seed
+        self._kind = kind
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._studies = {rung: optuna.create_study(directions=["minimize"] * objectives) for rung in rungs}
         self._seen = dict.fromkeys(rungs, 0)
@@ -56,6 +63,8 @@ class Sampler:
         study.sampler = self._optuna_sampler(number)
         if number < len(self._start_from):
             study.enqueue_trial(dict(self._start_from[number]))
+        elif self._kind == "quasi-random" or (self._kind == "tpe" and sum(self._seen.values()) < ENOUGH):
+            study.enqueue_trial(self._quasi_random(number))
         trial = study.ask()
         self._asked[number] = (rung, trial.number)
         return draw(trial, self._space, self._fixed)
@@ -79,7 +88,19 @@ class Sampler:
             rung, optuna_number = self._asked.pop(number)
             self._studies[rung].tell(optuna_number, state=TrialState.FAIL)
 
+    def _quasi_random(self, number: int) -> dict[str, Value]:
+        """Point ``number`` of a scrambled Sobol sequence (Owen 1998): spread more evenly than random points."""
+        sequence = Sobol(len(self._space), scramble=True, rng=np.random.default_rng(self._seed))
+        if number:  # SciPy cannot go forward by nothing
+            sequence.fast_forward(number)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that one point alone is not balanced
+            (quantiles,) = sequence.random(1)
+        return {name: space.at(q) for (name, space), q in zip(self._space.items(), quantiles.tolist(), strict=True)}
+
     def _rung_to_learn_from(self) -> int:
+        if self._kind == "nsga2":
+            return min(self._studies)  # a generation must stay together
         ready = [rung for rung, seen in self._seen.items() if seen >= ENOUGH]
         return max(ready, default=min(self._studies))
 
@@ -88,12 +109,13 @@ class Sampler:
         digest = hashlib.sha256(f"{self._seed}/{number}".encode()).digest()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            seed = int.from_bytes(digest[:4], "big")
+            if self._kind == "nsga2":
+                return optuna.samplers.NSGAIISampler(population_size=_POPULATION, seed=seed)
+            if self._kind == "random":
+                return optuna.samplers.RandomSampler(seed=seed)
             return optuna.samplers.TPESampler(
-                n_startup_trials=ENOUGH,
-                multivariate=True,
-                group=True,
-                constant_liar=True,
-                seed=int.from_bytes(digest[:4], "big"),
+                n_startup_trials=ENOUGH, multivariate=True, group=True, constant_liar=True, seed=seed
             )
 
     def _distributions(self, values: Mapping[str, Value]) -> dict[str, BaseDistribution]:

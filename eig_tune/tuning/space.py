@@ -16,6 +16,7 @@ from eig_tune.schema import Section, problems_of, suggestion
 from eig_tune.training import TrainConfig, TrainSettings
 from eig_tune.training.config import MethodName, field_names
 from eig_tune.tuning.distributions import Distribution, Value, in_order_of_conditions
+from eig_tune.tuning.sampler import SamplerKind
 
 Direction = Literal["maximize", "minimize"]
 _BUDGET = frozenset({"steps", "report_every", "seed"})
@@ -49,6 +50,7 @@ class SearchSpec(Section):
         default={"nmi": "maximize", "prior_rmse": "minimize"}, min_length=1, max_length=3
     )
     asha: AshaSettings = AshaSettings()
+    sampler: SamplerKind = "tpe"
     confirm: ConfirmSettings = ConfirmSettings()
     compare: dict[MethodName, dict[str, Value]] = Field(default={})
     trials: int = Field(default=64, ge=1)

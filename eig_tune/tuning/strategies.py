@@ -28,6 +28,7 @@ class Searching:
             (*spec.rungs(), spec.train.steps),
             spec.start_from,
             spec.seed,
+            spec.sampler,
         )
 
     def propose(self, number: int) -> Mapping[str, Any]:
