@@ -3,8 +3,10 @@
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -214,6 +216,47 @@ def validate(
 
 
 @app.command()
+def predict(
+    bundle: Annotated[Path, typer.Argument(help="Folder that `best --export` wrote.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    out: Annotated[Path | None, typer.Option(help="CSV file; stdout, unless told.")] = None,
+) -> None:
+    """Category, its probability and the entropy of Q(c|x) of every image, as CSV."""
+    from eig_tune.export import read_bundle
+    from eig_tune.export.inference import find_images, write_predictions
+    from eig_tune.export.inference import predict as predictions
+    from eig_tune.tuning.progress import step_bar
+
+    console = _console()
+    record, model = read_bundle(bundle)
+    files, unreadable = find_images(images), list[Path]()
+    with _csv_file(out) as opened, step_bar(console, "reading images") as on_progress:
+        count = write_predictions(predictions(record, model, files, unreadable.append, on_progress), opened)
+    for file in unreadable:
+        console.print(f"skipped, cannot be read: {file}", highlight=False, soft_wrap=True)
+    console.print(f"{count} of {len(files)} images", highlight=False)
+
+
+@app.command()
+def sample(
+    bundle: Annotated[Path, typer.Argument(help="Folder that `best --export` wrote.")],
+    out: Annotated[Path, typer.Option(help="Picture (.png) or arrays (.npz).")],
+    category: Annotated[int | None, typer.Option(help="One category; all, unless told.")] = None,
+    number: Annotated[int, typer.Option("-n", min=1, max=1000, help="Images of each category.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the noise.")] = 0,
+) -> None:
+    """Draw images of every category, or of one."""
+    from eig_tune.export import read_bundle
+    from eig_tune.export.inference import sample as samples
+    from eig_tune.export.inference import write_samples
+
+    _, model = read_bundle(bundle)
+    categories = list(range(model.categories)) if category is None else [category]
+    write_samples(samples(model, categories, number, seed), categories, out)
+    _console().print(f"samples written to {out}", highlight=False, soft_wrap=True)
+
+
+@app.command()
 def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
     home: HomeOption = DEFAULT_HOME,
@@ -256,13 +299,32 @@ def _export(store: "Store", chosen: "TrackedTrial", directory: Path, by: str) ->
     import tempfile
 
     from eig_tune.export import write_bundle
-    from eig_tune.tracking import download
+    from eig_tune.tracking import download, search_provenance
     from eig_tune.tuning.journal import MODEL_FOLDER
+    from eig_tune.tuning.summary import metrics_document
 
     with tempfile.TemporaryDirectory() as temporary:
         everything = download(store, chosen.run_id, "", Path(temporary))
-        provenance = {"search": store.name, "trial": chosen.number, "mlflow_run": chosen.run_id, "chosen_by": by}
-        write_bundle(everything / MODEL_FOLDER, everything, chosen.metrics, provenance, directory)
+        where = {"search": store.name, "trial": chosen.number, "mlflow_run": chosen.run_id, "chosen_by": by}
+        write_bundle(
+            everything / MODEL_FOLDER,
+            everything,
+            metrics_document(chosen),
+            {**where, **search_provenance(store)},
+            directory,
+        )
+
+
+@contextmanager
+def _csv_file(out: Path | None) -> Iterator[IO[str]]:
+    if out is None:
+        yield sys.stdout
+        return
+    try:
+        with out.open("w", newline="", encoding="utf-8") as opened:
+            yield opened
+    except OSError as error:
+        raise EigTuneError(f"--out: {out} cannot be written ({error.strerror})") from error
 
 
 def _console() -> "Console":

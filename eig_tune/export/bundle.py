@@ -1,37 +1,50 @@
-"""The bundle: weights, config, metrics and samples of one model, in one folder."""
+"""The bundle: one model with all that is known of it, in one folder that needs nothing else.
 
+Whoever opens a bundle may have it from anywhere. So weights are safetensors, everything else is JSON, PNG or
+Markdown, each file's SHA-256 is on a list, and nothing in a bundle is ever run by eig-tune; the programs in it are for
+other people's runtimes.
+"""
+
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from eig_tune.errors import EigTuneError
+from eig_tune.errors import CheckpointError, EigTuneError
+from eig_tune.export.card import model_card
+from eig_tune.export.programs import write_programs
+from eig_tune.models import Model
 from eig_tune.training import checkpoint
+from eig_tune.training.loop import model_of
 
 WEIGHTS_FILE = "weights.safetensors"
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.json"
+CARD_FILE = "README.md"
+SUMS_FILE = "sha256.json"
 PICTURES = ("samples.png", "category_class_table.png", "prior.png")
+_LARGEST_JSON = 10_000_000
 
 
 def write_bundle(
-    model: Path, pictures: Path, metrics: Mapping[str, float], provenance: Mapping[str, Any], directory: Path
+    model: Path, pictures: Path, metrics: Mapping[str, Any], provenance: Mapping[str, Any], directory: Path
 ) -> None:
     """Write a bundle into ``directory``, whole or not at all.
 
     Args:
         model: a checkpoint without its training state, as a trial's ``model`` artifact.
         pictures: a folder with the trial's pictures.
-        metrics: the trial's metrics at its last step.
-        provenance: where the model came from: search, trial, run.
+        metrics: what the model has reached, found and confirmed.
+        provenance: where the model came from: search, trial, run, data, versions.
 
     Raises:
-        EigTuneError: ``directory`` is not empty or cannot be written.
+        EigTuneError: ``directory`` is not empty or cannot be written, or a program differs from the model.
         CheckpointError: the model is damaged.
     """
-    if directory.exists() and any(directory.iterdir()):
-        raise EigTuneError(f"--export: {directory} is not empty; give a new folder")
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise EigTuneError(f"--export: {directory} is there already; give a new folder")
     partial = directory.with_name(f".{directory.name}.partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)
@@ -47,14 +60,66 @@ def write_bundle(
 
 
 def _write(
-    model: Path, pictures: Path, metrics: Mapping[str, float], provenance: Mapping[str, Any], directory: Path
+    model: Path, pictures: Path, metrics: Mapping[str, Any], provenance: Mapping[str, Any], directory: Path
 ) -> None:
     record = checkpoint.read_run(model)
-    checkpoint.read_tensors(model)
+    tensors = checkpoint.read_tensors(model)
     shutil.copy(model / checkpoint.TENSORS_FILE, directory / WEIGHTS_FILE)
-    config = {**vars(record), "config": record.config.model_dump(mode="json"), "provenance": dict(provenance)}
-    (directory / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
-    (directory / METRICS_FILE).write_text(json.dumps(dict(sorted(metrics.items())), indent=2) + "\n")
+    differences = write_programs(model_of(record, tensors), record.image_size, record.channels, directory)
+    config = {
+        **checkpoint.as_document(record),
+        "provenance": dict(provenance),
+        "largest_difference_to_model": differences,
+    }
+    _write_json(directory / CONFIG_FILE, config)
+    _write_json(directory / METRICS_FILE, metrics)
     for picture in PICTURES:
         if (pictures / picture).is_file():
             shutil.copy(pictures / picture, directory / picture)
+    shown = [picture for picture in PICTURES if (directory / picture).is_file()]
+    (directory / CARD_FILE).write_text(model_card(record, metrics, provenance, shown), encoding="utf-8")
+    _write_json(directory / SUMS_FILE, {file.name: _sha256(file) for file in sorted(directory.iterdir())})
+
+
+def read_bundle(directory: Path) -> tuple[checkpoint.RunRecord, Model]:
+    """The run and the model of a bundle, from its JSON and its weights alone.
+
+    Raises:
+        CheckpointError: it is no bundle, or a file of it is missing or was changed.
+    """
+    if not directory.is_dir():
+        raise CheckpointError(f"{directory}: there is no such bundle; give a folder that `best --export` wrote")
+    _check_sums(directory)
+    record = checkpoint.parse_run(_read_json(directory / CONFIG_FILE), directory)
+    tensors = checkpoint.read_tensors_file(directory / WEIGHTS_FILE, record.step)
+    return record, model_of(record, tensors)
+
+
+def _check_sums(directory: Path) -> None:
+    sums = _read_json(directory / SUMS_FILE)
+    if not isinstance(sums, dict) or not {WEIGHTS_FILE, CONFIG_FILE} <= sums.keys():
+        raise CheckpointError(f"{directory}: {SUMS_FILE} is not a bundle's list of files")
+    for name, digest in sums.items():
+        file = directory / name
+        if Path(name).name != name or file.is_symlink():
+            raise CheckpointError(f"{directory}: {name!r} lies outside of the bundle")
+        if not file.is_file() or _sha256(file) != digest:
+            raise CheckpointError(f"{directory}: {name} is missing or was changed; export the bundle again")
+
+
+def _read_json(file: Path) -> Any:
+    try:
+        if file.stat().st_size > _LARGEST_JSON:
+            raise CheckpointError(f"{file}: far too large for what it should be")
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{file.parent}: not a bundle ({file.name}: {error})") from error
+
+
+def _write_json(file: Path, document: Mapping[str, Any]) -> None:
+    file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

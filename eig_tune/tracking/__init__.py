@@ -1,6 +1,6 @@
 """MLflow: the only part that knows it."""
 
-from eig_tune.tracking.reader import TrackedSearch, TrackedTrial, download, read_search
+from eig_tune.tracking.reader import TrackedSearch, TrackedTrial, download, read_search, search_provenance
 from eig_tune.tracking.store import OBJECTIVES_TAG, Store, find_store, local_uri, open_store
 from eig_tune.tracking.tracker import SearchTracker
 
@@ -15,4 +15,5 @@ __all__ = [
     "local_uri",
     "open_store",
     "read_search",
+    "search_provenance",
 ]

@@ -23,6 +23,11 @@ class TrackedTrial:
     metrics: Mapping[str, float]
 
     @property
+    def found(self) -> dict[str, float]:
+        """What it had reached itself, at its last step."""
+        return {name: value for name, value in self.metrics.items() if not name.startswith(_CONFIRMED.rstrip("."))}
+
+    @property
     def confirmed(self) -> dict[str, float]:
         """Means over the fresh seeds of its confirmation; empty where there was none."""
         return below(self.metrics, _CONFIRMED)
@@ -86,6 +91,19 @@ def read_search(store: Store) -> TrackedSearch:
         json.loads(parent.data.tags[OBJECTIVES_TAG]),
         tuple(sorted(trials, key=lambda trial: trial.number)),
     )
+
+
+def search_provenance(store: Store) -> dict[str, str]:
+    """Versions, git commit and parameters of the store's search."""
+    parent = store.parent_run()
+    if parent is None:
+        return {}
+    kept = {name: value for name, value in parent.data.tags.items() if name.startswith("version.")}
+    return {
+        "git_commit": parent.data.tags.get("git_commit", "unknown"),
+        "data_sha256": parent.data.params.get("data_sha256", "unknown"),
+        **kept,
+    }
 
 
 def download(store: Store, run_id: str, folder: str, destination: Path) -> Path:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -11,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from eig_tune.errors import CheckpointError
+from eig_tune.models import METHODS
 from eig_tune.training.config import TrainConfig
 
 TENSORS_FILE = "state.safetensors"
@@ -27,14 +29,25 @@ class RunRecord:
     channels: int
     classes: tuple[str, ...]
 
+    @property
+    def noise_dim(self) -> int:
+        """How many numbers the generator's noise has."""
+        if METHODS[self.config.method].model == "joint-vae":
+            return self.config.train.continuous_dim
+        return self.config.model.noise_dim
+
 
 def save(directory: Path, tensors: Mapping[str, Tensor], record: RunRecord) -> None:
     """Write ``tensors`` and the record into ``directory``."""
     directory.mkdir(parents=True, exist_ok=True)
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     save_file(contiguous, directory / TENSORS_FILE, metadata={"step": str(record.step)})
-    document = {**vars(record), "config": record.config.model_dump(mode="json")}
-    (directory / RUN_FILE).write_text(json.dumps(document, indent=2))
+    (directory / RUN_FILE).write_text(json.dumps(as_document(record), indent=2))
+
+
+def as_document(record: RunRecord) -> dict[str, Any]:
+    """The record as JSON has it."""
+    return {**vars(record), "config": record.config.model_dump(mode="json")}
 
 
 def load(directory: Path, expected: RunRecord) -> tuple[dict[str, Tensor], int]:
@@ -53,15 +66,30 @@ def read_run(directory: Path) -> RunRecord:
     """What a checkpoint says about itself."""
     try:
         document = json.loads((directory / RUN_FILE).read_text())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{directory}: not a whole checkpoint ({error})") from error
+    return parse_run(document, directory)
+
+
+def parse_run(document: Any, source: Path) -> RunRecord:
+    """The record in a JSON document.
+
+    Raises:
+        CheckpointError: something in it is missing or wrong.
+    """
+    try:
+        size, channels = int(document["image_size"]), int(document["channels"])
+        if not (8 <= size <= 256 and size % 4 == 0 and channels in (1, 3)):
+            raise ValueError(f"no model is made for images of {size}×{size} with {channels} channels")
         return RunRecord(
             config=TrainConfig.model_validate(document["config"]),
             step=int(document["step"]),
-            image_size=int(document["image_size"]),
-            channels=int(document["channels"]),
+            image_size=size,
+            channels=channels,
             classes=tuple(map(str, document["classes"])),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{directory}: not a whole checkpoint ({error})") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{source}: not a whole checkpoint ({error})") from error
 
 
 def write_weights(checkpoint: Path, directory: Path) -> None:
@@ -76,15 +104,23 @@ def write_weights(checkpoint: Path, directory: Path) -> None:
 
 def read_tensors(directory: Path) -> dict[str, Tensor]:
     """Every tensor of a checkpoint, on the CPU."""
-    step = read_run(directory).step
+    return read_tensors_file(directory / TENSORS_FILE, read_run(directory).step)
+
+
+def read_tensors_file(file: Path, step: int) -> dict[str, Tensor]:
+    """Every tensor of a checkpoint's or bundle's file, on the CPU.
+
+    Raises:
+        CheckpointError: it is damaged, or was saved at another step.
+    """
     try:
-        with safe_open(directory / TENSORS_FILE, framework="pt") as opened:
+        with safe_open(file, framework="pt") as opened:
             saved_at = (opened.metadata() or {}).get("step")
-        tensors = load_file(directory / TENSORS_FILE)
+        tensors = load_file(file)
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{directory}: not a whole checkpoint ({error})") from error
+        raise CheckpointError(f"{file.parent}: not a whole checkpoint ({error})") from error
     if saved_at != str(step):
-        raise CheckpointError(f"{directory}: not a whole checkpoint (weights of step {saved_at}, record of {step})")
+        raise CheckpointError(f"{file.parent}: not a whole checkpoint (weights of step {saved_at}, record of {step})")
     return tensors
 
 

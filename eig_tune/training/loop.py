@@ -1,7 +1,7 @@
 """The training loop, as a generator: callers own stopping, logging and checkpoints."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,7 +90,9 @@ class Run:
         self._random = torch.Generator(device).manual_seed(config.seed)
         self._pool = torch.tensor(data.images.pool.pixels, device=device)
         self._evaluator = Evaluator(data.images, data.judge, config.augment, device)
-        self.model = build_model(config, data.images, self._random)
+        distribution = data.images.class_distribution
+        shares = None if distribution is None else torch.tensor(distribution)
+        self.model = build_model(config, data.images.image_size, data.images.channels, shares, self._random)
 
     def advance(self, steps: int) -> dict[str, float]:
         """Train for ``steps`` steps; the mean of every loss over them."""
@@ -139,18 +141,24 @@ class Run:
         checkpoint.distribute(tensors, self.model.modules(), self.model.optimizers())
 
 
-def build_model(config: TrainConfig, images: ImageData, generator: torch.Generator) -> Model:
+def build_model(
+    config: TrainConfig, image_size: int, channels: int, class_shares: Tensor | None, generator: torch.Generator
+) -> Model:
     """The model that ``config`` describes, freshly initialised from ``generator``, on its device."""
     method = METHODS[config.method]
     if method.model == "joint-vae":
-        return JointVae(config.model, config.train, images.image_size, images.channels, generator)
-    distribution = images.class_distribution
-    return InfoGan(
-        method,
-        config.model,
-        config.train,
-        images.image_size,
-        images.channels,
-        None if distribution is None else torch.tensor(distribution),
-        generator,
-    )
+        return JointVae(config.model, config.train, image_size, channels, generator)
+    return InfoGan(method, config.model, config.train, image_size, channels, class_shares, generator)
+
+
+def model_of(record: checkpoint.RunRecord, tensors: Mapping[str, Tensor]) -> Model:
+    """The model with the weights of a checkpoint or bundle, on the CPU, for inference.
+
+    Raises:
+        CheckpointError: the weights do not fit the record.
+    """
+    categories = record.config.model.categories
+    shares = torch.full((categories,), 1 / categories)  # a fixed prior's own are among the weights
+    model = build_model(record.config, record.image_size, record.channels, shares, torch.Generator())
+    checkpoint.distribute(tensors, model.modules(), {})
+    return model

@@ -126,6 +126,7 @@ def _finish(tracker: SearchTracker, engine: Engine, confirmed: Sequence[Confirme
 def _parameters(spec: SearchSpec, data: TrialData) -> dict[str, Any]:
     return {
         "dataset": spec.dataset.name,
+        "data_sha256": data.images.fingerprint(),
         "pool_images": len(data.images.pool),
         "method": spec.method,
         "trials": spec.trials,

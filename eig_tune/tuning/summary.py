@@ -184,7 +184,16 @@ def trial_document(chosen: TrackedTrial, search: str, by: str) -> dict[str, Any]
         "trial": chosen.number,
         "run_id": chosen.run_id,
         "values": {name: _number(value) for name, value in chosen.values.items()},
-        "metrics": {name: value for name, value in chosen.metrics.items() if not name.startswith("confirmed")},
+        "metrics": chosen.found,
+        "confirmed": chosen.confirmed,
+        "confirmed_deviations": chosen.confirmed_deviations,
+    }
+
+
+def metrics_document(chosen: TrackedTrial) -> dict[str, Any]:
+    """What a model has reached, as a bundle keeps it."""
+    return {
+        "found": chosen.found,
         "confirmed": chosen.confirmed,
         "confirmed_deviations": chosen.confirmed_deviations,
     }

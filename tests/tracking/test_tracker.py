@@ -1,0 +1,178 @@
+"""MLflow gets everything once, whatever happens to it or to us on the way."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from eig_tune.tracking import SearchTracker, Store, open_store, read_search
+
+OBJECTIVES = {"eig_tune.objectives": '{"nmi": "maximize"}'}
+
+
+def tracker(store: Store) -> SearchTracker:
+    return SearchTracker(store, "search", {"trials": 2}, OBJECTIVES)
+
+
+def write_trial(to: SearchTracker, number: int, reports: int, seconds: float = 0.0) -> None:
+    """A trial with a metric at every step from 1 to ``reports``, a picture and an end."""
+    key = str(number)
+    to.start_run(key, f"trial {number}", {"lambda_1": 0.5}, at=1000.0)
+    for step in range(1, reports + 1):
+        to.log_metrics(key, step, {"nmi": step / reports, "prior_rmse": 0.1}, at=1000.0 + step)
+        time.sleep(seconds)
+    to.log_artifacts(key, lambda folder: (folder / "samples.txt").write_text("seen") and None)
+    to.end_run(key, "FINISHED", {"status": "finished", "stop_reason": "full budget"}, at=2000.0)
+
+
+def assert_whole(store: Store, trials: int, reports: int) -> None:
+    parent = store.parent_run()
+    assert parent is not None
+    runs = store.trial_runs(parent.info.run_id)
+    assert Counter(run.data.tags["eig_tune.trial"] for run in runs) == {str(number): 1 for number in range(trials)}
+    for run in runs:
+        steps = [point.step for point in store.client.get_metric_history(run.info.run_id, "nmi")]
+        assert sorted(steps) == list(range(1, reports + 1))
+        assert [file.path for file in store.client.list_artifacts(run.info.run_id)] == ["samples.txt"]
+        assert run.data.tags["status"] == "finished"
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Store:
+    return open_store(f"sqlite:///{tmp_path}/mlflow.db", "mine", tmp_path)
+
+
+def test_search_is_read_back(local: Store) -> None:
+    to = tracker(local)
+    for number in range(2):
+        write_trial(to, number, reports=3)
+    to.close("FINISHED", {"front": "0"})
+    assert to.errors == []
+    assert_whole(local, trials=2, reports=3)
+    found = read_search(local)
+    assert [(trial.number, trial.values, trial.metrics["nmi"]) for trial in found.finished()] == [
+        (number, {"lambda_1": "0.5"}, 1.0) for number in range(2)
+    ]
+
+
+def test_writing_all_again_changes_nothing(local: Store) -> None:
+    for _ in range(3):
+        to = tracker(local)
+        write_trial(to, 0, reports=4)
+        to.close("FINISHED", {})
+    assert to.ended == {"0"}
+    assert_whole(local, trials=1, reports=4)
+
+
+def test_confirmation_lies_below_its_trial(local: Store) -> None:
+    to = tracker(local)
+    write_trial(to, 0, reports=1)
+    to.start_run("0.7", "confirmation", {"seed": 7}, at=1.0, kind="confirmation", below="0")
+    to.close("FINISHED", {})
+    parent = local.parent_run()
+    assert parent is not None
+    (trial,) = local.trial_runs(parent.info.run_id)
+    (grandchild,) = local.runs_below(parent.info.run_id, "0.7")
+    assert grandchild.data.tags["mlflow.parentRunId"] == trial.info.run_id
+
+
+def test_what_cannot_be_written_is_told_and_stops_nothing(local: Store) -> None:
+    to = tracker(local)
+
+    def broken(folder: Path) -> None:
+        raise OSError("no space left on device")
+
+    to.log_artifacts(None, broken)
+    write_trial(to, 0, reports=2)
+    to.close("FINISHED", {})
+    assert to.errors == ["no space left on device"]
+    assert_whole(local, trials=1, reports=2)
+
+
+class Server:
+    """A real MLflow server that can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        self._folder = folder
+        self.uri = f"http://127.0.0.1:{self._port}"
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(self._port)]
+        command += ["--backend-store-uri", f"sqlite:///{self._folder}/server.db"]
+        command += ["--artifacts-destination", (self._folder / "served").as_uri()]
+        with (self._folder / "server.log").open("a") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        end = time.monotonic() + 120
+        while not self._answers():
+            assert time.monotonic() < end, (self._folder / "server.log").read_text()
+            time.sleep(0.2)
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.uri}/health", timeout=2):
+                return True
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    running = Server(tmp_path)
+    yield running
+    running.kill()
+
+
+@pytest.mark.slow
+def test_server_that_is_down_for_a_while_gets_everything_once(server: Server, tmp_path: Path) -> None:
+    store = open_store(server.uri, "mine", tmp_path)
+    to = tracker(store)
+    write_trial(to, 0, reports=5, seconds=0.1)
+    server.kill()
+    started = time.monotonic()
+    write_trial(to, 1, reports=20, seconds=0.01)
+    assert time.monotonic() - started < 2, "a trial has waited for MLflow"
+    time.sleep(8)
+    server.start()
+    write_trial(to, 2, reports=5)
+    to.close("FINISHED", {})
+    assert to.errors == []
+    parent = store.parent_run()
+    assert parent is not None
+    counts = {
+        run.data.tags["eig_tune.trial"]: len(store.client.get_metric_history(run.info.run_id, "nmi"))
+        for run in store.trial_runs(parent.info.run_id)
+    }
+    assert counts == {"0": 5, "1": 20, "2": 5}
+
+
+@pytest.mark.slow
+def test_server_that_stays_away_is_one_message(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eig_tune.tracking.tracker._PATIENCE_AT_THE_END", 1.0)
+    store = open_store(server.uri, "mine", tmp_path)
+    to = tracker(store)
+    server.kill()
+    write_trial(to, 0, reports=2)
+    to.close("FINISHED", {})
+    (told,) = to.errors
+    assert server.uri in told and "--resume" in told
+    server.start()
+    again = tracker(store)
+    write_trial(again, 0, reports=2)
+    again.close("FINISHED", {})
+    assert_whole(store, trials=1, reports=2)
