@@ -5,7 +5,7 @@ its parameters may expect; the difference is the search's optimism (the winner's
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -75,7 +75,7 @@ def confirm(
                 judged = prepare_confirming_judge(spec, data, home, console)
                 confirming = replace(place, datasets={_IMAGES: judged})
                 run_trials(engine, confirming, lambda t: _order(spec, search, t.values), home.ray, terminal.tick)
-        return _summaries(chosen, ledger.trials.values())
+        return summaries(chosen, ledger.trials.values())
 
 
 def _order(spec: SearchSpec, search: Engine, values: Mapping[str, Any]) -> Order:
@@ -85,16 +85,17 @@ def _order(spec: SearchSpec, search: Engine, values: Mapping[str, Any]) -> Order
     return Order(spec.trial_config(confirmed.number, confirmed.values).with_values({"seed": seed}), _IMAGES)
 
 
-def _summaries(chosen: Mapping[int, Trial], runs: Iterable[Trial]) -> list[Confirmed]:
-    summaries = []
+def summaries(chosen: Mapping[int, Trial], runs: Collection[Trial]) -> list[Confirmed]:
+    """Mean and standard deviation over the finished runs of every chosen trial that has any."""
+    confirmed = []
     for number in chosen:
         reached = [r.last.metrics for r in runs if r.values["trial"] == number and r.status == "finished" and r.last]
         if reached:
             table = {name: np.array([metrics[name] for metrics in reached]) for name in reached[0]}
             means = {name: float(values.mean()) for name, values in table.items()}
             deviations = {name: float(values.std(ddof=1)) if len(values) > 1 else 0.0 for name, values in table.items()}
-            summaries.append(Confirmed(number, len(reached), means, deviations))
-    return summaries
+            confirmed.append(Confirmed(number, len(reached), means, deviations))
+    return confirmed
 
 
 def optimism(confirmed: Sequence[Confirmed], trials: Mapping[int, Trial], metric: str) -> float:
