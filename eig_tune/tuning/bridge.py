@@ -1,6 +1,8 @@
 """The engine behind Ray's three interfaces: searcher, scheduler and callback. No decision is made here."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyarrow.fs
@@ -11,6 +13,8 @@ from ray.tune.search import Searcher
 
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.ledger import Trial
+
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit|Warning)\b")
 
 
 class _StateIsInTheLedger:
@@ -89,13 +93,18 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
         self._engine.end(self._searcher.numbers[trial.trial_id])
 
     def on_trial_error(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
-        last_line = (trial.error_file and _last_line(trial)) or "the worker died"
-        self._engine.fail(self._searcher.numbers[trial.trial_id], f"{last_line}; see {trial.error_file or trial.path}")
+        log = Path(trial.error_file) if trial.error_file else None
+        reason = "the worker died" if log is None else _what_happened(log)
+        self._engine.fail(self._searcher.numbers[trial.trial_id], f"{reason}; see {log or trial.path}")
 
 
-def _last_line(trial: RayTrial) -> str:
-    lines = str(trial.get_error() or "").strip().splitlines()
-    return lines[-1] if lines else ""
+def _what_happened(log: Path) -> str:
+    """The exception that ended a trial, from the traceback that Ray has written."""
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    raised = [line for line in text.splitlines() if _EXCEPTION.match(line)]
+    if not raised or raised[-1].startswith("ray.exceptions."):
+        return "the worker died, killed from outside or for want of memory"
+    return raised[-1]
 
 
 def _delete(path: str, filesystem: pyarrow.fs.FileSystem) -> None:

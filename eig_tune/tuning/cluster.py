@@ -53,7 +53,8 @@ def start_ray(address: str | None, cpus: int | None) -> None:
     import ray
 
     for noisy in ("ray", "ray.tune", "ray.train"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+        # What goes wrong in a trial is told in the trial's own words, and its traceback lies in a file.
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     if ray.is_initialized():
         return
     try:
@@ -62,7 +63,7 @@ def start_ray(address: str | None, cpus: int | None) -> None:
             num_cpus=None if address else cpus,
             include_dashboard=None if address else False,
             log_to_driver=False,
-            logging_level=logging.ERROR,
+            logging_level=logging.CRITICAL,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = f"the Ray cluster at {address}" if address else "Ray on this machine"

@@ -144,6 +144,7 @@ def run_trials(
             max_concurrent_trials=place.given.slots,
             reuse_actors=True,
             time_budget_s=seconds,
+            trial_dirname_creator=_folder_name,
         ),
         run_config=tune.RunConfig(
             name=f"{time.strftime('%Y%m%d-%H%M%S')}",
@@ -155,6 +156,11 @@ def run_trials(
         ),
     )
     tuner.fit()
+
+
+def _folder_name(trial: Any) -> str:
+    """Ray's own would have all values in it, too long for a message."""
+    return f"trial-{trial.trial_id}"
 
 
 def _trainable_config(order: Order, trial: Trial) -> dict[str, Any]:
