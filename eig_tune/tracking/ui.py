@@ -1,6 +1,7 @@
 """The MLflow UI as a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ def serve_ui(uri: str, home: Path, port: int) -> int:
     command += ["--artifacts-destination", (home / "artifacts").resolve().as_uri()]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     environment = {**os.environ, **NO_TELEMETRY}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else the server would outlive us
     with subprocess.Popen(command, env=environment) as server:
         try:
             return server.wait()

@@ -19,10 +19,15 @@ def eig_tune(*arguments: object, timeout: float = 600) -> "subprocess.CompletedP
 
 
 BAD_SPACES = {
-    "unknown key": ("trials: 20", "trails: 20", "trails: ", "did you mean 'trials'"),
+    "unknown key": ("\ntrials:", "\ntrails:", "trails: ", "did you mean 'trials'"),
     "inverted range": ("lambda_1: {loguniform: [0.3, 3]}", "lambda_1: {loguniform: [3, 0.3]}", "search.lambda_1"),
     "negative weight": ("batch_size: 64", "lambda_2: -1", "train.lambda_2"),
-    "unknown data set": ("name: digits", "name: digitz", "dataset.name", "did you mean 'digits'"),
+    "unknown data set": (
+        "name: digits",
+        "name: digitz",
+        "dataset.name",
+        "'digits', 'mnist', 'fashion-mnist' or 'folder'",
+    ),
     "not a number": ("generator_lr: 1.0e-3", "generator_lr: .nan", "train.generator_lr"),
     "one category": ("categories: 10", "categories: 1", "model.categories"),
     "batch larger than the pool": ("batch_size: 64", "batch_size: 5000", "train.batch_size", "the pool has"),
