@@ -103,8 +103,8 @@ def test_same_seed_gives_the_same_metrics_and_a_resumed_run_too(tmp_path: Path) 
 
 def tiny_space(folder: Path) -> Path:
     """The digits' space with networks and budget so small that a trial takes no time."""
-    text = SPACE.read_text().replace("width: 16", "width: 4").replace("report_every: 250", "report_every: 20")
-    text = text.replace("grace: 500", "grace: 20").replace("batch_size: 64", "batch_size: 16")
+    text = SPACE.read_text().replace("width: 16", "width: 8").replace("report_every: 250", "report_every: 20")
+    text = text.replace("grace: 500", "grace: 20").replace("batch_size: 64", "batch_size: 32")
     file = folder / "tiny.yaml"
     file.write_text(text)
     return file
