@@ -49,16 +49,21 @@ def writable_home(path: Path) -> Home:
         EigTuneError: it cannot be written.
     """
     home = path.expanduser().resolve()
-    made = [folder for folder in (home, *home.parents) if not folder.exists()]
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        probe = home / f".probe-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-        for folder in made:
-            folder.rmdir()
+        try_to_write(home)
     except OSError as error:
         raise EigTuneError(
             f"--home: {home} cannot be written ({error.strerror}); give another folder with --home or EIG_TUNE_HOME"
         ) from error
     return Home(home)
+
+
+def try_to_write(path: Path) -> None:
+    """Make the folder and a file in it, and take both away again; an ``OSError`` says what is in the way."""
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    probe = path / f".probe-{os.getpid()}"
+    probe.touch()
+    probe.unlink()
+    for folder in made:
+        folder.rmdir()

@@ -24,6 +24,8 @@ from eig_tune.tuning.prepare import prepare_judge
 from eig_tune.tuning.progress import Console
 from eig_tune.tuning.space import SearchSpec
 
+# Ray counts the death of one process up to twice: for the trial's reset, and for its training.
+_MOST_FAILURES = 4
 _LIBRARIES = ("eig-tune", "ray", "optuna", "mlflow", "torch", "torchvision", "kornia", "numpy", "scikit-learn")
 
 
@@ -151,7 +153,7 @@ def run_trials(
             storage_path=str(storage),
             callbacks=[EngineCallback(engine, searcher, on_tick)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1, checkpoint_at_end=False),
-            failure_config=tune.FailureConfig(max_failures=2),
+            failure_config=tune.FailureConfig(max_failures=_MOST_FAILURES),
             verbose=0,
         ),
     )

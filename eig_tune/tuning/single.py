@@ -1,7 +1,6 @@
 """One run in this process, without Ray: the way to debug."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from eig_tune.errors import ConfigError, EigTuneError, Problem
 from eig_tune.schema import problems_of, suggestion
 from eig_tune.training import Progress, TrainConfig, TrialData, fit
 from eig_tune.training.config import field_names
+from eig_tune.tuning.home import try_to_write
 from eig_tune.tuning.journal import draw_trial
 from eig_tune.tuning.space import SearchSpec
 
@@ -46,9 +46,10 @@ def check_out(out: Path, resume: bool) -> None:
     """
     if newest_checkpoint(out) is not None and not resume:
         raise EigTuneError(f"--out: {out} holds a run already; go on with it by --resume, or give a new folder")
-    existing = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise EigTuneError(f"--out: {out} cannot be written; give a new folder")
+    try:
+        try_to_write(out.absolute())
+    except OSError as error:
+        raise EigTuneError(f"--out: {out} cannot be written ({error.strerror}); give a new folder") from error
 
 
 def run_single(config: TrainConfig, data: TrialData, out: Path | None) -> Iterator[Progress]:
