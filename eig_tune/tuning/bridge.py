@@ -37,10 +37,11 @@ class EngineSearcher(_StateIsInTheLedger, Searcher):  # type: ignore[misc]
         self._make_config = make_config
         self.numbers: dict[str, int] = {}
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         trial = self._engine.propose(trial_id)
         if trial is None:
-            return str(Searcher.FINISHED)
+            # While a trial runs its process may die, and the trial be proposed again.
+            return str(Searcher.FINISHED) if self._engine.complete else None
         self.numbers[trial_id] = trial.number
         return self._make_config(trial)
 
@@ -94,17 +95,18 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
 
     def on_trial_error(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
         log = Path(trial.error_file) if trial.error_file else None
-        reason = "the worker died" if log is None else _what_happened(log)
-        self._engine.fail(self._searcher.numbers[trial.trial_id], f"{reason}; see {log or trial.path}")
+        number, raised = self._searcher.numbers[trial.trial_id], None if log is None else _raised(log)
+        if raised is None:
+            self._engine.died(number, f"its process died, killed from outside or for want of memory; see {log}")
+        else:
+            self._engine.fail(number, f"{raised}; see {log}")
 
 
-def _what_happened(log: Path) -> str:
-    """The exception that ended a trial, from the traceback that Ray has written."""
+def _raised(log: Path) -> str | None:
+    """The exception that ended a trial, from the traceback that Ray has written; None when its process died."""
     text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
     raised = [line for line in text.splitlines() if _EXCEPTION.match(line)]
-    if not raised or raised[-1].startswith("ray.exceptions."):
-        return "the worker died, killed from outside or for want of memory"
-    return raised[-1]
+    return raised[-1] if raised and not raised[-1].startswith("ray.exceptions.") else None
 
 
 def _delete(path: str, filesystem: pyarrow.fs.FileSystem) -> None:

@@ -6,12 +6,15 @@ list of runs given beforehand. Everything the engine knows comes from the ledger
 by opening the ledger again.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from eig_tune.tuning import health
 from eig_tune.tuning.ledger import Ledger, Report, Status, Trial
 from eig_tune.tuning.results import on_front
+
+_MOST_DEATHS = 3
 
 
 class Strategy(Protocol):
@@ -61,6 +64,7 @@ class Engine:
         self.strategy = strategy
         self.ledger = ledger
         self._observers = observers
+        self._deaths: Counter[int] = Counter()
         self._end_what_was_decided()
         self._unfinished = [trial for trial in ledger.trials.values() if trial.status == "running"]
         self._recall()
@@ -119,6 +123,14 @@ class Engine:
     def fail(self, number: int, reason: str) -> None:
         """A trial cannot go on."""
         self._close(number, "failed", reason)
+
+    def died(self, number: int, reason: str) -> None:
+        """The process of a trial is gone: the trial goes on from its checkpoint, unless this happens too often."""
+        self._deaths[number] += 1
+        if self._deaths[number] > _MOST_DEATHS:
+            self.fail(number, reason)
+        else:
+            self._unfinished.append(self.ledger.trials[number])
 
     def finished(self) -> list[Trial]:
         """Trials that were trained to the full budget."""

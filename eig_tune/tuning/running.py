@@ -24,8 +24,6 @@ from eig_tune.tuning.prepare import prepare_judge
 from eig_tune.tuning.progress import Console
 from eig_tune.tuning.space import SearchSpec
 
-# Ray counts the death of one process up to twice: for the trial's reset, and for its training.
-_MOST_FAILURES = 4
 _LIBRARIES = ("eig-tune", "ray", "optuna", "mlflow", "torch", "torchvision", "kornia", "numpy", "scikit-learn")
 
 
@@ -142,7 +140,7 @@ def run_trials(
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=EngineScheduler(engine, searcher),
-            num_samples=engine.strategy.wanted,
+            num_samples=-1,  # as many as the engine proposes
             max_concurrent_trials=place.given.slots,
             reuse_actors=True,
             time_budget_s=seconds,
@@ -153,7 +151,8 @@ def run_trials(
             storage_path=str(storage),
             callbacks=[EngineCallback(engine, searcher, on_tick)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1, checkpoint_at_end=False),
-            failure_config=tune.FailureConfig(max_failures=_MOST_FAILURES),
+            # The engine decides who gets another try; Ray counts the death of one process more than once.
+            failure_config=tune.FailureConfig(max_failures=0),
             verbose=0,
         ),
     )

@@ -22,7 +22,7 @@ def test_exception_and_killed_worker_fail_their_trials_alone(tmp_path: Path) -> 
     trials, log = trials_of(home), home.with_suffix(".log").read_text()
     assert {number for number, trial in trials.items() if trial.status == "failed"} == {2, 4}
     assert "a fault was put here" in trials[2].reason
-    assert "died" in trials[4].reason
+    assert "its process died" in trials[4].reason
     for number in (2, 4):
         line = next(line for line in log.splitlines() if line.startswith(trials[number].name))
         assert "lambda_1=" in line
