@@ -155,10 +155,15 @@ def sample_grid(model: JudgedModel, per_category: int, device: torch.device) -> 
     """Images uint8 [K, n, C, S, S], one row per category; the same noise in every row."""
     generator = torch.Generator(device).manual_seed(_SEED)
     noise = torch.randn(per_category, model.noise_dim, generator=generator, device=device)
-    categories = torch.arange(model.categories, device=device).repeat_interleave(per_category)
-    images = model.generate(categories, noise.repeat(model.categories, 1))
-    pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu().numpy()
-    return pixels.reshape(model.categories, per_category, *pixels.shape[1:])
+    return sample_rows(model, torch.arange(model.categories, device=device), noise)
+
+
+def sample_rows(model: JudgedModel, categories_R: Tensor, noise_nD: Tensor) -> NDArray[np.uint8]:
+    """Images uint8 [R, n, C, S, S]: one row for each of the categories, made from the same noise [n, D]."""
+    rows, count = len(categories_R), len(noise_nD)
+    images = model.generate(categories_R.repeat_interleave(count), noise_nD.repeat(rows, 1))
+    pixels: NDArray[np.uint8] = ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu().numpy()
+    return pixels.reshape(rows, count, *pixels.shape[1:])
 
 
 def to_unit_range(pixels: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ def _write(
     model: Path, pictures: Path, metrics: Mapping[str, Any], provenance: Mapping[str, Any], directory: Path
 ) -> None:
     record = checkpoint.read_run(model)
-    tensors = checkpoint.read_tensors(model)
+    tensors = checkpoint.read_tensors_file(model / checkpoint.TENSORS_FILE, record.step)
     shutil.copy(model / checkpoint.TENSORS_FILE, directory / WEIGHTS_FILE)
     differences = write_programs(model_of(record, tensors), record.image_size, record.channels, directory)
     config = {

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from eig_tune.data.folder import SUFFIXES, read_image
 from eig_tune.errors import DataError, EigTuneError
-from eig_tune.evaluation.evaluator import to_unit_range
+from eig_tune.evaluation.evaluator import sample_rows, to_unit_range
 from eig_tune.evaluation.figures import sample_picture
 from eig_tune.models import Model
 from eig_tune.training.checkpoint import RunRecord
@@ -106,10 +106,7 @@ def sample(model: Model, categories: Sequence[int], count: int, seed: int) -> ND
     if unknown:
         raise EigTuneError(f"--category: got {unknown[0]}; this model has the categories 0 to {model.categories - 1}")
     noise = torch.randn(count, model.noise_dim, generator=torch.Generator().manual_seed(seed))
-    asked = torch.tensor(categories).repeat_interleave(count)
-    images = model.generate(asked, noise.repeat(len(categories), 1))
-    pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).numpy()
-    return pixels.reshape(len(categories), count, *pixels.shape[1:])
+    return sample_rows(model, torch.tensor(categories), noise)
 
 
 def write_samples(samples: NDArray[np.uint8], categories: Sequence[int], file: Path) -> None:

@@ -1,10 +1,20 @@
 """MLflow: the only part that knows it."""
 
-from eig_tune.tracking.reader import TrackedSearch, TrackedTrial, download, read_search, search_provenance
+from eig_tune.tracking.reader import (
+    CONFIRMED,
+    CONFIRMED_DEVIATION,
+    TrackedSearch,
+    TrackedTrial,
+    download,
+    read_search,
+    search_provenance,
+)
 from eig_tune.tracking.store import OBJECTIVES_TAG, Store, find_store, local_uri, open_store
 from eig_tune.tracking.tracker import SearchTracker
 
 __all__ = [
+    "CONFIRMED",
+    "CONFIRMED_DEVIATION",
     "OBJECTIVES_TAG",
     "SearchTracker",
     "Store",

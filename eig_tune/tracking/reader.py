@@ -8,7 +8,7 @@ from pathlib import Path
 from eig_tune.errors import ResultError, TrackingError
 from eig_tune.tracking.store import KEY_TAG, OBJECTIVES_TAG, Store
 
-_CONFIRMED, _CONFIRMED_DEVIATION = "confirmed.", "confirmed_std."
+CONFIRMED, CONFIRMED_DEVIATION = "confirmed.", "confirmed_std."
 
 
 @dataclass(frozen=True)
@@ -25,17 +25,19 @@ class TrackedTrial:
     @property
     def found(self) -> dict[str, float]:
         """What it had reached itself, at its last step."""
-        return {name: value for name, value in self.metrics.items() if not name.startswith(_CONFIRMED.rstrip("."))}
+        return {
+            name: value for name, value in self.metrics.items() if not name.startswith((CONFIRMED, CONFIRMED_DEVIATION))
+        }
 
     @property
     def confirmed(self) -> dict[str, float]:
         """Means over the fresh seeds of its confirmation; empty where there was none."""
-        return below(self.metrics, _CONFIRMED)
+        return below(self.metrics, CONFIRMED)
 
     @property
     def confirmed_deviations(self) -> dict[str, float]:
         """Standard deviations over the same seeds."""
-        return below(self.metrics, _CONFIRMED_DEVIATION)
+        return below(self.metrics, CONFIRMED_DEVIATION)
 
     @property
     def judged(self) -> Mapping[str, float]:

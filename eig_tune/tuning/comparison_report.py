@@ -13,6 +13,7 @@ from eig_tune.evaluation.evaluator import DIRECTIONS
 from eig_tune.evaluation.record import read_evaluation
 from eig_tune.models import METHODS
 from eig_tune.tuning.ledger import Trial
+from eig_tune.tuning.results import mean_and_deviation
 
 COMPARED = {"average_entropy": "minimize", "nmi": "maximize", "prior_rmse": "minimize", "nmi_real": "maximize"}
 _REFERENCE = "elastic-infogan"
@@ -41,7 +42,7 @@ class Row:
 
 
 def rows_of(trials: Sequence[Trial], methods: Sequence[str]) -> list[Row]:
-    """One row per method that has a finished cell; InfoGAN on balanced images is not in the table."""
+    """One row per method; InfoGAN on balanced images is not in the table."""
     of_method = {
         method: [t for t in trials if t.values["method"] == method and t.values["split"] != "none"]
         for method in methods
@@ -53,9 +54,7 @@ def _row(method: str, cells: Sequence[Trial], reference: Sequence[Trial]) -> Row
     measured, theirs = _by_cell(cells), _by_cell(reference)
     means, deviations, p_values = {}, {}, {}
     for metric in COMPARED:
-        values = np.array([metrics[metric] for metrics in measured.values()])
-        means[metric] = float(values.mean()) if len(values) else float("nan")
-        deviations[metric] = float(values.std(ddof=1)) if len(values) > 1 else 0.0
+        means[metric], deviations[metric] = mean_and_deviation([m[metric] for m in measured.values()])
         pairs = [(measured[cell][metric], theirs[cell][metric]) for cell in measured if cell in theirs]
         p_values[metric] = None if method == _REFERENCE else _p_value(pairs)
     return Row(method, len(measured), sum(t.status == "failed" for t in cells), means, deviations, p_values)
@@ -111,7 +110,7 @@ def _p_text(p_value: float | None) -> str:
 
 
 def write_report(trials: Sequence[Trial], methods: Sequence[str], classes: Sequence[str], folder: Path) -> None:
-    """Write table.md, table.csv, cells.csv, methods.png, panels.png and priors.png into ``folder``."""
+    """Write table.md, table.csv, cells.csv, methods.png, panels.png and a prior-METHOD.png each into ``folder``."""
     rows = rows_of(trials, methods)
     (folder / "table.md").write_text(markdown(rows), encoding="utf-8")
     _write_table(rows, folder / "table.csv")

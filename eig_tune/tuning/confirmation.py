@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from eig_tune.tracking import SearchTracker
+from eig_tune.tracking import CONFIRMED, CONFIRMED_DEVIATION, SearchTracker
 from eig_tune.tuning import pareto
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.home import Home
@@ -19,12 +19,10 @@ from eig_tune.tuning.journal import MlflowJournal
 from eig_tune.tuning.ledger import Ledger, Trial
 from eig_tune.tuning.prepare import prepare_confirming_judge
 from eig_tune.tuning.progress import Console, Terminal
-from eig_tune.tuning.results import losses_of
-from eig_tune.tuning.running import Order, Workplace, run_trials
+from eig_tune.tuning.results import losses_of, mean_and_deviation
+from eig_tune.tuning.running import IMAGES, Order, Workplace, run_trials
 from eig_tune.tuning.space import SearchSpec
 from eig_tune.tuning.strategies import GivenRuns
-
-_IMAGES = "images"
 
 
 @dataclass(frozen=True)
@@ -38,9 +36,9 @@ class Confirmed:
 
     def as_metrics(self) -> dict[str, float]:
         """As they stand in MLflow, on the trial's own run."""
-        means = {f"confirmed.{name}": value for name, value in self.means.items()}
-        deviations = {f"confirmed_std.{name}": value for name, value in self.deviations.items()}
-        return {**means, **deviations, "confirmed.seeds": float(self.seeds)}
+        means = {f"{CONFIRMED}{name}": value for name, value in self.means.items()}
+        deviations = {f"{CONFIRMED_DEVIATION}{name}": value for name, value in self.deviations.items()}
+        return {**means, **deviations, f"{CONFIRMED}seeds": float(self.seeds)}
 
 
 def candidates(finished: Sequence[Trial], objectives: Mapping[str, str], top: int) -> list[Trial]:
@@ -62,7 +60,7 @@ def confirm(
     with Ledger(home.confirmation_ledger(place.store.name)) as ledger:
         known = [trial.values for trial in ledger.trials.values()]
         strategy = GivenRuns(runs, lambda values: spec.train.steps, spec.objectives, known)
-        (data,) = place.datasets.values()
+        data = place.datasets[IMAGES]
         journal = MlflowJournal(tracker, data.images.classes, spec.method, confirming=True)
         if runs:
             console.print(
@@ -73,7 +71,7 @@ def confirm(
             journal.catch_up(ledger.trials, front=())
             if not engine.complete:
                 judged = prepare_confirming_judge(spec, data, home, console)
-                confirming = replace(place, datasets={_IMAGES: judged})
+                confirming = replace(place, datasets={IMAGES: judged})
                 run_trials(engine, confirming, lambda t: _order(spec, search, t.values), home.ray, terminal.tick)
         return summaries(chosen, ledger.trials.values())
 
@@ -82,7 +80,7 @@ def _order(spec: SearchSpec, search: Engine, values: Mapping[str, Any]) -> Order
     confirmed = search.ledger.trials[values["trial"]]
     fresh = hashlib.sha256(f"confirm/{spec.seed}/{confirmed.number}/{values['seed']}".encode()).digest()
     seed = int.from_bytes(fresh[:4], "big") % 2**31
-    return Order(spec.trial_config(confirmed.number, confirmed.values).with_values({"seed": seed}), _IMAGES)
+    return Order(spec.trial_config(confirmed.number, confirmed.values).with_values({"seed": seed}), IMAGES)
 
 
 def summaries(chosen: Mapping[int, Trial], runs: Collection[Trial]) -> list[Confirmed]:
@@ -91,9 +89,9 @@ def summaries(chosen: Mapping[int, Trial], runs: Collection[Trial]) -> list[Conf
     for number in chosen:
         reached = [r.last.metrics for r in runs if r.values["trial"] == number and r.status == "finished" and r.last]
         if reached:
-            table = {name: np.array([metrics[name] for metrics in reached]) for name in reached[0]}
-            means = {name: float(values.mean()) for name, values in table.items()}
-            deviations = {name: float(values.std(ddof=1)) if len(values) > 1 else 0.0 for name, values in table.items()}
+            spread = {name: mean_and_deviation([metrics[name] for metrics in reached]) for name in reached[0]}
+            means = {name: mean for name, (mean, _) in spread.items()}
+            deviations = {name: deviation for name, (_, deviation) in spread.items()}
             confirmed.append(Confirmed(number, len(reached), means, deviations))
     return confirmed
 

@@ -1,9 +1,9 @@
 """Trials and what becomes of them, without Ray: proposes, judges reports, and remembers both.
 
-Ray, a benchmark's replay, or a test drives it through five calls: ``propose``, ``report``, ``checkpointed``,
-``end`` and ``fail``. What is proposed and when a trial stops is a strategy's business: a search's, or that of a
-list of runs given beforehand. Everything the engine knows comes from the ledger, so it goes on after any death
-by opening the ledger again.
+Ray, a benchmark's replay, or a test drives it through six calls: ``propose``, ``report``, ``checkpointed``,
+``end``, ``fail`` and ``died``. What is proposed and when a trial stops is a strategy's business: a search's, or that
+of a list of runs given beforehand. Everything the engine knows comes from the ledger, so it goes on after any
+death by opening the ledger again.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ class Strategy(Protocol):
 
     @property
     def objectives(self) -> Mapping[str, str]:
-        """Metric to direction; a report in which one of them is not a number fails its trial."""
+        """Metric to direction; a report without one of them fails its trial."""
 
     def propose(self, number: int) -> Mapping[str, Any]:
         """Values of the new trial ``number``."""

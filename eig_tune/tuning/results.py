@@ -42,6 +42,13 @@ def choose(finished: Sequence[Metrics], objectives: Objectives, by: str) -> int:
     return int(np.lexsort((losses_NM.sum(axis=1), by_objective))[0])
 
 
+def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and standard deviation of a sample; NaN for an empty one, deviation 0 for a single value."""
+    if not values:
+        return float("nan"), 0.0
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
 def parsed_values(trial: TrackedTrial) -> dict[str, Value]:
     """A trial's parameters, which MLflow keeps as text, as the values they were."""
     return {name: yaml.safe_load(text) for name, text in trial.values.items()}

@@ -24,6 +24,7 @@ from eig_tune.tuning.prepare import prepare_judge
 from eig_tune.tuning.progress import Console
 from eig_tune.tuning.space import SearchSpec
 
+IMAGES = "images"  # the name of a search's only data set
 _LIBRARIES = ("eig-tune", "ray", "optuna", "mlflow", "torch", "torchvision", "kornia", "numpy", "scikit-learn")
 
 

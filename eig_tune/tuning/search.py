@@ -21,12 +21,19 @@ from eig_tune.tuning.ledger import Ledger, Trial
 from eig_tune.tuning.prepare import prepare_images
 from eig_tune.tuning.progress import Console, Terminal
 from eig_tune.tuning.results import on_front, parsed_values
-from eig_tune.tuning.running import Order, RunOptions, begin_or_check, provenance, run_trials, set_up, write_spec
+from eig_tune.tuning.running import (
+    IMAGES,
+    Order,
+    RunOptions,
+    begin_or_check,
+    provenance,
+    run_trials,
+    set_up,
+    write_spec,
+)
 from eig_tune.tuning.space import SearchSpec
 from eig_tune.tuning.strategies import Searching
 from eig_tune.tuning.study import StudyFile
-
-_IMAGES = "images"
 
 
 @dataclass(frozen=True)
@@ -50,15 +57,17 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
     """
     started = time.monotonic()
     images = prepare_images(spec, console)
-    place = set_up(spec, options, {_IMAGES: images}, home, console)
+    place = set_up(spec, options, {IMAGES: images}, home, console)
     with Ledger(home.ledger(options.name)) as ledger:
-        identity = {
+        identity: dict[str, Any] = {
             "spec": spec.model_dump(mode="json", exclude={"trials", "confirm", "compare"}),
             "data": images.fingerprint(),
         }
         begin_or_check(ledger, identity, options.name)
         tags = {**provenance(), OBJECTIVES_TAG: json.dumps(spec.objectives)}
-        tracker = SearchTracker(place.store, "search", _parameters(spec, place.datasets[_IMAGES]), tags)
+        tracker = SearchTracker(
+            place.store, "search", _parameters(spec, place.datasets[IMAGES], identity["data"]), tags
+        )
         tracker.log_artifacts(None, lambda folder: write_spec(spec, folder))
         journal = MlflowJournal(tracker, images.classes, spec.method)
         with Terminal(ledger.trials, spec.trials, spec.objectives, console) as terminal:
@@ -99,7 +108,7 @@ def warm_started(spec: SearchSpec, tracking_uri: str, name: str) -> SearchSpec:
 
 
 def _order(spec: SearchSpec, trial: Trial) -> Order:
-    return Order(spec.trial_config(trial.number, trial.values), _IMAGES)
+    return Order(spec.trial_config(trial.number, trial.values), IMAGES)
 
 
 def _finish(tracker: SearchTracker, engine: Engine, confirmed: Sequence[Confirmed]) -> None:
@@ -123,10 +132,10 @@ def _finish(tracker: SearchTracker, engine: Engine, confirmed: Sequence[Confirme
     tracker.close("FINISHED" if engine.complete else "KILLED", {"front": ",".join(map(str, sorted(best)))})
 
 
-def _parameters(spec: SearchSpec, data: TrialData) -> dict[str, Any]:
+def _parameters(spec: SearchSpec, data: TrialData, fingerprint: str) -> dict[str, Any]:
     return {
         "dataset": spec.dataset.name,
-        "data_sha256": data.images.fingerprint(),
+        "data_sha256": fingerprint,
         "pool_images": len(data.images.pool),
         "method": spec.method,
         "trials": spec.trials,

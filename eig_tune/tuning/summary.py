@@ -1,7 +1,7 @@
 """Results in words and tables, for people and for scripts."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 from rich.console import Console
@@ -46,12 +46,8 @@ def _print_confirmed(outcome: Outcome, spec: SearchSpec, console: Console) -> No
     trials = {trial.number: trial for trial in outcome.trials}
     for reached in outcome.confirmed:
         last = trials[reached.trial].last
-        told = "; ".join(
-            f"{name} found {last.metrics[name]:.3f}, confirmed {reached.means[name]:.3f} "
-            f"± {reached.deviations[name]:.3f}"
-            for name in spec.objectives
-            if last is not None
-        )
+        found = last.metrics if last is not None else {}
+        told = _found_and_confirmed(spec.objectives, found, reached.means, reached.deviations)
         console.print(f"trial {reached.trial}, {reached.seeds} fresh seeds: {told}", highlight=False, soft_wrap=True)
     if outcome.confirmed:
         told = ", ".join(f"{name} {optimism(outcome.confirmed, trials, name):+.3f}" for name in spec.objectives)
@@ -145,7 +141,7 @@ def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Con
         console.print(
             f"found among {len(found.finished())} finished trials, tried again on "
             f"{chosen.confirmed['seeds']:.0f} fresh seeds with another judge: "
-            f"{_found_and_confirmed(chosen, found.objectives)}",
+            + _found_and_confirmed(found.objectives, chosen.metrics, chosen.confirmed, chosen.confirmed_deviations),
             highlight=False,
             soft_wrap=True,
         )
@@ -154,12 +150,13 @@ def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Con
     console.print(_two_columns("metric", shown))
 
 
-def _found_and_confirmed(chosen: TrackedTrial, objectives: Mapping[str, str]) -> str:
+def _found_and_confirmed(
+    objectives: Iterable[str], found: Mapping[str, float], means: Mapping[str, float], deviations: Mapping[str, float]
+) -> str:
     return "; ".join(
-        f"{name} found {chosen.metrics[name]:.3f}, confirmed {chosen.confirmed[name]:.3f} "
-        f"± {chosen.confirmed_deviations[name]:.3f}"
+        f"{name} found {found[name]:.3f}, confirmed {means[name]:.3f} ± {deviations[name]:.3f}"
         for name in objectives
-        if name in chosen.confirmed
+        if name in found and name in means
     )
 
 
