@@ -110,7 +110,7 @@ class SearchTracker:
 
     def _do(self, job: Callable[[], None]) -> bool:
         """Do a job, as often as it takes while the store is down; False when the time for that has run out."""
-        wait = _FIRST_WAIT
+        wait, answered_before = _FIRST_WAIT, False
         self._retrying = False
         while True:
             try:
@@ -118,9 +118,12 @@ class SearchTracker:
                 return True
             except Exception as error:
                 # A picture or a metric less must not end a search; what went wrong is told at its end.
-                if self._store.answers():
+                # The store may have come back between the job and the question, so the job gets another chance.
+                answers = self._store.answers()
+                if answers and answered_before:
                     self.errors.append(str(error).strip().splitlines()[0] if str(error) else type(error).__name__)
                     return True
+                answered_before = answers
             if self._give_up_at is not None and time.monotonic() > self._give_up_at:
                 return False
             time.sleep(wait)
