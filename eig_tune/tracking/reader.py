@@ -9,6 +9,7 @@ from eig_tune.errors import ResultError, TrackingError
 from eig_tune.tracking.store import KEY_TAG, OBJECTIVES_TAG, Store
 
 CONFIRMED, CONFIRMED_DEVIATION = "confirmed.", "confirmed_std."
+_Value = bool | int | float | str
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class TrackedTrial:
     run_id: str
     status: str
     reason: str
-    values: Mapping[str, str]
+    values: Mapping[str, _Value]
     metrics: Mapping[str, float]
 
     @property
@@ -83,7 +84,7 @@ def read_search(store: Store) -> TrackedSearch:
             run_id=run.info.run_id,
             status=run.data.tags.get("status", "running"),
             reason=run.data.tags.get("stop_reason", ""),
-            values=dict(run.data.params),
+            values={name: _parsed(text) for name, text in run.data.params.items()},
             metrics=dict(run.data.metrics),
         )
         for run in store.trial_runs(parent.info.run_id)
@@ -120,3 +121,15 @@ def download(store: Store, run_id: str, folder: str, destination: Path) -> Path:
         return Path(store.client.download_artifacts(run_id, folder, str(destination)))
     except (MlflowException, OSError) as error:
         raise TrackingError(f"run {run_id}: its artifact {folder!r} cannot be fetched ({error})") from error
+
+
+def _parsed(text: str) -> _Value:
+    """A parameter, which MLflow keeps as Python prints it, as the value it was."""
+    if text in ("True", "False"):
+        return text == "True"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,7 +1,7 @@
 """Writing a search into MLflow from a background thread, so that no trial ever waits for it.
 
-One parent run per search, one child run per trial, one grandchild per confirmation. Everything that is written is
-also in the search's ledger, which is the spool: a job is tried again until the store takes it, and what a killed
+One parent run per search, one child run per trial, one grandchild per confirmation. The thread gathers for a few
+seconds, then sends what belongs to one run in one request. Everything that is written is also in the search's ledger, which is the spool: a job is tried again until the store takes it, and what a killed
 process has not written, the next one writes. Runs are found again by their tags, and MLflow keeps one copy of a
 metric that comes twice with the same step and time, so writing again is harmless.
 """
@@ -10,16 +10,41 @@ import queue
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from eig_tune.tracking.store import ENDED_TAG, KEY_TAG, KIND_TAG, PARENT_TAG, SEARCH_TAG, Store
 
-_LARGEST_BATCH = 1000
+_GATHERING_SECONDS = 3.0
+_MOST_METRICS, _MOST_PARAMS, _MOST_TAGS = 800, 100, 100  # MLflow takes 1,000 of all in one request
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0
 _PATIENCE_AT_THE_END = 180.0
-_END = object()
+
+
+@dataclass
+class _Batch:
+    """Parameters, metrics and tags of one run, to be sent together; those of the parent run when ``key`` is None."""
+
+    key: str | None
+    params: dict[str, Any] = field(default_factory=dict)
+    metrics: list[tuple[str, float, int, int]] = field(default_factory=list)  # name, value, milliseconds, step
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def add(self, other: "_Batch") -> None:
+        self.params |= other.params
+        self.metrics += other.metrics
+        self.tags |= other.tags
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Anything else that is to be done about the run ``key``; with ``last``, there is nothing after it."""
+
+    key: str | None
+    do: Callable[[], None]
+    last: bool = False
 
 
 class SearchTracker:
@@ -40,13 +65,16 @@ class SearchTracker:
         self._store = store
         self._client = store.client
         parent = store.parent_run(kind)
-        self.parent_id: str = self._create_parent(kind, params, tags) if parent is None else parent.info.run_id
+        self.parent_id: str = self._create_parent(kind, tags) if parent is None else parent.info.run_id
         self._client.update_run(self.parent_id, status="RUNNING")
         runs = store.runs_below(self.parent_id)
         self._runs = {run.data.tags[KEY_TAG]: str(run.info.run_id) for run in runs}
         self.ended = {run.data.tags[KEY_TAG] for run in runs if ENDED_TAG in run.data.tags}
         self.errors: list[str] = []
-        self._queue: queue.Queue[Any] = queue.Queue()
+        self._queue: queue.Queue[_Batch | _Job] = queue.Queue()
+        if parent is None:
+            self._queue.put(_Batch(None, params=dict(params)))
+        self._closing = threading.Event()
         self._retrying = False
         self._give_up_at: float | None = None
         self._thread = threading.Thread(target=self._write, name="mlflow-writer", daemon=True)
@@ -56,20 +84,20 @@ class SearchTracker:
         self, key: str, name: str, params: Mapping[str, Any], at: float, kind: str = "trial", below: str | None = None
     ) -> None:
         """A run below the parent's, or below the run ``below``; ``at`` is seconds since the epoch."""
-        self._queue.put(lambda: self._create_run(key, name, params, at, kind, below))
+        self._queue.put(_Job(key, lambda: self._create_run(key, name, at, kind, below)))
+        self._queue.put(_Batch(key, params=dict(params)))
 
     def log_metrics(self, key: str, step: int, metrics: Mapping[str, float], at: float) -> None:
         """Metrics of a run at ``step``."""
-        self._queue.put(lambda: self._log_metrics(self._runs[key], step, metrics, at))
+        self._queue.put(_Batch(key, metrics=[(n, value, int(at * 1000), step) for n, value in metrics.items()]))
 
     def end_run(self, key: str, status: str, tags: Mapping[str, str], at: float) -> None:
         """The run is over; ``status`` is MLflow's FINISHED, KILLED or FAILED."""
-
-        def write() -> None:
-            self._client.set_terminated(self._runs[key], status=status, end_time=int(at * 1000))
-            self._set_tags(self._runs[key], {**tags, ENDED_TAG: status})
-
-        self._queue.put(write)
+        ended_at = int(at * 1000)
+        self._queue.put(
+            _Job(key, lambda: self._client.set_terminated(self._runs[key], status=status, end_time=ended_at))
+        )
+        self._queue.put(_Batch(key, tags={**tags, ENDED_TAG: status}))
 
     def log_artifacts(self, key: str | None, prepare: Callable[[Path], None], folder: str = "") -> None:
         """Log what ``prepare`` writes into a directory; for the parent run when ``key`` is None.
@@ -80,10 +108,9 @@ class SearchTracker:
         def write() -> None:
             with tempfile.TemporaryDirectory() as directory:
                 prepare(Path(directory))
-                run_id = self.parent_id if key is None else self._runs[key]
-                self._client.log_artifacts(run_id, directory, folder or None)
+                self._client.log_artifacts(self._run_id(key), directory, folder or None)
 
-        self._queue.put(write)
+        self._queue.put(_Job(key, write))
 
     def close(self, status: str, tags: Mapping[str, str]) -> None:
         """Write everything that is waiting, then end the parent run.
@@ -91,30 +118,37 @@ class SearchTracker:
         A store that is down is waited for, but not for ever: a resume writes what is missing.
         """
 
-        def write() -> None:
-            self._set_tags(self.parent_id, tags)
-            self._client.set_terminated(self.parent_id, status=status)
-
-        self._queue.put(write)
-        self._queue.put(_END)
+        self._queue.put(_Batch(None, tags=dict(tags)))
+        self._queue.put(_Job(None, lambda: self._client.set_terminated(self.parent_id, status=status), last=True))
         self._give_up_at = time.monotonic() + _PATIENCE_AT_THE_END
+        self._closing.set()
         self._thread.join()
 
     def _write(self) -> None:
-        while (job := self._queue.get()) is not _END:
-            if not self._do(job):
-                self.errors.append(
-                    f"{self._store.uri} is not answering; nothing is lost: --resume will write what is missing"
-                )
-                return
+        while True:
+            waiting = [self._queue.get()]
+            self._closing.wait(_GATHERING_SECONDS)
+            while not self._queue.empty():
+                waiting.append(self._queue.get())
+            for job in _joined(waiting):
+                if not self._do(job):
+                    self.errors.append(
+                        f"{self._store.uri} is not answering; nothing is lost: --resume will write what is missing"
+                    )
+                    return
+                if isinstance(job, _Job) and job.last:
+                    return
 
-    def _do(self, job: Callable[[], None]) -> bool:
+    def _do(self, job: _Batch | _Job) -> bool:
         """Do a job, as often as it takes while the store is down; False when the time for that has run out."""
         wait, answered_before = _FIRST_WAIT, False
         self._retrying = False
         while True:
             try:
-                job()
+                if isinstance(job, _Batch):
+                    self._send(job)
+                else:
+                    job.do()
                 return True
             except Exception as error:
                 # A picture or a metric less must not end a search; what went wrong is told at its end.
@@ -130,16 +164,13 @@ class SearchTracker:
             self._retrying = True
             wait = min(2 * wait, _LONGEST_WAIT)
 
-    def _create_parent(self, kind: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+    def _create_parent(self, kind: str, tags: Mapping[str, str]) -> str:
         run = self._client.create_run(
             self._store.experiment_id, run_name=self._store.name, tags={KIND_TAG: kind, **tags}
         )
-        self._log_params(run.info.run_id, params)
         return str(run.info.run_id)
 
-    def _create_run(
-        self, key: str, name: str, params: Mapping[str, Any], at: float, kind: str, below: str | None
-    ) -> None:
+    def _create_run(self, key: str, name: str, at: float, kind: str, below: str | None) -> None:
         if key not in self._runs:
             # A server that died while it answered may have made the run all the same.
             self._runs |= {run.data.tags[KEY_TAG]: str(run.info.run_id) for run in self._made_already(key)}
@@ -150,26 +181,37 @@ class SearchTracker:
                 self._store.experiment_id, start_time=int(at * 1000), run_name=name, tags=tags
             )
             self._runs[key] = run.info.run_id
-        self._log_params(self._runs[key], params)
 
     def _made_already(self, key: str) -> list[Any]:
         return self._store.runs_below(self.parent_id, key) if self._retrying else []
 
-    def _log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
-        from mlflow.entities import Param
+    def _run_id(self, key: str | None) -> str:
+        return self.parent_id if key is None else self._runs[key]
 
-        entities = [Param(name, str(value)) for name, value in params.items()]
-        for start in range(0, len(entities), 100):
-            self._client.log_batch(run_id, params=entities[start : start + 100])
+    def _send(self, batch: _Batch) -> None:
+        from mlflow.entities import Metric, Param, RunTag
 
-    def _log_metrics(self, run_id: str, step: int, metrics: Mapping[str, float], at: float) -> None:
-        from mlflow.entities import Metric
+        params = [Param(name, str(value)) for name, value in batch.params.items()]
+        metrics = [Metric(*metric) for metric in batch.metrics]
+        tags = [RunTag(name, value) for name, value in batch.tags.items()]
+        while params or metrics or tags:
+            self._client.log_batch(
+                self._run_id(batch.key), metrics[:_MOST_METRICS], params[:_MOST_PARAMS], tags[:_MOST_TAGS]
+            )
+            del params[:_MOST_PARAMS], metrics[:_MOST_METRICS], tags[:_MOST_TAGS]
 
-        entities = [Metric(name, value, int(at * 1000), step) for name, value in metrics.items()]
-        for start in range(0, len(entities), _LARGEST_BATCH):
-            self._client.log_batch(run_id, metrics=entities[start : start + _LARGEST_BATCH])
 
-    def _set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
-        from mlflow.entities import RunTag
-
-        self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+def _joined(jobs: Iterable[_Batch | _Job]) -> list[_Batch | _Job]:
+    """Batches of one run made into one, as far as nothing else happens to that run in between."""
+    joined: list[_Batch | _Job] = []
+    newest: dict[str | None, _Batch] = {}
+    for job in jobs:
+        if isinstance(job, _Job):
+            newest.pop(job.key, None)
+        elif job.key in newest:
+            newest[job.key].add(job)
+            continue
+        else:
+            newest[job.key] = job
+        joined.append(job)
+    return joined

@@ -19,7 +19,7 @@ from eig_tune.tuning.journal import MlflowJournal
 from eig_tune.tuning.ledger import Ledger, Trial
 from eig_tune.tuning.prepare import prepare_images
 from eig_tune.tuning.progress import Console, Terminal
-from eig_tune.tuning.results import choose, parsed_values
+from eig_tune.tuning.results import choose
 from eig_tune.tuning.running import Order, RunOptions, begin_or_check, provenance, run_trials, set_up, write_spec
 from eig_tune.tuning.space import SearchSpec
 from eig_tune.tuning.strategies import GivenRuns
@@ -109,7 +109,7 @@ def winners_of(tracking_uri: str, name: str, methods: Sequence[str]) -> Winners:
         of_method = [trial for trial in finished if trial.values.get("method") == method]
         candidates = of_method or finished
         chosen = candidates[choose([trial.metrics for trial in candidates], found.objectives, "knee")]
-        winners[method] = {name: value for name, value in parsed_values(chosen).items() if name not in _CELL}
+        winners[method] = {name: value for name, value in chosen.values.items() if name not in _CELL}
     return winners
 
 

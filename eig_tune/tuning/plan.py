@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from eig_tune.data import ImageData
 from eig_tune.training import TrialData
 from eig_tune.training.loop import Run
+from eig_tune.tuning.scheduler import bracket_shares
 from eig_tune.tuning.space import SearchSpec
 
 _WARM_UP_STEPS = 5
@@ -25,13 +26,17 @@ class Plan:
 
 
 def make_plan(spec: SearchSpec) -> Plan:
-    """Every rung lets the best 1 / reduction_factor of its trials go on; asynchrony adds a few."""
+    """Every rung lets the best 1 / reduction_factor of its trials go on, and those that are safe there; asynchrony
+    adds a few."""
     levels = [*spec.rungs(), spec.train.steps]
-    reaching, going_on, before, total = {}, float(spec.trials), 0, 0.0
-    for level in levels:
-        reaching[level] = max(1, round(going_on))
-        total += going_on * (level - before)
-        before, going_on = level, max(1.0, going_on / spec.asha.reduction_factor)
+    shares = bracket_shares(spec.asha.brackets, spec.asha.reduction_factor)
+    going_on = [spec.trials * share for share in shares]
+    reaching, before, total = {}, 0, 0.0
+    for passed, level in enumerate(levels):
+        reaching[level] = max(1, round(sum(going_on)))
+        total += max(1.0, sum(going_on)) * (level - before)
+        before = level
+        going_on = [n if passed < bracket else n / spec.asha.reduction_factor for bracket, n in enumerate(going_on)]
     return Plan(reaching, round(total))
 
 

@@ -3,13 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from eig_tune.errors import ResultError
-from eig_tune.tracking import TrackedTrial
 from eig_tune.tuning import pareto
-from eig_tune.tuning.distributions import Value
 
 Metrics = Mapping[str, float]
 Objectives = Mapping[str, str]
@@ -47,11 +44,6 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
     if not values:
         return float("nan"), 0.0
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-
-
-def parsed_values(trial: TrackedTrial) -> dict[str, Value]:
-    """A trial's parameters, which MLflow keeps as text, as the values they were."""
-    return {name: yaml.safe_load(text) for name, text in trial.values.items()}
 
 
 def _table(finished: Sequence[Metrics], objectives: Objectives) -> pareto.Array:

@@ -20,7 +20,7 @@ from eig_tune.tuning.journal import MlflowJournal
 from eig_tune.tuning.ledger import Ledger, Trial
 from eig_tune.tuning.prepare import prepare_images
 from eig_tune.tuning.progress import Console, Terminal
-from eig_tune.tuning.results import on_front, parsed_values
+from eig_tune.tuning.results import on_front
 from eig_tune.tuning.running import (
     IMAGES,
     Order,
@@ -100,7 +100,7 @@ def warm_started(spec: SearchSpec, tracking_uri: str, name: str) -> SearchSpec:
     found = read_search(find_store(tracking_uri, name))
     finished = found.finished()
     front = on_front([trial.metrics for trial in finished], found.objectives)
-    points = [parsed_values(trial) for trial, best in zip(finished, front, strict=True) if best]
+    points = [dict(trial.values) for trial, best in zip(finished, front, strict=True) if best]
     inside = [point for point in points if spec.contains(point) and point not in spec.start_from]
     if not inside:
         raise ResultError(f"--warm-start {name}: no trial of its Pareto front lies inside this space")

@@ -1,7 +1,7 @@
 """The YAML file of a search, parsed, checked as a whole, and resolved."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,10 +23,12 @@ _BUDGET = frozenset({"steps", "report_every", "seed"})
 
 
 class AshaSettings(Section):
-    """Asynchronous successive halving: first rung and rate, in optimisation steps."""
+    """Asynchronous successive halving: the first rung in optimisation steps, the rate, and how many brackets, of
+    which each spares its trials one rung more than the one before."""
 
     grace: int = Field(default=1000, ge=1)
     reduction_factor: int = Field(default=3, ge=2)
+    brackets: int = Field(default=1, ge=1)
 
 
 class ConfirmSettings(Section):
@@ -72,11 +74,7 @@ class SearchSpec(Section):
 
     def rungs(self) -> list[int]:
         """Steps at which trials are compared and most of them stopped, below the full budget."""
-        levels, level = [], self.asha.grace
-        while level < self.train.steps:
-            levels.append(level)
-            level *= self.asha.reduction_factor
-        return levels
+        return _rungs(self.asha.grace, self.asha.reduction_factor, self.train.steps)
 
     def contains(self, point: Mapping[str, Any]) -> bool:
         """Whether every value of ``point`` is searched and inside its range."""
@@ -230,7 +228,8 @@ def _check_budget(document: Mapping[str, Any]) -> list[Problem]:
     steps = _number(document, "train", "steps", TrainSettings().steps)
     every = _number(document, "train", "report_every", TrainSettings().report_every)
     grace = _number(document, "asha", "grace", AshaSettings().grace)
-    if steps is None or every is None or grace is None:
+    rate = _number(document, "asha", "reduction_factor", AshaSettings().reduction_factor)
+    if steps is None or every is None or grace is None or rate is None or rate < 2:
         return []
     problems = []
     if every > steps:
@@ -242,7 +241,26 @@ def _check_budget(document: Mapping[str, Any]) -> list[Problem]:
         problems.append(
             Problem("asha.grace", f"got {grace}; must be a multiple of train.report_every, {every}: try {remedy}")
         )
+    else:
+        problems += _check_brackets(document, _rungs(grace, rate, steps))
     return problems
+
+
+def _check_brackets(document: Mapping[str, Any], rungs: Sequence[int]) -> list[Problem]:
+    brackets = _number(document, "asha", "brackets", 1)
+    if brackets is None or brackets <= len(rungs) + 1:
+        return []
+    return [
+        Problem("asha.brackets", f"got {brackets}; with the rungs {list(rungs)} there are at most {len(rungs) + 1}")
+    ]
+
+
+def _rungs(grace: int, reduction_factor: int, steps: int) -> list[int]:
+    levels, level = [], grace
+    while level < steps:
+        levels.append(level)
+        level *= reduction_factor
+    return levels
 
 
 def _number(document: Mapping[str, Any], section: str, key: str, default: int) -> int | None:

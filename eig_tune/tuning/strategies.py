@@ -20,7 +20,7 @@ class Searching:
         self._steps = spec.train.steps
         self._grace = spec.asha.grace
         self._reduction_factor = spec.asha.reduction_factor
-        self._halving = SuccessiveHalving(spec.rungs(), spec.asha.reduction_factor)
+        self._halving = SuccessiveHalving(spec.rungs(), spec.asha.reduction_factor, spec.asha.brackets)
         self._sampler = Sampler(
             spec.search,
             _flat(spec.base_config().model_dump()),

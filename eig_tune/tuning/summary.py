@@ -1,6 +1,5 @@
 """Results in words and tables, for people and for scripts."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
@@ -145,7 +144,7 @@ def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Con
             highlight=False,
             soft_wrap=True,
         )
-    console.print(_two_columns("parameter", {name: _short(_number(v)) for name, v in chosen.values.items()}))
+    console.print(_two_columns("parameter", {name: _short(v) for name, v in chosen.values.items()}))
     shown = {name: f"{chosen.metrics[name]:.4f}" for name in _SHOWN if name in chosen.metrics}
     console.print(_two_columns("metric", shown))
 
@@ -180,7 +179,7 @@ def trial_document(chosen: TrackedTrial, search: str, by: str) -> dict[str, Any]
         "by": by,
         "trial": chosen.number,
         "run_id": chosen.run_id,
-        "values": {name: _number(value) for name, value in chosen.values.items()},
+        "values": dict(chosen.values),
         "metrics": chosen.found,
         "confirmed": chosen.confirmed,
         "confirmed_deviations": chosen.confirmed_deviations,
@@ -224,14 +223,6 @@ def print_plan(spec: SearchSpec, plan: Plan, speed: float, console: Console) -> 
 
 def _hours(hours: float) -> str:
     return f"{hours * 60:.0f} min" if hours < 2 else f"{hours:.1f} h"
-
-
-def _number(text: str) -> Any:
-    """A parameter as MLflow keeps it (text), as the value it was."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def _short(value: Any) -> str:

@@ -59,8 +59,19 @@ def test_search_is_read_back(local: Store) -> None:
     assert_whole(local, trials=2, reports=3)
     found = read_search(local)
     assert [(trial.number, trial.values, trial.metrics["nmi"]) for trial in found.finished()] == [
-        (number, {"lambda_1": "0.5"}, 1.0) for number in range(2)
+        (number, {"lambda_1": 0.5}, 1.0) for number in range(2)
     ]
+
+
+def test_values_come_back_as_what_they_were(local: Store) -> None:
+    """1e-05 has no point, and True and 0.0 are no numbers in every format that MLflow's text could be read as."""
+    values = {"prior_lr": 1e-05, "tau": 0.0, "batch_size": 64, "straight_through": True, "distance": "nt_xent"}
+    to = tracker(local)
+    to.start_run("0", "trial 0", values, at=1000.0)
+    to.close("FINISHED", {})
+    (trial,) = read_search(local).trials
+    assert trial.values == values
+    assert [type(trial.values[name]) for name in values] == [type(value) for value in values.values()]
 
 
 def test_writing_all_again_changes_nothing(local: Store) -> None:

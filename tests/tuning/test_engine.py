@@ -53,6 +53,20 @@ def test_a_rung_lets_the_best_third_go_on() -> None:
     assert went_on == [True, True, False, True, False, False]
 
 
+def test_later_brackets_are_safe_at_the_first_rungs_and_compared_all_the_same() -> None:
+    halving = SuccessiveHalving([10, 30], reduction_factor=3, brackets=3)
+    trials = range(130)
+    of_bracket = [[t for t in trials if halving.bracket(t) == bracket] for bracket in range(3)]
+    assert [len(found) for found in of_bracket] == pytest.approx([90, 30, 10], abs=2)  # shares 9 : 3 : 1
+    for rung in (10, 30):
+        for trial in trials:
+            halving.record(trial, rung, (float(trial),))  # each is worse than all before it
+    judged = {rung: [t for t in trials if not halving.may_go_on(t, rung)] for rung in (10, 30)}
+    worst = [t for t in trials if t >= len(trials) // 3]
+    assert judged[10] == [t for t in worst if halving.bracket(t) == 0]
+    assert judged[30] == [t for t in worst if halving.bracket(t) <= 1]
+
+
 def test_every_trial_ends_with_a_reason(tmp_path: Path) -> None:
     with Ledger(tmp_path / "a" / "ledger.jsonl") as ledger:
         engine = Engine(Searching(spec()), ledger)

@@ -1,0 +1,285 @@
+"""Samplers and schedulers against recorded learning curves: how many steps each needs for a good Pareto front.
+
+    eig-tune search --space benchmarks/replay_space.yaml --name curves --gpus 0     (about 50 minutes on two cores)
+    python -m benchmarks.replay [--curves eig-runs/studies/curves/curves.parquet] [--replays 50] [--slots 4]
+
+Nothing is trained. What is proposed gets the curve of the nearest recorded trial (every range scaled to 0..1) that
+this replay has not used yet, so that a point tried twice does not get the same random numbers twice. Slots run in
+simulated time, one optimisation step a tick. Only trials trained to the full budget count. The target is the
+hypervolume that 64 random trials reach when nothing is stopped, in the median of the replays; the point that
+hypervolume is measured from is the median of the table in both objectives, so that only the better half counts.
+"""
+
+import argparse
+import heapq
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import optuna
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from optuna._hypervolume import compute_hypervolume
+
+from benchmarks.machine import description
+from eig_tune.tuning.curves import VALUE_PREFIX
+from eig_tune.tuning.engine import Engine
+from eig_tune.tuning.ledger import Ledger
+from eig_tune.tuning.results import losses_of
+from eig_tune.tuning.space import SearchSpec, load_spec
+from eig_tune.tuning.strategies import Searching
+
+HERE = Path(__file__).parent
+RANDOM_TRIALS = 64
+Array = NDArray[np.float64]
+
+
+class Policy(Protocol):
+    """What decides: proposes trials, and says after every report whether its trial goes on."""
+
+    def propose(self) -> tuple[int, Mapping[str, Any]]: ...
+
+    def goes_on(self, number: int, step: int, metrics: Mapping[str, float]) -> bool: ...
+
+
+class OurEngine:
+    """eig-tune's engine as a search runs it, ledger included."""
+
+    def __init__(self, spec: SearchSpec, folder: Path) -> None:
+        self._engine = Engine(Searching(spec), Ledger(folder / "ledger.jsonl"))
+
+    def propose(self) -> tuple[int, Mapping[str, Any]]:
+        trial = self._engine.propose()
+        assert trial is not None, "the replay asks for no more than the spec's trials"
+        return trial.number, trial.values
+
+    def goes_on(self, number: int, step: int, metrics: Mapping[str, float]) -> bool:
+        if self._engine.report(number, step, metrics).verdict == "running":
+            return True
+        self._engine.end(number)
+        return False
+
+
+@dataclass(frozen=True)
+class _RayTrial:
+    trial_id: str
+
+
+class StockRay:
+    """Ray's OptunaSearch and ASHAScheduler on NMI, as its tutorials put them together."""
+
+    def __init__(self, spec: SearchSpec, folder: Path) -> None:
+        from ray.tune.schedulers import ASHAScheduler
+        from ray.tune.search.optuna import OptunaSearch
+
+        space = {name: distribution.for_optuna() for name, distribution in spec.search.items()}
+        self._searcher = OptunaSearch(space, metric="nmi", mode="max", seed=spec.seed)
+        self._scheduler = ASHAScheduler(
+            time_attr="step",
+            metric="nmi",
+            mode="max",
+            max_t=spec.train.steps,
+            grace_period=spec.asha.grace,
+            reduction_factor=spec.asha.reduction_factor,
+        )
+        self._number = -1
+
+    def propose(self) -> tuple[int, Mapping[str, Any]]:
+        self._number += 1
+        self._scheduler.on_trial_add(None, _RayTrial(str(self._number)))
+        return self._number, self._searcher.suggest(str(self._number))
+
+    def goes_on(self, number: int, step: int, metrics: Mapping[str, float]) -> bool:
+        result = {**metrics, "step": step, "training_iteration": step}
+        self._searcher.on_trial_result(str(number), result)
+        if self._scheduler.on_trial_result(None, _RayTrial(str(number)), result) == "CONTINUE":
+            return True
+        self._searcher.on_trial_complete(str(number), result)
+        self._scheduler.on_trial_complete(None, _RayTrial(str(number)), result)
+        return False
+
+
+@dataclass(frozen=True)
+class Curves:
+    """R recorded trials with T reports each: where they lie in the space, and what they reported."""
+
+    positions_RP: Array
+    steps_T: tuple[int, ...]
+    reports: tuple[tuple[Mapping[str, float], ...], ...]
+
+    def nearest(self, position_P: Array, used: set[int]) -> int:
+        """The unused trial nearest to a point."""
+        by_distance = np.linalg.norm(self.positions_RP - position_P, axis=1).argsort(kind="stable")
+        return next(int(index) for index in by_distance if index not in used)
+
+
+def read_curves(file: Path, spec: SearchSpec) -> Curves:
+    """The trials of a table that were trained to the full budget."""
+    trials: dict[int, list[dict[str, Any]]] = {}
+    for row in pq.read_table(file).to_pylist():
+        trials.setdefault(row["trial"], []).append(row)
+    whole = [sorted(t, key=lambda r: int(r["step"])) for t in trials.values()]
+    whole = [rows for rows in whole if rows[-1]["step"] == spec.train.steps]
+    values = [{name: rows[0][f"{VALUE_PREFIX}{name}"] for name in spec.search} for rows in whole]
+    return Curves(
+        np.array([position(spec, one) for one in values]),
+        tuple(row["step"] for row in whole[0]),
+        tuple(tuple(_metrics(row) for row in rows) for rows in whole),
+    )
+
+
+def _metrics(row: Mapping[str, Any]) -> dict[str, float]:
+    return {name: value for name, value in row.items() if isinstance(value, float) and name != "at"}
+
+
+def position(spec: SearchSpec, values: Mapping[str, Any]) -> Array:
+    """A point of the space, each parameter scaled to 0..1 (on a log scale where it is searched on one)."""
+    coordinates = []
+    for name, searched in spec.search.items():
+        low, high = searched.extremes()
+        scale: Callable[[Any], float] = np.log if searched.loguniform is not None else float
+        coordinates.append((scale(values[name]) - scale(low)) / (scale(high) - scale(low)))
+    return np.array(coordinates)
+
+
+def replay(policy: Policy, spec: SearchSpec, curves: Curves, slots: int) -> Iterator[tuple[int, tuple[float, ...]]]:
+    """Run ``spec.trials`` trials; yields (steps spent by all slots, losses) for every trial at its full budget."""
+    used: set[int] = set()
+    running: list[tuple[int, int, int, int]] = []  # when it reports, trial, curve, which of its reports
+
+    def begin(now: int) -> None:
+        number, values = policy.propose()
+        curve = curves.nearest(position(spec, values), used)
+        used.add(curve)
+        heapq.heappush(running, (now + curves.steps_T[0], number, curve, 0))
+
+    for _ in range(min(slots, spec.trials)):
+        begin(0)
+    spent = 0
+    while running:
+        now, number, curve, index = heapq.heappop(running)
+        step, metrics = curves.steps_T[index], curves.reports[curve][index]
+        spent += step - (curves.steps_T[index - 1] if index else 0)
+        if policy.goes_on(number, step, metrics):
+            ahead = curves.steps_T[index + 1] - step
+            heapq.heappush(running, (now + ahead, number, curve, index + 1))
+            continue
+        if step == spec.train.steps:
+            yield spent, losses_of(metrics, {"nmi": "maximize", "prior_rmse": "minimize"})
+        if len(used) < spec.trials:
+            begin(now)
+
+
+def hypervolumes(points: list[tuple[int, tuple[float, ...]]], reference_2: Array) -> list[tuple[int, float]]:
+    """(Steps spent, hypervolume of all that has finished by then), rising."""
+    reached, losses = [], []
+    for spent, loss in points:
+        losses.append(np.minimum(loss, reference_2))
+        reached.append((spent, float(compute_hypervolume(np.array(losses), reference_2))))
+    return reached
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One row of the table: a policy and what it changes in the space file."""
+
+    name: str
+    policy: Callable[[SearchSpec, Path], Policy]
+    changes: Mapping[str, Any]
+
+
+NO_STOPPING = {"asha.grace": 2000}
+NMI_ALONE = {"objectives": {"nmi": "maximize"}}
+CONTENDERS = (
+    Contender("random", OurEngine, {"sampler": "random", **NO_STOPPING}),
+    Contender("random + ASHA on NMI", OurEngine, {"sampler": "random", **NMI_ALONE}),
+    Contender("random + two-objective ASHA", OurEngine, {"sampler": "random"}),
+    Contender("NSGA-II", OurEngine, {"sampler": "nsga2", **NO_STOPPING}),
+    Contender("NSGA-II + two-objective ASHA", OurEngine, {"sampler": "nsga2"}),
+    Contender("TPE", OurEngine, {"sampler": "tpe", **NO_STOPPING}),
+    Contender("Ray's OptunaSearch + ASHAScheduler", StockRay, {}),
+    Contender("eig-tune: TPE + two-objective ASHA", OurEngine, {"sampler": "tpe"}),
+)
+
+
+def run(contender: Contender, curves_file: Path, arguments: argparse.Namespace, seed: int) -> list[Any]:
+    """One replay of one contender: (steps spent, losses) of what it finished."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    common = {"seed": seed, "trials": arguments.trials, "asha.grace": arguments.grace}
+    common["asha.reduction_factor"] = arguments.reduction_factor
+    spec = load_spec(arguments.space, {**common, **contender.changes})
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if sys.platform == "linux" else None) as folder:
+        policy = contender.policy(spec, Path(folder))
+        return list(replay(policy, spec, read_curves(curves_file, spec), arguments.slots))
+
+
+def main() -> None:
+    """Replay every contender and print a Markdown table."""
+    arguments = _arguments()
+    spec = load_spec(arguments.space)
+    curves = read_curves(arguments.curves, spec)
+    finals = np.array([losses_of(reports[-1], spec.objectives) for reports in curves.reports])
+    reference_2 = np.median(finals, axis=0)
+    reached: dict[str, list[list[tuple[int, float]]]] = {}
+    with ProcessPoolExecutor(arguments.processes) as pool:
+        for contender in CONTENDERS:
+            one = partial(run, contender, arguments.curves, arguments)
+            reached[contender.name] = [
+                hypervolumes(points, reference_2) for points in pool.map(one, range(arguments.replays))
+            ]
+    budget = RANDOM_TRIALS * spec.train.steps
+    target = float(np.median([_at(curve, budget) for curve in reached["random"]]))
+    print(f"{description()}\n\n{len(finals)} curves; target hypervolume {target:.5f}\n")
+    print(_table(reached, target, budget))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--space", type=Path, default=HERE / "replay_space.yaml")
+    parser.add_argument("--curves", type=Path, default=HERE / "replay_curves.parquet")
+    parser.add_argument("--replays", type=int, default=50)
+    parser.add_argument("--slots", type=int, default=4)
+    parser.add_argument("--trials", type=int, default=128, help="at most so many trials in a replay")
+    parser.add_argument("--grace", type=int, default=200)
+    parser.add_argument("--reduction-factor", type=int, default=3)
+    parser.add_argument("--processes", type=int, default=2)
+    return parser.parse_args()
+
+
+def _at(curve: list[tuple[int, float]], budget: int) -> float:
+    """The hypervolume when ``budget`` steps are spent."""
+    return max((volume for spent, volume in curve if spent <= budget), default=0.0)
+
+
+def _steps_to(curve: list[tuple[int, float]], target: float) -> float:
+    """Steps spent when the target is reached; infinite when it never is."""
+    return next((float(spent) for spent, volume in curve if volume >= target), float("inf"))
+
+
+def _table(reached: Mapping[str, list[list[tuple[int, float]]]], target: float, budget: int) -> str:
+    lines = [
+        "| | steps to the target, share of 64 full trials (median; quartiles) | replays that reach it "
+        "| hypervolume at 1/5 of the steps, of the target's |",
+        "|---|---|---|---|",
+    ]
+    for name, curves in reached.items():
+        shares = np.array([_steps_to(curve, target) / budget for curve in curves])
+        low, middle, high = np.quantile(shares, [0.25, 0.5, 0.75], method="nearest")
+        early = np.median([_at(curve, budget // 5) for curve in curves]) / target
+        cells = f"{_share(middle)} ({_share(low)} to {_share(high)}) | {np.isfinite(shares).mean():.0%} | {early:.0%}"
+        lines.append(f"| {name} | {cells} |")
+    return "\n".join(lines)
+
+
+def _share(value: float) -> str:
+    return f"{value:.2f}" if np.isfinite(value) else "never"
+
+
+if __name__ == "__main__":
+    main()
