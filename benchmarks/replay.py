@@ -107,15 +107,15 @@ class StockRay:
 
 @dataclass(frozen=True)
 class Curves:
-    """R recorded trials with T reports each: where they lie in the space, and what they reported."""
+    """R recorded trials with T reports each: where they lie in the space [R, P], and what they reported."""
 
-    positions_RP: Array
-    steps_T: tuple[int, ...]
+    positions: Array
+    steps: tuple[int, ...]
     reports: tuple[tuple[Mapping[str, float], ...], ...]
 
     def nearest(self, position_P: Array, used: set[int]) -> int:
         """The unused trial nearest to a point."""
-        by_distance = np.linalg.norm(self.positions_RP - position_P, axis=1).argsort(kind="stable")
+        by_distance = np.linalg.norm(self.positions - position_P, axis=1).argsort(kind="stable")
         return next(int(index) for index in by_distance if index not in used)
 
 
@@ -157,17 +157,17 @@ def replay(policy: Policy, spec: SearchSpec, curves: Curves, slots: int) -> Iter
         number, values = policy.propose()
         curve = curves.nearest(position(spec, values), used)
         used.add(curve)
-        heapq.heappush(running, (now + curves.steps_T[0], number, curve, 0))
+        heapq.heappush(running, (now + curves.steps[0], number, curve, 0))
 
     for _ in range(min(slots, spec.trials)):
         begin(0)
     spent = 0
     while running:
         now, number, curve, index = heapq.heappop(running)
-        step, metrics = curves.steps_T[index], curves.reports[curve][index]
-        spent += step - (curves.steps_T[index - 1] if index else 0)
+        step, metrics = curves.steps[index], curves.reports[curve][index]
+        spent += step - (curves.steps[index - 1] if index else 0)
         if policy.goes_on(number, step, metrics):
-            ahead = curves.steps_T[index + 1] - step
+            ahead = curves.steps[index + 1] - step
             heapq.heappush(running, (now + ahead, number, curve, index + 1))
             continue
         if step == spec.train.steps:

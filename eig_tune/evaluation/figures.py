@@ -93,6 +93,24 @@ def methods_figure(names: Sequence[str], columns: Mapping[str, tuple[Sequence[fl
     return figure
 
 
+def learning_figure(curves: Mapping[str, Mapping[str, tuple[Sequence[int], Sequence[float]]]]) -> Figure:
+    """One panel per metric, one line per name.
+
+    Args:
+        curves: metric to name to (steps, values).
+    """
+    figure = Figure(figsize=(4.6 * len(curves), 3.8), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(curves)))
+    for axes, (metric, lines) in zip(panels, curves.items(), strict=True):
+        for name, (steps, values) in lines.items():
+            axes.plot(steps, values, marker=".", label=name)
+        axes.set_xlabel("step")
+        axes.set_ylabel(metric)
+    if any(curves.values()):
+        panels[-1].legend(frameon=False, fontsize=8)
+    return figure
+
+
 def front_figure(points_NM: Array, on_front: NDArray[np.bool_], labels: Sequence[str], names: Sequence[str]) -> Figure:
     """Trials in the plane of the first two objectives, the Pareto front joined by a line.
 

@@ -110,13 +110,15 @@ def _p_text(p_value: float | None) -> str:
 
 
 def write_report(trials: Sequence[Trial], methods: Sequence[str], classes: Sequence[str], folder: Path) -> None:
-    """Write table.md, table.csv, cells.csv, methods.png, panels.png and a prior-METHOD.png each into ``folder``."""
+    """Write table.md, table.csv, cells.csv, methods.png, curves.png, panels.png and a prior-METHOD.png each into
+    ``folder``."""
     rows = rows_of(trials, methods)
     (folder / "table.md").write_text(markdown(rows), encoding="utf-8")
     _write_table(rows, folder / "table.csv")
     _write_cells(trials, folder / "cells.csv")
     columns = {m: ([row.means[m] for row in rows], [row.deviations[m] for row in rows]) for m in COMPARED}
     figures.save_figure(figures.methods_figure([row.method for row in rows], columns), folder / "methods.png")
+    figures.save_figure(figures.learning_figure(mean_curves(trials, methods)), folder / "curves.png")
     _draw_panels(trials, folder / "panels.png")
     _draw_priors(trials, methods, classes, folder)
 
@@ -141,6 +143,21 @@ def _write_cells(trials: Sequence[Trial], file: Path) -> None:
             cell = [trial.values["method"], trial.values["split"], trial.values["seed"]]
             step = trial.last.step if trial.last else 0
             writer.writerow([*cell, trial.status, step, *(metrics.get(m, "") for m in COMPARED)])
+
+
+def mean_curves(trials: Sequence[Trial], methods: Sequence[str]) -> dict[str, dict[str, tuple[list[int], list[float]]]]:
+    """Metric to method to (steps, means over the method's finished cells): whether it has been trained for long
+    enough shows where its line has become flat."""
+    finished = [t for t in trials if t.status == "finished" and t.values["split"] != "none"]
+    reports = {m: [r for t in finished if t.values["method"] == m for r in t.reports.values()] for m in methods}
+    return {
+        metric: {
+            method: (steps, [float(np.mean([r.metrics[metric] for r in of if r.step == step])) for step in steps])
+            for method, of in reports.items()
+            if (steps := sorted({r.step for r in of}))
+        }
+        for metric in COMPARED
+    }
 
 
 def _draw_panels(trials: Sequence[Trial], file: Path) -> None:

@@ -15,6 +15,7 @@ from eig_tune.tuning.ledger import Report, Trial
 __all__ = ["Console", "Terminal", "step_bar"]
 
 _PLAIN_EVERY_SECONDS = 30.0
+_DRAW_EVERY_SECONDS = 0.25  # a table of thousands of trials takes milliseconds to make
 _ROWS = 12
 _STATUS_STYLE = {
     "running": "cyan",
@@ -49,6 +50,7 @@ class Terminal:
         self._started = time.monotonic()
         self._ended_before = sum(trial.status != "running" for trial in trials.values())
         self._last_plain = self._started
+        self._last_drawn = 0.0
         self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
 
     def __enter__(self) -> "Terminal":
@@ -75,13 +77,16 @@ class Terminal:
 
     def tick(self) -> None:
         """Called several times a second; says something now and then where there is no terminal."""
+        self._redraw()
         now = time.monotonic()
         if self._live is None and now - self._last_plain > _PLAIN_EVERY_SECONDS:
             self._last_plain = now
             self._console.print(self._summary(), highlight=False, soft_wrap=True)
 
     def _redraw(self) -> None:
-        if self._live is not None:
+        now = time.monotonic()
+        if self._live is not None and now - self._last_drawn > _DRAW_EVERY_SECONDS:
+            self._last_drawn = now
             self._live.update(Group(self._table(), self._bar()))
 
     def _table(self) -> Table:

@@ -12,7 +12,7 @@ from scipy.stats import wilcoxon
 from eig_tune.errors import ConfigError
 from eig_tune.models import METHODS
 from eig_tune.tuning.comparison import Plan, parse_methods, parse_splits
-from eig_tune.tuning.comparison_report import COMPARED, best_of, markdown, rows_of, write_report
+from eig_tune.tuning.comparison_report import COMPARED, best_of, markdown, mean_curves, rows_of, write_report
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.ledger import Ledger, Report, Trial
 from eig_tune.tuning.strategies import GivenRuns
@@ -92,6 +92,14 @@ def test_best_is_bold_and_whoever_knows_the_prior_does_not_compete_for_it(tmp_pa
     assert best_of([rows[0], rows[1]], "prior_rmse") == "uniform-infogan"
     lines = markdown(rows).splitlines()
     assert lines[4].startswith("| elastic-infogan | **") and lines[2].count("**") == 2  # nmi_real is the same for all
+
+
+def test_curve_of_a_method_is_the_mean_of_its_cells_on_imbalanced_images(tmp_path: Path) -> None:
+    trials = run(plan(), tmp_path / "ledger.jsonl")
+    steps, means = mean_curves(trials, METHODS_HERE)["nmi"]["uniform-infogan"]
+    cells = [t for t in trials if t.values["method"] == "uniform-infogan" and t.values["split"] != "none"]
+    assert steps == [50, 100]
+    assert means == pytest.approx([np.mean([measured(t.values)["nmi"] for t in cells])] * 2)
 
 
 def test_failed_cell_is_told_and_not_counted() -> None:
