@@ -1,7 +1,8 @@
 """The ledger of a search: an append-only file of events from which everything else is derived.
 
 Rungs, the sampler's study, MLflow's runs and the table of curves are views of this one file, so that after
-any death they are all rebuilt from the same truth. One JSON object a line; a torn last line is ignored.
+any death they are all rebuilt from the same truth. One JSON object a line; a torn last line is ignored. An event is with
+the kernel before anybody acts on it, so that no kill loses one; a power failure may lose those of the last second.
 """
 
 import fcntl
@@ -16,6 +17,7 @@ from typing import IO, Any, Literal
 
 from eig_tune.errors import ResultError
 
+_SYNC_EVERY_SECONDS = 1.0
 Status = Literal["running", "finished", "stopped", "collapsed", "failed"]
 
 
@@ -75,6 +77,7 @@ class Ledger:
         self.header: dict[str, Any] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file: IO[str] = path.open("a", encoding="utf-8")
+        self._synced = 0.0
         _lock(self._file, path)
         for event in _read(path):
             self._apply(event)
@@ -127,7 +130,9 @@ class Ledger:
     def _append(self, event: dict[str, Any]) -> None:
         self._file.write(json.dumps(event) + "\n")
         self._file.flush()
-        os.fsync(self._file.fileno())
+        if time.monotonic() - self._synced > _SYNC_EVERY_SECONDS:
+            os.fsync(self._file.fileno())
+            self._synced = time.monotonic()
         self._apply(event)
 
     def _apply(self, event: dict[str, Any]) -> None:
