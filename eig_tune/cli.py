@@ -17,7 +17,6 @@ from eig_tune.tuning.home import DEFAULT_HOME
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from eig_tune.tracking import Store, TrackedTrial
     from eig_tune.tuning.space import SearchSpec
 
 _WIDTH_OF_A_LOG = 160
@@ -46,6 +45,9 @@ TrialsPerGpuOption = Annotated[int, typer.Option(min=1, help="Trials that share 
 CpusOption = Annotated[int | None, typer.Option(min=1, help="CPU trials at once. All, unless told.")]
 AddressOption = Annotated[
     str | None, typer.Option(envvar="RAY_ADDRESS", help="Ray cluster; this machine, unless told.")
+]
+BundleArgument = Annotated[
+    str, typer.Argument(help="Folder that `best --export` wrote, or models:/NAME@champion or models:/NAME/3.")
 ]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with what has this name already.")]
 StepsOption = Annotated[int | None, typer.Option("--steps", help="Full budget of a trial (train.steps).")]
@@ -117,26 +119,39 @@ def best(
     name: NameOption = None,
     by: Annotated[str, typer.Option(help="nmi, prior_rmse, another objective, or the front's knee.")] = "knee",
     export: Annotated[Path | None, typer.Option(help="Write the model into this new folder.")] = None,
+    register: Annotated[str | None, typer.Option(help="Make it a version of this registered MLflow model.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Make it the champion even if it is no better.")] = False,
     home: HomeOption = DEFAULT_HOME,
     tracking_uri: UriOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the best trial of a search, and take its model home."""
+    from eig_tune.export.take_home import export_trial, register_trial
     from eig_tune.tracking import find_store, local_uri, read_search
+    from eig_tune.tracking.registry import check_model_name
     from eig_tune.tuning.results import choose
     from eig_tune.tuning.summary import print_best, trial_document
 
+    if force and register is None:
+        raise EigTuneError("--force: goes with --register NAME only")
+    if register is not None:
+        check_model_name(register)
     console = _console()
     store = find_store(tracking_uri or local_uri(home), name)
     found = read_search(store)
     eligible = found.eligible()
     chosen = eligible[choose([trial.judged for trial in eligible], found.objectives, by)]
     print_best(chosen, found, by, console)
+    document = trial_document(chosen, found.name, by)
     if export is not None:
-        _export(store, chosen, export, by)
+        export_trial(store, chosen, export, by)
         console.print(f"model written to {export}", highlight=False, soft_wrap=True)
+    if register is not None:
+        made = register_trial(store, found, chosen, register, by, force, export)
+        console.print(str(made), markup=False, highlight=False, soft_wrap=True)
+        document["registered"] = {"name": made.name, "version": made.version, "champion": made.champion}
     if as_json:
-        typer.echo(json.dumps(trial_document(chosen, found.name, by)))
+        typer.echo(json.dumps(document))
 
 
 @app.command()
@@ -217,18 +232,21 @@ def validate(
 
 @app.command()
 def predict(
-    bundle: Annotated[Path, typer.Argument(help="Folder that `best --export` wrote.")],
+    bundle: BundleArgument,
     images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
     out: Annotated[Path | None, typer.Option(help="CSV file; stdout, unless told.")] = None,
+    home: HomeOption = DEFAULT_HOME,
+    tracking_uri: UriOption = None,
 ) -> None:
     """Category, its probability and the entropy of Q(c|x) of every image, as CSV."""
-    from eig_tune.export import read_bundle
+    from eig_tune.export import open_bundle
     from eig_tune.export.inference import find_images, write_predictions
     from eig_tune.export.inference import predict as predictions
+    from eig_tune.tracking import local_uri
     from eig_tune.tuning.progress import step_bar
 
     console = _console()
-    record, model = read_bundle(bundle)
+    record, model = open_bundle(bundle, tracking_uri or local_uri(home))
     files, unreadable = find_images(images), list[Path]()
     with _csv_file(out) as opened, step_bar(console, "reading images") as on_progress:
         count = write_predictions(predictions(record, model, files, unreadable.append, on_progress), opened)
@@ -239,18 +257,21 @@ def predict(
 
 @app.command()
 def sample(
-    bundle: Annotated[Path, typer.Argument(help="Folder that `best --export` wrote.")],
+    bundle: BundleArgument,
     out: Annotated[Path, typer.Option(help="Picture (.png) or arrays (.npz).")],
     category: Annotated[int | None, typer.Option(help="One category; all, unless told.")] = None,
     number: Annotated[int, typer.Option("-n", min=1, max=1000, help="Images of each category.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the noise.")] = 0,
+    home: HomeOption = DEFAULT_HOME,
+    tracking_uri: UriOption = None,
 ) -> None:
     """Draw images of every category, or of one."""
-    from eig_tune.export import read_bundle
+    from eig_tune.export import open_bundle
     from eig_tune.export.inference import sample as samples
     from eig_tune.export.inference import write_samples
+    from eig_tune.tracking import local_uri
 
-    _, model = read_bundle(bundle)
+    _, model = open_bundle(bundle, tracking_uri or local_uri(home))
     categories = list(range(model.categories)) if category is None else [category]
     write_samples(samples(model, categories, number, seed), categories, out)
     _console().print(f"samples written to {out}", highlight=False, soft_wrap=True)
@@ -293,26 +314,6 @@ def _print_plan(spec: "SearchSpec") -> None:
     console = _console()
     speed = steps_per_second(spec, prepare_images(spec, console))
     print_plan(spec, make_plan(spec), speed, console)
-
-
-def _export(store: "Store", chosen: "TrackedTrial", directory: Path, by: str) -> None:
-    import tempfile
-
-    from eig_tune.export import write_bundle
-    from eig_tune.tracking import download, search_provenance
-    from eig_tune.tuning.journal import MODEL_FOLDER
-    from eig_tune.tuning.summary import metrics_document
-
-    with tempfile.TemporaryDirectory() as temporary:
-        everything = download(store, chosen.run_id, "", Path(temporary))
-        where = {"search": store.name, "trial": chosen.number, "mlflow_run": chosen.run_id, "chosen_by": by}
-        write_bundle(
-            everything / MODEL_FOLDER,
-            everything,
-            metrics_document(chosen),
-            {**where, **search_provenance(store)},
-            directory,
-        )
 
 
 @contextmanager

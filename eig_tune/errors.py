@@ -56,3 +56,8 @@ class ResultError(EigTuneError):
 
 class TrackingError(EigTuneError):
     """The MLflow store cannot be reached or written."""
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, on one line and without control characters: it may quote a file that somebody made."""
+    return "".join(sign for sign in " ".join(str(error).split()) if sign.isprintable())

@@ -108,6 +108,14 @@ def test_rule_allows_what_is_allowed(file: str, line: str) -> None:
     assert forbidden(path, list(imported_modules(ast.parse(line), ["eig_tune", *path.parts[:-1]]))) == []
 
 
+def test_code_that_mlflow_serves_needs_no_eig_tune_and_nobody_imports_it() -> None:
+    served = Path("tracking", "served_model.py")
+    assert {name.split(".")[0] for name in imports_of(served)} == {
+        "pathlib", "typing", "numpy", "onnxruntime", "pandas", "mlflow"
+    }  # fmt: skip
+    assert not [file for file in FILES if any("served_model" in name for name in imports_of(file))]
+
+
 @pytest.mark.parametrize("module", ["eig_tune", "eig_tune.errors"])
 def test_import_loads_nothing_heavy(module: str) -> None:
     heavy = {"torch", "ray", "mlflow", "optuna", "numpy", "kornia", "sklearn", "matplotlib"}

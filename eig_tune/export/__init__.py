@@ -1,5 +1,5 @@
 """What a user takes home."""
 
-from eig_tune.export.bundle import read_bundle, write_bundle
+from eig_tune.export.bundle import open_bundle, read_bundle, write_bundle
 
-__all__ = ["read_bundle", "write_bundle"]
+__all__ = ["open_bundle", "read_bundle", "write_bundle"]

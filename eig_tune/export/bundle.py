@@ -8,14 +8,16 @@ other people's runtimes.
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from eig_tune.errors import CheckpointError, EigTuneError
+from eig_tune.errors import CheckpointError, EigTuneError, one_line
 from eig_tune.export.card import model_card
 from eig_tune.export.programs import write_programs
 from eig_tune.models import Model
+from eig_tune.tracking.registry import MODELS, download_bundle
 from eig_tune.training import checkpoint
 from eig_tune.training.loop import model_of
 
@@ -81,6 +83,29 @@ def _write(
     _write_json(directory / SUMS_FILE, {file.name: _sha256(file) for file in sorted(directory.iterdir())})
 
 
+def open_bundle(source: str, uri: str) -> tuple[checkpoint.RunRecord, Model]:
+    """The run and the model of a bundle: a folder, or what ``models:/NAME@ALIAS`` or ``models:/NAME/3`` names.
+
+    Either is read alike, and not trusted.
+
+    Args:
+        uri: the MLflow store with the registered model; a folder needs none.
+
+    Raises:
+        CheckpointError: it is no bundle, or a file of it is missing or was changed.
+        ResultError: there is no such model.
+        TrackingError: the store cannot be reached.
+    """
+    if not source.startswith(MODELS):
+        return read_bundle(Path(source))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = download_bundle(uri, source, Path(temporary))
+        try:
+            return read_bundle(folder)
+        except CheckpointError as error:
+            raise CheckpointError(str(error).replace(str(folder), source)) from error
+
+
 def read_bundle(directory: Path) -> tuple[checkpoint.RunRecord, Model]:
     """The run and the model of a bundle, from its JSON and its weights alone.
 
@@ -104,7 +129,7 @@ def _check_sums(directory: Path) -> None:
         if Path(name).name != name or file.is_symlink():
             raise CheckpointError(f"{directory}: {name!r} lies outside of the bundle")
         if not file.is_file() or _sha256(file) != digest:
-            raise CheckpointError(f"{directory}: {name} is missing or was changed; export the bundle again")
+            raise CheckpointError(f"{directory}: {name!r} is missing or was changed; export the bundle again")
 
 
 def _read_json(file: Path) -> Any:
@@ -113,7 +138,7 @@ def _read_json(file: Path) -> Any:
             raise CheckpointError(f"{file}: far too large for what it should be")
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{file.parent}: not a bundle ({file.name}: {error})") from error
+        raise CheckpointError(f"{file.parent}: not a bundle ({file.name}: {one_line(error)})") from error
 
 
 def _write_json(file: Path, document: Mapping[str, Any]) -> None:

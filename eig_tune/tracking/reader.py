@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eig_tune.errors import ResultError, TrackingError
-from eig_tune.tracking.store import KEY_TAG, OBJECTIVES_TAG, Store
+from eig_tune.tracking.store import KEY_TAG, OBJECTIVES_TAG, Store, first_line
 
 CONFIRMED, CONFIRMED_DEVIATION = "confirmed.", "confirmed_std."
 _Value = bool | int | float | str
@@ -120,7 +120,7 @@ def download(store: Store, run_id: str, folder: str, destination: Path) -> Path:
     try:
         return Path(store.client.download_artifacts(run_id, folder, str(destination)))
     except (MlflowException, OSError) as error:
-        raise TrackingError(f"run {run_id}: its artifact {folder!r} cannot be fetched ({error})") from error
+        raise TrackingError(f"run {run_id}: its artifact {folder!r} cannot be fetched ({first_line(error)})") from error
 
 
 def _parsed(text: str) -> _Value:

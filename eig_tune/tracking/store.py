@@ -92,10 +92,10 @@ def open_store(uri: str, name: str, home: Path) -> Store:
     Raises:
         TrackingError: the store cannot be reached or written.
     """
-    with _readable_errors(uri):
+    with readable_errors(uri):
         if (missing := missing_file(uri)) is not None:
             missing.parent.mkdir(parents=True, exist_ok=True)
-        client = _client(uri)
+        client = open_client(uri)
         experiment = client.get_experiment_by_name(name)
         if experiment is not None:
             return Store(client, uri, experiment.experiment_id, name)
@@ -112,8 +112,8 @@ def find_store(uri: str, name: str | None) -> Store:
     """
     if (missing := missing_file(uri)) is not None:
         raise ResultError(f"there is no search here yet: {missing} does not exist")
-    with _readable_errors(uri):
-        client = _client(uri)
+    with readable_errors(uri):
+        client = open_client(uri)
         names = {e.experiment_id: e.name for e in client.search_experiments()}
         if name is None:
             condition = f"tags.`{KIND_TAG}` = 'search'"
@@ -127,7 +127,8 @@ def find_store(uri: str, name: str | None) -> Store:
     return Store(client, uri, found, names[found])
 
 
-def _client(uri: str) -> Any:
+def open_client(uri: str) -> Any:
+    """A client of the store at ``uri`` that soon gives up on a dead server and does not talk."""
     for variable, value in _PATIENCE.items():
         os.environ.setdefault(variable, value)
     from mlflow.tracking import MlflowClient
@@ -138,7 +139,12 @@ def _client(uri: str) -> Any:
 
 
 @contextmanager
-def _readable_errors(uri: str) -> Iterator[None]:
+def readable_errors(uri: str) -> Iterator[None]:
+    """Turn what MLflow raises into one line.
+
+    Raises:
+        TrackingError: MLflow has refused, or the store cannot be reached.
+    """
     try:
         yield
     except Exception as error:
@@ -146,8 +152,9 @@ def _readable_errors(uri: str) -> Iterator[None]:
 
         if not isinstance(error, MlflowException | OSError):
             raise
-        raise TrackingError(f"the MLflow store {uri} cannot be used: {_first_line(error)}") from error
+        raise TrackingError(f"the MLflow store {uri} cannot be used: {first_line(error)}") from error
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says, without the paragraphs that MLflow and its servers append."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

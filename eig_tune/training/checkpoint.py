@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from eig_tune.errors import CheckpointError
+from eig_tune.errors import CheckpointError, one_line
 from eig_tune.models import METHODS
 from eig_tune.training.config import TrainConfig
 
@@ -67,7 +67,7 @@ def read_run(directory: Path) -> RunRecord:
     try:
         document = json.loads((directory / RUN_FILE).read_text())
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{directory}: not a whole checkpoint ({error})") from error
+        raise CheckpointError(f"{directory}: not a whole checkpoint ({one_line(error)})") from error
     return parse_run(document, directory)
 
 
@@ -89,7 +89,7 @@ def parse_run(document: Any, source: Path) -> RunRecord:
             classes=tuple(map(str, document["classes"])),
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{source}: not a whole checkpoint ({error})") from error
+        raise CheckpointError(f"{source}: not a whole checkpoint ({one_line(error)})") from error
 
 
 def write_weights(checkpoint: Path, directory: Path) -> None:
@@ -118,7 +118,7 @@ def read_tensors_file(file: Path, step: int) -> dict[str, Tensor]:
             saved_at = (opened.metadata() or {}).get("step")
         tensors = load_file(file)
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{file.parent}: not a whole checkpoint ({error})") from error
+        raise CheckpointError(f"{file.parent}: not a whole checkpoint ({one_line(error)})") from error
     if saved_at != str(step):
         raise CheckpointError(f"{file.parent}: not a whole checkpoint (weights of step {saved_at}, record of {step})")
     return tensors
@@ -160,7 +160,7 @@ def distribute(
             _check_moments(optimizer, document["state"])
             optimizer.load_state_dict(document)
     except (RuntimeError, ValueError, KeyError) as error:
-        raise CheckpointError(f"the checkpoint does not fit this model: {error}") from error
+        raise CheckpointError(f"the checkpoint does not fit this model: {one_line(error)}") from error
 
 
 def _check_moments(optimizer: torch.optim.Optimizer, states: Mapping[int, Mapping[str, Tensor]]) -> None:

@@ -1,17 +1,12 @@
 """MLflow gets everything once, whatever happens to it or to us on the way."""
 
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mlflow_server import MlflowServer
 
 from eig_tune.tracking import SearchTracker, Store, open_store, read_search
 
@@ -108,49 +103,15 @@ def test_what_cannot_be_written_is_told_and_stops_nothing(local: Store) -> None:
     assert_whole(local, trials=1, reports=2)
 
 
-class Server:
-    """A real MLflow server that can be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        self._folder = folder
-        self.uri = f"http://127.0.0.1:{self._port}"
-        self.start()
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(self._port)]
-        command += ["--backend-store-uri", f"sqlite:///{self._folder}/server.db"]
-        command += ["--artifacts-destination", (self._folder / "served").as_uri()]
-        with (self._folder / "server.log").open("a") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        end = time.monotonic() + 120
-        while not self._answers():
-            assert time.monotonic() < end, (self._folder / "server.log").read_text()
-            time.sleep(0.2)
-
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.uri}/health", timeout=2):
-                return True
-        except OSError:
-            return False
-
-    def kill(self) -> None:
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-
-
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    running = Server(tmp_path)
+def server(tmp_path: Path) -> Iterator[MlflowServer]:
+    running = MlflowServer(tmp_path)
     yield running
     running.kill()
 
 
 @pytest.mark.slow
-def test_server_that_is_down_for_a_while_gets_everything_once(server: Server, tmp_path: Path) -> None:
+def test_server_that_is_down_for_a_while_gets_everything_once(server: MlflowServer, tmp_path: Path) -> None:
     store = open_store(server.uri, "mine", tmp_path)
     to = tracker(store)
     write_trial(to, 0, reports=5, seconds=0.1)
@@ -173,7 +134,9 @@ def test_server_that_is_down_for_a_while_gets_everything_once(server: Server, tm
 
 
 @pytest.mark.slow
-def test_server_that_stays_away_is_one_message(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_that_stays_away_is_one_message(
+    server: MlflowServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("eig_tune.tracking.tracker._PATIENCE_AT_THE_END", 1.0)
     store = open_store(server.uri, "mine", tmp_path)
     to = tracker(store)

@@ -1,0 +1,120 @@
+"""From a search in MLflow to a bundle, and from there into the model registry."""
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eig_tune.export.bundle import read_bundle, write_bundle
+from eig_tune.export.inference import sample
+from eig_tune.tracking import Store, TrackedSearch, TrackedTrial, download, search_provenance
+from eig_tune.tracking.champion import DATA_TAG, crown
+from eig_tune.tracking.registry import BUNDLE, add_version, find_version, update_tags
+from eig_tune.tuning.journal import MODEL_FOLDER
+from eig_tune.tuning.summary import metrics_document
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A trial as a version of a registered model.
+
+    Attributes:
+        new: the version was made just now.
+        champion: it has the alias ``champion``.
+        verdict: why it has it, or has it not, in words.
+    """
+
+    name: str
+    version: int
+    new: bool
+    champion: bool
+    verdict: str
+
+    def __str__(self) -> str:
+        made = "registered" if self.new else "this trial is registered already"
+        return f"{made}: version {self.version} of {self.name}\n{self.verdict}"
+
+
+def export_trial(store: Store, chosen: TrackedTrial, directory: Path, by: str) -> None:
+    """Write a trial's bundle into ``directory``.
+
+    Raises:
+        EigTuneError: ``directory`` is not empty or cannot be written.
+        TrackingError: the trial's artifacts cannot be fetched.
+        CheckpointError: the trial has no model, or it is damaged.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        everything = download(store, chosen.run_id, "", Path(temporary))
+        where = {"search": store.name, "trial": chosen.number, "mlflow_run": chosen.run_id, "chosen_by": by}
+        write_bundle(
+            everything / MODEL_FOLDER,
+            everything,
+            metrics_document(chosen),
+            {**where, **search_provenance(store)},
+            directory,
+        )
+
+
+def register_trial(
+    store: Store,
+    found: TrackedSearch,
+    chosen: TrackedTrial,
+    name: str,
+    by: str,
+    force: bool = False,
+    exported: Path | None = None,
+) -> Registered:
+    """Make a trial a version of the registered model ``name``, once, and its champion if it is better than that.
+
+    Args:
+        by: the objective that decides which is better; the search's first one for the knee.
+        force: make it the champion in any case.
+        exported: the trial's bundle where it has been written already.
+
+    Raises:
+        EigTuneError: as :func:`export_trial`.
+        TrackingError: the store cannot be reached, or refuses.
+    """
+    tags = _tags(store, chosen)
+    earlier = find_version(store, name, chosen.run_id)
+    if earlier is None:
+        version = _add(store, chosen, name, by, exported, tags)
+    else:
+        version = earlier
+        update_tags(store, version, tags)
+    number = int(version.version)
+    metric = next(iter(found.objectives)) if by == "knee" else by
+    champion, verdict = crown(store, name, number, tags, metric, found.objectives[metric], force)
+    return Registered(name, number, earlier is None, champion, verdict)
+
+
+def _add(store: Store, chosen: TrackedTrial, name: str, by: str, exported: Path | None, tags: dict[str, str]) -> Any:
+    with tempfile.TemporaryDirectory() as temporary:
+        bundle = Path(temporary, BUNDLE)
+        if exported is None:
+            export_trial(store, chosen, bundle, by)
+        else:
+            shutil.copytree(exported, bundle)
+        return add_version(store, name, chosen.run_id, bundle, _example(bundle), tags)
+
+
+def _example(bundle: Path) -> NDArray[np.uint8]:
+    """One image [1, C, S, S] such as the model draws itself."""
+    _, model = read_bundle(bundle)
+    (images,) = sample(model, [0], count=1, seed=0)
+    return np.asarray(images, dtype=np.uint8)
+
+
+def _tags(store: Store, chosen: TrackedTrial) -> dict[str, str]:
+    """Where a version came from and what it has reached, found and confirmed."""
+    return {
+        "search": store.name,
+        "trial": str(chosen.number),
+        "run_id": chosen.run_id,
+        DATA_TAG: search_provenance(store)[DATA_TAG],
+        **{name: str(value) for name, value in chosen.metrics.items() if not name.endswith("_seconds")},
+    }

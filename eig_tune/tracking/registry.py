@@ -1,0 +1,172 @@
+"""Trials as versions of a registered model, and their bundles back from there."""
+
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eig_tune.errors import EigTuneError, ResultError, TrackingError
+from eig_tune.tracking.champion import CHAMPION, Tags
+from eig_tune.tracking.store import Store, first_line, missing_file, open_client, readable_errors
+
+BUNDLE = "bundle"  # the model's artifact; its folder must have this name when the model is made
+MODELS = "models:/"
+_REFERENCE = re.compile(r"models:/(?P<name>[^/:]+)(?:@(?P<alias>[\w-]+)|/(?P<number>\d+))")
+_SERVED = Path(__file__).with_name("served_model.py")
+_SERVED_WITH = ("mlflow", "numpy", "onnxruntime", "pandas")
+
+
+def check_model_name(name: str) -> None:
+    """See that MLflow will take the name, before anything is made.
+
+    Raises:
+        EigTuneError: it will not.
+    """
+    if not name.strip() or set(name) & set("/:"):
+        raise EigTuneError(f"--register {name!r}: give the model a name without / and :")
+
+
+def find_version(store: Store, name: str, run_id: str) -> Any | None:
+    """The version of the model ``name`` that was made of this run before, or None.
+
+    Raises:
+        TrackingError: the store cannot be reached.
+    """
+    with readable_errors(store.uri):
+        versions = store.client.search_model_versions(f"run_id = '{run_id}'")
+    return next((version for version in versions if version.name == name), None)
+
+
+def add_version(store: Store, name: str, run_id: str, bundle: Path, example: NDArray[np.uint8], tags: Tags) -> Any:
+    """Make a bundle the newest version of the model ``name``, and that model when there is none yet.
+
+    The run gets a link to it; its status, times and metrics stay as they are. A model whose upload has failed remains
+    pending and never becomes a version.
+
+    Args:
+        bundle: a folder that is called ``bundle``.
+        example: images [N, C, S, S] such as the model takes.
+
+    Raises:
+        TrackingError: the store cannot be reached, or refuses.
+    """
+    client = store.client
+    with readable_errors(store.uri), tempfile.TemporaryDirectory() as temporary:
+        from mlflow.entities import LoggedModelOutput
+
+        model = client.create_logged_model(store.experiment_id, name="encoder", source_run_id=run_id)
+        _save_model(Path(temporary, "model"), bundle, example, model)
+        client.log_model_artifacts(model.model_id, str(Path(temporary, "model")))
+        client.finalize_logged_model(model.model_id, "READY")
+        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+        if _registered(client, name) is None:
+            client.create_registered_model(name)
+        # By its place, not as models:/ID: a sqlite store would look for that in MLflow's global store, not in itself.
+        return client.create_model_version(
+            name, model.artifact_location, run_id=run_id, tags=dict(tags), model_id=model.model_id
+        )
+
+
+def update_tags(store: Store, version: Any, tags: Tags) -> None:
+    """Bring a version's tags up to date: a trial may have been confirmed after it was registered.
+
+    Raises:
+        TrackingError: the store cannot be reached.
+    """
+    with readable_errors(store.uri):
+        for key, value in tags.items():
+            if version.tags.get(key) != value:
+                store.client.set_model_version_tag(version.name, version.version, key, value)
+
+
+def download_bundle(uri: str, reference: str, destination: Path) -> Path:
+    """Fetch the bundle of a registered model, ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``.
+
+    Raises:
+        ResultError: there is no such model, alias or version.
+        TrackingError: the store cannot be reached, or the bundle cannot be fetched.
+    """
+    matched = _REFERENCE.fullmatch(reference)
+    if matched is None:
+        raise ResultError(f"{reference}: write a registered model as models:/NAME@{CHAMPION} or models:/NAME/3")
+    if (missing := missing_file(uri)) is not None:
+        raise ResultError(f"{reference}: there is no model here yet; {missing} does not exist")
+    with readable_errors(uri):
+        place = _place_of(open_client(uri), reference, **matched.groupdict())
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return Path(download_artifacts(f"{place}/artifacts/{BUNDLE}", dst_path=str(destination), tracking_uri=uri))
+    except (MlflowException, OSError) as error:
+        raise TrackingError(f"{reference}: its bundle cannot be fetched ({first_line(error)})") from error
+
+
+def _place_of(client: Any, reference: str, name: str, alias: str | None, number: str | None) -> str:
+    """Where the artifacts of a version lie."""
+    model = _registered(client, name)
+    if model is None:
+        raise ResultError(f"{reference}: there is no model {name!r} here; `eig-tune best --register {name}` makes one")
+    if alias is not None:
+        number = model.aliases.get(alias)
+        if number is None:
+            raise ResultError(f"{reference}: no version of {name!r} has the alias {alias!r}")
+    place = _found(lambda: client.get_model_version_download_uri(name, str(number)))
+    if place is None:
+        raise ResultError(f"{reference}: {name!r} has no version {number}")
+    return str(place)
+
+
+def _registered(client: Any, name: str) -> Any | None:
+    return _found(lambda: client.get_registered_model(name))
+
+
+def _found(look_up: Callable[[], Any]) -> Any | None:
+    """What is looked up, or None when MLflow says that there is no such thing."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return look_up()
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+
+
+def _save_model(folder: Path, bundle: Path, example: NDArray[np.uint8], model: Any) -> None:
+    """Write the MLflow model: the bundle, the code that serves it, what goes in and out, what it needs installed."""
+    import mlflow.pyfunc
+    from mlflow.models import Model
+
+    # Without this, MLflow adds the uv.lock and pyproject.toml of the folder in which the command was started.
+    os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
+    mlflow.pyfunc.save_model(
+        folder,
+        python_model=str(_SERVED),
+        artifacts={BUNDLE: str(bundle)},
+        signature=_signature(example),
+        input_example=example,
+        pip_requirements=[f"{package}=={installed(package)}" for package in _SERVED_WITH],
+        mlflow_model=Model(
+            artifact_path=model.artifact_location,
+            run_id=model.source_run_id,
+            model_uuid=model.model_id,
+            model_id=model.model_id,
+        ),
+    )
+
+
+def _signature(example: NDArray[np.uint8]) -> Any:
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema, TensorSpec
+
+    return ModelSignature(
+        inputs=Schema([TensorSpec(example.dtype, (-1, *example.shape[1:]))]),
+        outputs=Schema([ColSpec("long", "category"), ColSpec("double", "probability"), ColSpec("double", "entropy")]),
+    )

@@ -1,0 +1,65 @@
+"""MLflow's servers as processes of their own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+
+class _Server:
+    """One of MLflow's servers, started on a free port; it can be killed and started again."""
+
+    def __init__(self, arguments: list[str], log: Path, environment: Mapping[str, str]) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.uri = f"http://127.0.0.1:{port}"
+        self._command = [sys.executable, "-m", "mlflow", *arguments, "--port", str(port)]
+        self._log = log
+        self._environment = {**os.environ, **environment}
+        self.start()
+
+    def start(self) -> None:
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(
+                self._command, stdout=log, stderr=log, start_new_session=True, env=self._environment
+            )
+        end = time.monotonic() + 120
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > end:
+                self.kill()
+                raise AssertionError(self._log.read_text()[-2000:])
+            time.sleep(0.2)
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.uri}/health", timeout=2):
+                return True
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+class MlflowServer(_Server):
+    """A tracking server with all it needs in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        arguments = ["server", "--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/server.db"]
+        arguments += ["--artifacts-destination", (folder / "served").as_uri()]
+        super().__init__(arguments, folder / "server.log", {})
+
+
+class ModelServer(_Server):
+    """`mlflow models serve` for one registered model of a store."""
+
+    def __init__(self, model: str, store: str, log: Path) -> None:
+        arguments = ["models", "serve", "--model-uri", model, "--env-manager", "local"]
+        super().__init__(arguments, log, {"MLFLOW_TRACKING_URI": store})
