@@ -1,5 +1,6 @@
 """MLflow's servers as processes of their own."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -44,17 +45,24 @@ class _Server:
             return False
 
     def kill(self) -> None:
-        os.killpg(self._process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
 
 class MlflowServer(_Server):
-    """A tracking server with all it needs in one folder."""
+    """A tracking server with all it needs in one folder, unless told where metrics and artifacts go."""
 
-    def __init__(self, folder: Path) -> None:
-        arguments = ["server", "--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/server.db"]
-        arguments += ["--artifacts-destination", (folder / "served").as_uri()]
-        super().__init__(arguments, folder / "server.log", {})
+    def __init__(
+        self,
+        folder: Path,
+        backend: str | None = None,
+        artifacts: str | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        arguments = ["server", "--workers", "1", "--backend-store-uri", backend or f"sqlite:///{folder}/server.db"]
+        arguments += ["--artifacts-destination", artifacts or (folder / "served").as_uri()]
+        super().__init__(arguments, folder / "server.log", environment or {})
 
 
 class ModelServer(_Server):
