@@ -73,7 +73,9 @@ def write_programs(model: Model, image_size: int, channels: int, directory: Path
         differences |= _write_program(name, program.eval(), inputs, directory)
     wrong = [f"{name} by {value:.2g}" for name, value in differences.items() if not value <= LARGEST_DIFFERENCE]
     if wrong:
-        raise EigTuneError(f"the exported programs differ from the model's own: {', '.join(wrong)}; nothing was written")
+        raise EigTuneError(
+            f"the exported programs differ from the model's own: {', '.join(wrong)}; nothing was written"
+        )
     return differences
 
 
