@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from eig_tune.cli import main
 from eig_tune.errors import CheckpointError, DataError, EigTuneError
 from eig_tune.evaluation import metrics
 from eig_tune.export import read_bundle, write_bundle
@@ -35,8 +37,8 @@ def bundle(
     config = tiny_config.with_values({"method": request.param})
     *_, last = fit(config, trial_data, device=torch.device("cpu"))
     last.save(folder / "checkpoint")
-    last.run.evaluate()
-    write_bundle(folder / "checkpoint", folder / "checkpoint", METRICS, {"search": "s", "trial": 3}, folder / "bundle")
+    reached = {**METRICS, "found": {**METRICS["found"], "nmi_real": last.metrics()["nmi_real"]}}
+    write_bundle(folder / "checkpoint", folder / "checkpoint", reached, {"search": "s", "trial": 3}, folder / "bundle")
     return folder / "bundle"
 
 
@@ -92,24 +94,42 @@ def test_every_format_agrees_with_the_model_read_back(bundle: Path) -> None:
     assert record.noise_dim == model.noise_dim
 
 
-@pytest.mark.parametrize(
-    "program",
-    [
-        "import torch; m = torch.export.load('encoder.pt2').module(); q = m(torch.zeros(5, 1, 16, 16)).numpy()",
-        "import onnxruntime as o, numpy as n; s = o.InferenceSession('encoder.onnx'); "
-        "(q,) = s.run(None, {s.get_inputs()[0].name: n.zeros((5, 1, 16, 16), 'float32')})",
-        "import safetensors.numpy as s, numpy as n; "
-        "assert s.load_file('weights.safetensors'); q = n.ones((5, 10)) / 10",
-    ],
-    ids=["torch", "onnxruntime", "safetensors"],
-)
-def test_bundle_opens_where_eig_tune_is_not_installed(bundle: Path, program: str) -> None:
-    hidden = "import sys; sys.modules['eig_tune'] = None; "
-    check = "; assert q.shape == (5, 10) and abs(q.sum() - 5) < 1e-3"
-    done = subprocess.run(
-        [sys.executable, "-c", hidden + program + check], cwd=bundle, capture_output=True, text=True, check=False
-    )
+PROGRAMS = {
+    "torch": "import torch\nq = torch.export.load('encoder.pt2').module()(torch.from_numpy(images)).numpy()",
+    "onnxruntime": "import onnxruntime\n"
+    "(q,) = onnxruntime.InferenceSession('encoder.onnx').run(None, {'images': images})",
+    "safetensors": f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+    "import plain_encoder\nq = plain_encoder.probabilities(method, images)",
+}
+
+
+@pytest.mark.parametrize("library", [pytest.param("torch", marks=pytest.mark.slow), "onnxruntime", "safetensors"])
+def test_encoder_agrees_where_eig_tune_and_other_libraries_are_missing(
+    bundle: Path, library: str, tmp_path: Path
+) -> None:
+    record, model = read_bundle(bundle)
+    images = torch.rand(256, 1, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    np.save(tmp_path / "images.npy", images.numpy())
+    missing = ["eig_tune", *(name for name in PROGRAMS if name != library)]
+    program = f"""
+import sys; sys.modules.update(dict.fromkeys({missing}))
+import numpy; method, images = {record.config.method!r}, numpy.load({str(tmp_path / "images.npy")!r})
+{PROGRAMS[library]}
+numpy.save({str(tmp_path / "q.npy")!r}, q)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=bundle, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    expected = model.category_logits(images).softmax(dim=1).numpy()
+    assert np.abs(np.load(tmp_path / "q.npy") - expected).max() <= LARGEST_DIFFERENCE
+
+
+@pytest.mark.slow
+def test_folder_is_used_without_mlflow_and_ray(bundle: Path, tmp_path: Path) -> None:
+    Image.new("L", (16, 16)).save(tmp_path / "image.png")
+    for arguments in (["predict", str(bundle), str(tmp_path)], ["sample", str(bundle), "--out", f"{tmp_path}/s.npz"]):
+        program = "import sys; sys.modules.update(mlflow=None, ray=None); from eig_tune.cli import app; app()"
+        done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
 
 
 def test_half_a_bundle_is_never_there(bundle: Path, tmp_path: Path) -> None:
@@ -120,10 +140,36 @@ def test_half_a_bundle_is_never_there(bundle: Path, tmp_path: Path) -> None:
         write_bundle(bundle, bundle, METRICS, {}, bundle)
 
 
-@pytest.mark.parametrize("name", ["weights.safetensors", "config.json", "encoder.onnx", "samples.png", "sha256.json"])
-def test_flipped_bit_is_seen(broken: Callable[[str, Callable[[bytes], bytes]], Path], name: str) -> None:
-    with pytest.raises(CheckpointError):
-        read_bundle(broken(name, lambda raw: raw[:50] + bytes([raw[50] ^ 1]) + raw[51:]))
+@pytest.fixture
+def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[Path], str]:
+    """What `eig-tune predict` says of a bundle that it must refuse: one line, exit code 2, and no prediction."""
+
+    def refuse(folder: Path) -> str:
+        monkeypatch.setattr(sys, "argv", ["eig-tune", "predict", str(folder), str(folder)])
+        monkeypatch.setattr(os, "_exit", sys.exit)
+        with pytest.raises(SystemExit) as left:
+            main()
+        told = capsys.readouterr()
+        assert (left.value.code, told.out) == (2, "")
+        assert told.err.startswith("eig-tune: ") and told.err.count("\n") == 1, told.err
+        assert told.err.strip().isprintable()
+        return told.err
+
+    return refuse
+
+
+def test_flipped_bit_in_any_file_is_seen(
+    broken: Callable[[str, Callable[[bytes], bytes]], Path], refusal: Callable[[Path], str], bundle: Path
+) -> None:
+    folder = broken("README.md", lambda raw: raw)
+    read_bundle(folder)
+    for file in sorted(folder.iterdir()):
+        raw = file.read_bytes()
+        for at in (0, 50, len(raw) // 2, len(raw) - 1):
+            file.write_bytes(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :])
+            refusal(folder)
+        file.write_bytes(raw)
+    read_bundle(folder)
 
 
 class Harm:
@@ -137,40 +183,84 @@ class Harm:
 
 
 def test_pickle_in_disguise_is_refused_and_not_run(
-    broken: Callable[[str, Callable[[bytes], bytes]], Path], tmp_path_factory: pytest.TempPathFactory
+    broken: Callable[[str, Callable[[bytes], bytes]], Path],
+    refusal: Callable[[Path], str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     harmed = tmp_path_factory.mktemp("harm") / "done"
-    with pytest.raises(CheckpointError):
-        read_bundle(resummed(broken("weights.safetensors", lambda raw: pickle.dumps(Harm(harmed)))))
+    refusal(resummed(broken("weights.safetensors", lambda raw: pickle.dumps(Harm(harmed)))))
     assert not harmed.exists()
 
 
-def test_header_that_claims_ten_gigabytes_is_refused(broken: Callable[[str, Callable[[bytes], bytes]], Path]) -> None:
+def test_header_that_claims_ten_gigabytes_is_refused(
+    broken: Callable[[str, Callable[[bytes], bytes]], Path], refusal: Callable[[Path], str]
+) -> None:
     claim = (10 * 2**30).to_bytes(8, "little")
-    with pytest.raises(CheckpointError):
-        read_bundle(resummed(broken("weights.safetensors", lambda raw: claim + raw[8:])))
+    refusal(resummed(broken("weights.safetensors", lambda raw: claim + raw[8:])))
+
+
+def test_tensor_that_claims_ten_gigabytes_is_refused(
+    broken: Callable[[str, Callable[[bytes], bytes]], Path], refusal: Callable[[Path], str]
+) -> None:
+    tensor = {"dtype": "F32", "shape": [10 * 2**28], "data_offsets": [0, 10 * 2**30]}
+    header = json.dumps({"__metadata__": {"step": "5"}, "front_end.layers.0.weight": tensor}).encode()
+    refusal(resummed(broken("weights.safetensors", lambda raw: len(header).to_bytes(8, "little") + header)))
+
+
+def test_weights_of_another_model_are_refused(
+    broken: Callable[[str, Callable[[bytes], bytes]], Path], refusal: Callable[[Path], str]
+) -> None:
+    def change(raw: bytes) -> bytes:
+        document = json.loads(raw)
+        document["config"]["model"]["width"] = 8
+        return json.dumps(document).encode()
+
+    assert "does not fit this model" in refusal(resummed(broken("config.json", change)))
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("image_size", 100_000), ("channels", 50), ("image_size", "x"), ("step", None), ("config", [])]
+    ("key", "value"),
+    [
+        ("image_size", 100_000),
+        ("channels", 50),
+        ("image_size", "x"),
+        ("step", None),
+        ("config", []),
+        ("config", {"model": {"width": 10**9}, "first\n\x1b[31msecond": 1}),
+    ],
 )
 def test_record_that_cannot_be_is_refused(
-    broken: Callable[[str, Callable[[bytes], bytes]], Path], key: str, value: object
+    broken: Callable[[str, Callable[[bytes], bytes]], Path], refusal: Callable[[Path], str], key: str, value: object
 ) -> None:
     def change(raw: bytes) -> bytes:
         return json.dumps({**json.loads(raw), key: value}).encode()
 
-    with pytest.raises(CheckpointError):
-        read_bundle(resummed(broken("config.json", change)))
+    refusal(resummed(broken("config.json", change)))
 
 
-@pytest.mark.parametrize("name", ["/etc/passwd", "../outside", "a/b"])
-def test_path_out_of_the_bundle_is_refused(broken: Callable[[str, Callable[[bytes], bytes]], Path], name: str) -> None:
+@pytest.mark.parametrize("name", ["/etc/passwd", "../outside", "a/b", "..", "", "two\nlines", "\0", "\ud800"])
+def test_path_out_of_the_bundle_is_refused(
+    broken: Callable[[str, Callable[[bytes], bytes]], Path], refusal: Callable[[Path], str], name: str
+) -> None:
     def change(raw: bytes) -> bytes:
         return json.dumps({**json.loads(raw), name: "0"}).encode()
 
-    with pytest.raises(CheckpointError, match="outside of the bundle"):
-        read_bundle(broken("sha256.json", change))
+    told = refusal(broken("sha256.json", change))
+    assert "outside of the bundle" in told or "is missing or was changed" in told
+
+
+def test_link_out_of_the_bundle_is_refused(
+    broken: Callable[[str, Callable[[bytes], bytes]], Path], refusal: Callable[[Path], str], bundle: Path
+) -> None:
+    folder = broken("README.md", lambda raw: raw)
+    (folder / "README.md").unlink()
+    (folder / "README.md").symlink_to(bundle / "README.md")
+    assert "outside of the bundle" in refusal(folder)
+
+
+def test_folder_that_is_no_bundle_is_refused(tmp_path: Path, refusal: Callable[[Path], str]) -> None:
+    assert "not a bundle" in refusal(tmp_path)
+    assert "there is no such bundle" in refusal(tmp_path / "none")
 
 
 def test_predictions_are_those_of_the_metrics(bundle: Path, trial_data: TrialData, tmp_path: Path) -> None:
@@ -186,9 +276,7 @@ def test_predictions_are_those_of_the_metrics(bundle: Path, trial_data: TrialDat
     assert [file.name for file in unreadable] == ["broken.png"]
     assert [p.path.name for p in found] == [f"{index:04}.png" for index in range(len(held_out))]
     table = metrics.category_table(np.array([p.category for p in found]), held_out.labels, (10, 10))
-    images = torch.tensor(held_out.pixels).float() / 127.5 - 1
-    again = metrics.category_table(model.category_logits(images).argmax(dim=1).numpy(), held_out.labels, (10, 10))
-    assert metrics.nmi(table) == metrics.nmi(again)
+    assert metrics.nmi(table) == json.loads((bundle / "metrics.json").read_text())["found"]["nmi_real"]
     with (tmp_path / "out.csv").open("w+", newline="") as out:
         assert write_predictions(iter(found), out) == len(found)
         out.seek(0)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -16,10 +17,12 @@ from mlflow_server import MlflowServer, ModelServer
 from numpy.typing import NDArray
 from PIL import Image
 
+from eig_tune.errors import CheckpointError
 from eig_tune.evaluation import metrics
 from eig_tune.evaluation.evaluator import to_unit_range
-from eig_tune.export import read_bundle
+from eig_tune.export import open_bundle, read_bundle
 from eig_tune.tracking import OBJECTIVES_TAG, SearchTracker, open_store
+from eig_tune.tracking.registry import add_version
 from eig_tune.training import TrainConfig, TrialData, checkpoint, fit
 from eig_tune.tuning.journal import MODEL_FOLDER
 
@@ -156,6 +159,17 @@ def test_model_that_is_not_there_is_one_line_and_exit_code_2(
     done = eig_tune("predict", model, images, "--tracking-uri", uri)
     assert (done.returncode, done.stdout) == (2, "")
     assert told in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_changed_model_in_the_registry_is_refused_as_a_folder_is(uri: str, taken: Path, tmp_path: Path) -> None:
+    changed = shutil.copytree(taken, tmp_path / "bundle")
+    raw = (changed / "weights.safetensors").read_bytes()
+    (changed / "weights.safetensors").write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
+    store = open_store(uri, "digits", tmp_path)
+    run_id = store.client.get_model_version("found", "1").run_id
+    add_version(store, "changed", run_id, changed, np.zeros((1, 1, 16, 16), dtype=np.uint8), {})
+    with pytest.raises(CheckpointError, match="^models:/changed/1: 'weights.safetensors' is missing or was changed"):
+        open_bundle("models:/changed/1", uri)
 
 
 def test_loaded_model_agrees_with_the_bundle(loaded: Any, taken: Path) -> None:
