@@ -77,6 +77,10 @@ def test_folder_that_cannot_be_searched_is_one_message(tmp_path: Path, files: di
     ("arguments", "told"),
     [
         (["best", "--home", "{tmp}/none"], "no search here yet"),
+        (["best", "--home", "{tmp}/none", "--register", "a/b"], "--register 'a/b'"),
+        (["best", "--home", "{tmp}/none", "--force"], "--force: goes with --register"),
+        (["predict", "models:/m@champion", "{tmp}", "--home", "{tmp}/none"], "there is no model here yet"),
+        (["sample", "models:/m", "--out", "{tmp}/s.png", "--home", "{tmp}/none"], "models:/NAME@champion"),
         (["validate", "{tmp}/none.yaml"], "no such file"),
         (["search", "--space", str(SPACE), "--home", "/proc/eig"], "cannot be written"),
         (["search", "--space", str(SPACE), "--home", "{tmp}/home", "--gpus", "800"], "--gpus: asked for 800"),
@@ -130,3 +134,10 @@ def test_search_then_best_takes_a_model_home(tmp_path: Path) -> None:
     assert {file.name for file in model.iterdir()} >= {
         "weights.safetensors", "config.json", "metrics.json", "samples.png", "prior.png"
     }  # fmt: skip
+    for new in (True, False):
+        registered = eig_tune("best", "--home", home, "--register", "digits", "--json")
+        assert registered.returncode == 0, registered.stderr
+        assert json.loads(registered.stdout)["registered"] == {"name": "digits", "version": 1, "champion": True}
+        assert ("registered already" in registered.stderr) is not new
+    drawn = eig_tune("sample", "models:/digits@champion", "--home", home, "--out", tmp_path / "samples.png")
+    assert drawn.returncode == 0, drawn.stderr

@@ -168,7 +168,7 @@ def test_changed_model_in_the_registry_is_refused_as_a_folder_is(uri: str, taken
     store = open_store(uri, "digits", tmp_path)
     run_id = store.client.get_model_version("found", "1").run_id
     add_version(store, "changed", run_id, changed, np.zeros((1, 1, 16, 16), dtype=np.uint8), {})
-    with pytest.raises(CheckpointError, match="^models:/changed/1: 'weights.safetensors' is missing or was changed"):
+    with pytest.raises(CheckpointError, match=r"^models:/changed/1: 'weights\.safetensors' is missing"):
         open_bundle("models:/changed/1", uri)
 
 
