@@ -16,6 +16,7 @@ SEARCH_TAG = "eig_tune.search_run"  # the parent run, on children and grandchild
 ENDED_TAG = "eig_tune.ended"  # set last of all: a run that has it lacks nothing
 OBJECTIVES_TAG = "eig_tune.objectives"
 PARENT_TAG = "mlflow.parentRunId"
+NOTE_TAG = "mlflow.note.content"
 _PAGE = 1000
 _SQLITE = "sqlite:///"
 

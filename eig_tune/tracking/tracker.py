@@ -13,10 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from eig_tune.tracking.store import ENDED_TAG, KEY_TAG, KIND_TAG, PARENT_TAG, SEARCH_TAG, Store
+from PIL import Image
+
+from eig_tune.tracking.store import ENDED_TAG, KEY_TAG, KIND_TAG, NOTE_TAG, PARENT_TAG, SEARCH_TAG, Store
 
 _GATHERING_SECONDS = 3.0
 _MOST_METRICS, _MOST_PARAMS, _MOST_TAGS = 800, 100, 100  # MLflow takes 1,000 of all in one request
@@ -41,10 +45,16 @@ class _Batch:
 
 @dataclass(frozen=True)
 class _Job:
-    """Anything else that is to be done about the run ``key``; with ``last``, there is nothing after it."""
+    """Anything else that is to be done about the run ``key``.
+
+    Attributes:
+        aside: what comes after it for the same run may be sent before it.
+        last: there is nothing after it.
+    """
 
     key: str | None
     do: Callable[[], None]
+    aside: bool = False
     last: bool = False
 
 
@@ -91,6 +101,34 @@ class SearchTracker:
     def log_metrics(self, key: str, step: int, metrics: Mapping[str, float], at: float) -> None:
         """Metrics of a run at ``step``."""
         self._queue.put(_Batch(key, metrics=[(n, value, int(at * 1000), step) for n, value in metrics.items()]))
+
+    def log_picture(self, key: str, name: str, png: bytes, step: int, at: float) -> None:
+        """One of a series of pictures, which the UI shows with a slider over the steps.
+
+        The UI takes one picture a step, so a picture that comes twice does no harm.
+        """
+
+        def write() -> None:
+            with Image.open(BytesIO(png)) as picture:
+                self._client.log_image(self._runs[key], picture, key=name, step=step, timestamp=int(at * 1000))
+
+        self._queue.put(_Job(key, write, aside=True))
+
+    def set_tags(self, key: str | None, tags: Mapping[str, str]) -> None:
+        """Tags of a run, or of the parent run when ``key`` is None."""
+        self._queue.put(_Batch(key, tags=dict(tags)))
+
+    def note(self, markdown: str) -> None:
+        """What the UI shows as the parent run's description."""
+        self.set_tags(None, {NOTE_TAG: markdown})
+
+    def address(self, artifact: str) -> str:
+        """Where the UI's server has an artifact of the parent run, for a picture in its note."""
+        return f"get-artifact?path={quote(artifact)}&run_uuid={self.parent_id}"
+
+    def page(self, artifact: str) -> str:
+        """The page on which the UI shows an artifact of the parent run, for a link in its note."""
+        return f"#/experiments/{self._store.experiment_id}/runs/{self.parent_id}/artifacts/{quote(artifact)}"
 
     def end_run(self, key: str, status: str, tags: Mapping[str, str], at: float) -> None:
         """The run is over; ``status`` is MLflow's FINISHED, KILLED or FAILED."""
@@ -208,7 +246,8 @@ def _joined(jobs: Iterable[_Batch | _Job]) -> list[_Batch | _Job]:
     newest: dict[str | None, _Batch] = {}
     for job in jobs:
         if isinstance(job, _Job):
-            newest.pop(job.key, None)
+            if not job.aside:
+                newest.pop(job.key, None)
         elif job.key in newest:
             newest[job.key].add(job)
             continue

@@ -48,6 +48,8 @@ class Observer(Protocol):
 
     def trial_reported(self, trial: Trial, report: Report) -> None: ...
 
+    def trial_checkpointed(self, trial: Trial) -> None: ...
+
     def trial_ended(self, trial: Trial, on_front: bool) -> None: ...
 
 
@@ -109,8 +111,11 @@ class Engine:
 
     def checkpointed(self, number: int, path: str, step: int) -> str | None:
         """The checkpoint of ``step`` is whole; the one before it, now free to be deleted, is returned."""
-        older = self.ledger.trials[number].checkpoint
+        trial = self.ledger.trials[number]
+        older = trial.checkpoint
         self.ledger.checkpoint(number, path, step)
+        for observer in self._observers:
+            observer.trial_checkpointed(trial)
         return older
 
     def end(self, number: int) -> None:

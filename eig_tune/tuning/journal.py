@@ -4,12 +4,13 @@ from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 from eig_tune.evaluation import figures
-from eig_tune.evaluation.record import read_evaluation
+from eig_tune.evaluation.record import SAMPLES_FILE, read_evaluation
 from eig_tune.tracking import SearchTracker
 from eig_tune.training import checkpoint as checkpoints
 from eig_tune.tuning.ledger import Report, Trial
 
 MODEL_FOLDER = "model"
+SAMPLES = "samples"  # the series of pictures that shows the classes emerging
 _MLFLOW_STATUS = {"finished": "FINISHED", "stopped": "KILLED", "collapsed": "FAILED", "failed": "FAILED"}
 
 
@@ -20,15 +21,23 @@ class MlflowJournal:
         tracker: where to write.
         classes: names of the true classes, for the pictures.
         method: the method of trials whose values name none.
+        rungs: steps at which trials are compared.
         confirming: the trials are confirmations, whose runs lie below those of the trials they confirm.
     """
 
     def __init__(
-        self, tracker: SearchTracker, classes: Sequence[str], method: str, *, confirming: bool = False
+        self,
+        tracker: SearchTracker,
+        classes: Sequence[str],
+        method: str,
+        rungs: Sequence[int] = (),
+        *,
+        confirming: bool = False,
     ) -> None:
         self._tracker = tracker
         self._classes = classes
         self._method = method
+        self._rungs = rungs
         self._confirming = confirming
 
     def _key(self, trial: Trial) -> str:
@@ -48,6 +57,7 @@ class MlflowJournal:
             self.trial_started(trial)
             for report in trial.reports.values():
                 self.trial_reported(trial, report)
+            self.trial_checkpointed(trial)
             if trial.status != "running":
                 self.trial_ended(trial, on_front=trial.number in front)
 
@@ -62,14 +72,19 @@ class MlflowJournal:
     def trial_reported(self, trial: Trial, report: Report) -> None:
         self._tracker.log_metrics(self._key(trial), report.step, report.metrics, report.at)
 
+    def trial_checkpointed(self, trial: Trial) -> None:
+        if trial.checkpoint is None:
+            return
+        try:
+            # Read at once: the file is deleted when the trial's next checkpoint is whole.
+            picture = (Path(trial.checkpoint) / SAMPLES_FILE).read_bytes()
+        except OSError:
+            return  # a picture less must not end a search; what is wrong is told when the trial's end is drawn
+        report = trial.reports.get(trial.checkpoint_step)
+        at = trial.at if report is None else report.at
+        self._tracker.log_picture(self._key(trial), SAMPLES, picture, trial.checkpoint_step, at)
+
     def trial_ended(self, trial: Trial, on_front: bool) -> None:
-        tags = {
-            "status": trial.status,
-            "stop_reason": trial.reason,
-            "method": str(trial.values.get("method", self._method)),
-            "ray_trial_id": trial.runner,
-            "step": str(trial.last.step if trial.last else 0),
-        }
         if trial.checkpoint is not None:
             checkpoint = Path(trial.checkpoint)
             self._tracker.log_artifacts(self._key(trial), lambda folder: draw_trial(checkpoint, self._classes, folder))
@@ -77,7 +92,20 @@ class MlflowJournal:
                 self._tracker.log_artifacts(
                     self._key(trial), lambda folder: checkpoints.write_weights(checkpoint, folder), MODEL_FOLDER
                 )
-        self._tracker.end_run(self._key(trial), _MLFLOW_STATUS[trial.status], tags, trial.ended_at or trial.at)
+        status, at = _MLFLOW_STATUS[trial.status], trial.ended_at or trial.at
+        self._tracker.end_run(self._key(trial), status, self._tags(trial), at)
+
+    def _tags(self, trial: Trial) -> dict[str, str]:
+        """What ended trials are filtered by; no ``rung`` where the trial has entered none."""
+        rung = trial.rung(self._rungs)
+        return {
+            "status": trial.status,
+            "stop_reason": trial.reason,
+            "method": str(trial.values.get("method", self._method)),
+            "ray_trial_id": trial.runner,
+            "step": str(trial.last.step if trial.last else 0),
+            **({} if rung is None else {"rung": str(rung)}),
+        }
 
 
 def draw_trial(checkpoint: Path, classes: Sequence[str], folder: Path) -> None:

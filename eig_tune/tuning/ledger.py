@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -60,6 +60,11 @@ class Trial:
     def last(self) -> Report | None:
         """The newest report."""
         return self.reports[max(self.reports)] if self.reports else None
+
+    def rung(self, rungs: Sequence[int]) -> int | None:
+        """The highest of ``rungs`` that it has entered; a report that failed or showed a collapse enters none."""
+        steps = [report.step for report in self.reports.values() if report.verdict not in ("collapsed", "failed")]
+        return max((rung for rung in rungs if rung <= max(steps, default=0)), default=None)
 
 
 class Ledger:

@@ -70,6 +70,9 @@ class Terminal:
     def trial_reported(self, trial: Trial, report: Report) -> None:
         self._redraw()
 
+    def trial_checkpointed(self, trial: Trial) -> None:
+        """Comes right after a report, which has been drawn."""
+
     def trial_ended(self, trial: Trial, on_front: bool) -> None:
         if self._live is None or trial.status == "failed":
             self._console.print(self._line(trial), highlight=False, soft_wrap=True)

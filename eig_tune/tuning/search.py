@@ -69,7 +69,7 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
             place.store, "search", _parameters(spec, place.datasets[IMAGES], identity["data"]), tags
         )
         tracker.log_artifacts(None, lambda folder: write_spec(spec, folder))
-        journal = MlflowJournal(tracker, images.classes, spec.method)
+        journal = MlflowJournal(tracker, images.classes, spec.method, spec.rungs())
         with Terminal(ledger.trials, spec.trials, spec.objectives, console) as terminal:
             study = StudyFile(home.study_file(options.name), options.name, spec.search, spec.objectives)
             engine = Engine(Searching(spec), ledger, (journal, study, terminal))
@@ -129,6 +129,8 @@ def _finish(tracker: SearchTracker, engine: Engine, confirmed: Sequence[Confirme
                 figures.front_figure(points, on_front, labels, names), folder / "pareto_front.png"
             ),
         )
+    for trial in finished:
+        tracker.set_tags(str(trial.number), {"front": str(trial.number in best).lower()})
     tracker.close("FINISHED" if engine.complete else "KILLED", {"front": ",".join(map(str, sorted(best)))})
 
 

@@ -4,19 +4,20 @@ A view of the ledger: written as trials end, never read by the search itself, wh
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from eig_tune.tuning.distributions import Distribution
 from eig_tune.tuning.ledger import Report, Trial
 
 _STATES = {
+    "running": TrialState.RUNNING,
     "finished": TrialState.COMPLETE,
     "stopped": TrialState.PRUNED,
     "collapsed": TrialState.FAIL,
@@ -45,13 +46,11 @@ class StudyFile:
         self._study = optuna.create_study(
             study_name=name,
             storage=JournalStorage(JournalFileBackend(str(file))),
-            directions=[StudyDirection[direction.upper()] for direction in objectives.values()],
+            directions=_directions(objectives),
             load_if_exists=True,
         )
         if self._study.metric_names is None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                self._study.set_metric_names(list(objectives))
+            _name_metrics(self._study, objectives)
         self._written = {trial.user_attrs["trial"] for trial in self._study.get_trials(deepcopy=False)}
 
     def catch_up(self, trials: Mapping[int, Trial]) -> None:
@@ -66,25 +65,50 @@ class StudyFile:
     def trial_reported(self, trial: Trial, report: Report) -> None:
         """What a trial had reached is written at its end."""
 
+    def trial_checkpointed(self, trial: Trial) -> None:
+        """Nor has the study anything to do with weights and pictures."""
+
     def trial_ended(self, trial: Trial, on_front: bool) -> None:
-        state, last = _STATES[trial.status], trial.last
-        metrics = dict(last.metrics) if last is not None else {}
-        self._study.add_trial(
-            create_trial(
-                state=state,
-                params=dict(trial.values),
-                distributions={name: self._space[name].for_optuna() for name in trial.values},
-                values=[metrics[name] for name in self._objectives] if state == TrialState.COMPLETE else None,
-                user_attrs={
-                    "trial": trial.number,
-                    "ray_trial_id": trial.runner,
-                    "stop_reason": trial.reason,
-                    "rung": last.step if last is not None else 0,
-                    **{f"reached.{name}": metrics[name] for name in self._objectives if name in metrics},
-                },
-            )
-        )
+        self._study.add_trial(as_optuna(trial, self._space, self._objectives))
         self._written.add(trial.number)
+
+
+def as_optuna(trial: Trial, space: Mapping[str, Distribution], objectives: Iterable[str]) -> FrozenTrial:
+    """The trial as Optuna knows trials; only a finished one has values."""
+    state, last = _STATES[trial.status], trial.last
+    metrics = dict(last.metrics) if last is not None else {}
+    return create_trial(
+        state=state,
+        params=dict(trial.values),
+        distributions={name: space[name].for_optuna() for name in trial.values},
+        values=[metrics[name] for name in objectives] if state == TrialState.COMPLETE else None,
+        user_attrs={
+            "trial": trial.number,
+            "ray_trial_id": trial.runner,
+            "stop_reason": trial.reason,
+            "step": last.step if last is not None else 0,
+            **{f"reached.{name}": metrics[name] for name in objectives if name in metrics},
+        },
+    )
+
+
+def study_of(trials: Sequence[Trial], space: Mapping[str, Distribution], objectives: Mapping[str, str]) -> optuna.Study:
+    """A study in memory of all trials of a search in their order, so that Optuna's numbers are the search's own."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(directions=_directions(objectives))
+    _name_metrics(study, objectives)
+    study.add_trials([as_optuna(trial, space, objectives) for trial in trials])
+    return study
+
+
+def _directions(objectives: Mapping[str, str]) -> list[StudyDirection]:
+    return [StudyDirection[direction.upper()] for direction in objectives.values()]
+
+
+def _name_metrics(study: optuna.Study, objectives: Iterable[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names(list(objectives))
 
 
 def _mend(file: Path) -> None:

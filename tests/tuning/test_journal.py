@@ -1,0 +1,147 @@
+"""What MLflow has of a search's trials, whenever the search was killed: tags to filter by, and classes emerging."""
+
+import shutil
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from eig_tune.tracking import SearchTracker, Store, open_store
+from eig_tune.tuning.engine import Engine
+from eig_tune.tuning.journal import MlflowJournal
+from eig_tune.tuning.ledger import Ledger, Report, Trial
+from eig_tune.tuning.space import parse_spec
+from eig_tune.tuning.strategies import Searching
+
+SPEC = parse_spec(
+    {
+        "dataset": {"name": "digits"},
+        "train": {"steps": 1500, "report_every": 250},
+        "asha": {"grace": 500},
+        "search": {"lambda_1": {"loguniform": [0.3, 3]}},
+        "trials": 4,
+    },
+    "test",
+)
+DEAD = {"discriminator_loss": 0.0}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where one database serves all tests: it takes seconds to be made."""
+    return tmp_path_factory.mktemp("mlflow")
+
+
+@pytest.fixture
+def store(folder: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setattr("eig_tune.tuning.journal.draw_trial", lambda *arguments: None)
+    monkeypatch.setattr("eig_tune.training.checkpoint.write_weights", lambda *arguments: None)
+    return open_store(f"sqlite:///{folder}/mlflow.db", request.node.name, folder)
+
+
+class Search:
+    """An engine that a test drives, with the journal as its only observer; checkpoints are a picture alone."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self._folder = folder
+        self._ledger = Ledger(folder / "ledger.jsonl")
+        self._tracker = SearchTracker(store, "search", {}, {})
+        journal = MlflowJournal(self._tracker, (), SPEC.method, SPEC.rungs())
+        self.engine = Engine(Searching(SPEC), self._ledger, [journal])
+        journal.catch_up(self._ledger.trials, front=())
+
+    def train(self, number: int, *steps: int, nmi: float, picture: bool = True, **others: float) -> None:
+        for step in steps:
+            self.engine.report(number, step, {"nmi": nmi, "prior_rmse": 0.1, **others})
+            checkpoint = self._folder / f"{number}-{step}"
+            checkpoint.mkdir()
+            if picture:
+                Image.new("L", (40, 20), step // 10).save(checkpoint / "samples.png")
+            if (older := self.engine.checkpointed(number, str(checkpoint), step)) is not None:
+                shutil.rmtree(older)
+        self.engine.end(number)
+
+    def close(self) -> list[str]:
+        self._tracker.close("FINISHED", {})
+        self._ledger.__exit__(None, None, None)
+        return self._tracker.errors
+
+
+def runs(store: Store, condition: str = "") -> dict[str, Any]:
+    found = store.client.search_runs([store.experiment_id], f"tags.`eig_tune.kind` = 'trial' {condition}")
+    return {run.data.tags["eig_tune.trial"]: run for run in found}
+
+
+def pictures(store: Store, number: int, folder: Path) -> dict[int, list[int]]:
+    """Step to the grey values of the pictures that the trial has of it."""
+    local = Path(store.client.download_artifacts(runs(store)[str(number)].info.run_id, "images", str(folder)))
+    seen: dict[int, list[int]] = {}
+    for file in sorted(local.glob("*.png")):
+        name, _, step, *_ = file.name.split("+")
+        assert name == "samples" and file.with_name(f"{file.stem}+compressed.webp").is_file()
+        seen.setdefault(int(step), []).append(Image.open(BytesIO(file.read_bytes())).getpixel((0, 0)))
+    return seen
+
+
+def test_there_is_a_picture_of_every_checkpoint_although_checkpoints_are_deleted(store: Store, tmp_path: Path) -> None:
+    search = Search(store, tmp_path)
+    search.engine.propose()
+    search.train(0, 250, 500, 750, nmi=0.5)
+    assert search.close() == []
+    assert pictures(store, 0, tmp_path / "got") == {250: [25], 500: [50], 750: [75]}
+
+
+def test_resume_loses_no_picture_of_a_checkpoint_that_is_there(store: Store, tmp_path: Path) -> None:
+    """Killed before anything was written, then again after everything was: the UI takes one picture a step."""
+    with Ledger(tmp_path / "ledger.jsonl") as ledger:
+        Engine(Searching(SPEC), ledger).propose()
+        ledger.report(0, 250, {"nmi": 0.5, "prior_rmse": 0.1}, "running", "")
+        (tmp_path / "0-250").mkdir()
+        Image.new("L", (40, 20), 25).save(tmp_path / "0-250" / "samples.png")
+        ledger.checkpoint(0, str(tmp_path / "0-250"), 250)
+    for killed in range(2):
+        assert Search(store, tmp_path).close() == []
+        assert set(pictures(store, 0, tmp_path / f"got{killed}")[250]) == {25}
+    search = Search(store, tmp_path)
+    search.train(0, 500, nmi=0.5)
+    search.close()
+    assert set(pictures(store, 0, tmp_path / "got")) == {250, 500}
+
+
+def test_checkpoint_without_a_picture_stops_nothing(store: Store, tmp_path: Path) -> None:
+    search = Search(store, tmp_path)
+    search.engine.propose()
+    search.train(0, 250, 500, nmi=0.5, picture=False)
+    assert search.close() == []
+    assert runs(store)["0"].data.metrics["nmi"] == 0.5
+
+
+def test_ended_trials_are_found_by_status_and_rung(store: Store, tmp_path: Path) -> None:
+    search = Search(store, tmp_path)
+    for _ in range(4):
+        search.engine.propose()
+    search.train(0, 500, 1500, nmi=0.5)
+    search.train(1, 500, nmi=0.1)
+    search.train(2, 500, nmi=0.9, **DEAD)
+    search.engine.fail(3, "the worker died")
+    assert search.close() == []
+    assert set(runs(store, "and tags.status = 'stopped' and tags.rung = '500'")) == {"1"}
+    tags = {number: run.data.tags for number, run in runs(store).items()}
+    assert {n: (t["status"], t.get("rung"), t["step"], t["method"]) for n, t in tags.items()} == {
+        "0": ("finished", "500", "1500", "elastic-infogan"),
+        "1": ("stopped", "500", "500", "elastic-infogan"),
+        "2": ("collapsed", None, "500", "elastic-infogan"),
+        "3": ("failed", None, "0", "elastic-infogan"),
+    }
+    assert "rung 500" in tags["1"]["stop_reason"] and tags["3"]["stop_reason"] == "the worker died"
+
+
+@pytest.mark.parametrize(
+    ("steps", "last", "rung"),
+    [((), "running", None), ((250,), "running", None), ((250, 500), "stopped", 500), ((600, 4700), "finished", 4500)],
+)
+def test_rung_is_the_highest_that_was_entered(steps: tuple[int, ...], last: Any, rung: int | None) -> None:
+    reports = {step: Report(step, {}, 0.0, "running" if step < max(steps) else last, "") for step in steps}
+    assert Trial(0, {}, 0.0, reports=reports).rung((500, 1500, 4500)) == rung
