@@ -111,6 +111,31 @@ def learning_figure(curves: Mapping[str, Mapping[str, tuple[Sequence[int], Seque
     return figure
 
 
+def rungs_figure(
+    curves: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]],
+    rungs: Sequence[int],
+    styles: Mapping[str, tuple[str, float]],
+) -> Figure:
+    """One panel per metric: the learning curves of many trials, the rungs as dotted lines.
+
+    Args:
+        curves: metric to kind of trial to (steps, values) of all trials of that kind, a NaN between two of them.
+        styles: kind of trial to its colour and opacity.
+    """
+    figure = Figure(figsize=(5.4 * len(curves), 4.0), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(curves)))
+    for axes, (metric, lines) in zip(panels, curves.items(), strict=True):
+        for kind, (steps, values) in lines.items():
+            colour, opacity = styles[kind]
+            axes.plot(steps, values, marker=".", color=colour, alpha=opacity, label=kind if steps else None)
+        for rung in rungs:
+            axes.axvline(rung, color="black", linewidth=0.8, linestyle=":")
+        axes.set_xlabel("step")
+        axes.set_ylabel(metric)
+    panels[-1].legend(frameon=False, fontsize=8)
+    return figure
+
+
 def front_figure(points_NM: Array, on_front: NDArray[np.bool_], labels: Sequence[str], names: Sequence[str]) -> Figure:
     """Trials in the plane of the first two objectives, the Pareto front joined by a line.
 

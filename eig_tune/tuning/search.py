@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from eig_tune.errors import ResultError
-from eig_tune.evaluation import figures
 from eig_tune.tracking import OBJECTIVES_TAG, SearchTracker, find_store, read_search
 from eig_tune.training import TrialData
 from eig_tune.tuning.confirmation import Confirmed, confirm
@@ -18,6 +15,7 @@ from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.home import Home
 from eig_tune.tuning.journal import MlflowJournal
 from eig_tune.tuning.ledger import Ledger, Trial
+from eig_tune.tuning.plots import write_page, write_pictures
 from eig_tune.tuning.prepare import prepare_images
 from eig_tune.tuning.progress import Console, Terminal
 from eig_tune.tuning.results import on_front
@@ -76,13 +74,14 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
             study.catch_up(ledger.trials)
             journal.catch_up(ledger.trials, {trial.number for trial in engine.front()})
             run_trials(engine, place, lambda trial: _order(spec, trial), home.ray, terminal.tick, options.seconds)
+        trials = tuple(ledger.trials.values())
+        write_curves(trials, home.study(options.name))
+        _draw(tracker, trials, spec, options.name)
         confirmed = confirm(spec, engine, place, tracker, home, console) if engine.complete else []
-        write_curves(ledger.trials.values(), home.study(options.name))
-        tracker.log_artifacts(None, lambda folder: write_curves(ledger.trials.values(), folder))
         _finish(tracker, engine, confirmed)
         return Outcome(
             options.name,
-            tuple(ledger.trials.values()),
+            trials,
             tuple(engine.front()),
             tuple(confirmed),
             place.given.slots,
@@ -111,27 +110,23 @@ def _order(spec: SearchSpec, trial: Trial) -> Order:
     return Order(spec.trial_config(trial.number, trial.values), IMAGES)
 
 
+def _draw(tracker: SearchTracker, trials: Sequence[Trial], spec: SearchSpec, name: str) -> None:
+    """The search's curves, pictures and page; drawn by the writer, while the confirmations train."""
+    tracker.log_artifacts(None, lambda folder: write_curves(trials, folder))
+    tracker.log_artifacts(None, lambda folder: write_pictures(trials, spec, folder))
+    tracker.log_artifacts(None, lambda folder: write_page(trials, spec, name, folder))
+
+
 def _finish(tracker: SearchTracker, engine: Engine, confirmed: Sequence[Confirmed]) -> None:
-    """What was confirmed, the front's picture, and the parent's tags; then the writer's last words."""
+    """What was confirmed, and who is on the front; then the writer's last words."""
     for reached in confirmed:
         trial = engine.ledger.trials[reached.trial]
         at = trial.ended_at or trial.at
         tracker.log_metrics(str(trial.number), trial.last.step if trial.last else 0, reached.as_metrics(), at)
-    finished, best = engine.finished(), {trial.number for trial in engine.front()}
-    names = list(engine.strategy.objectives)
-    if len(names) > 1 and finished:
-        points = np.array([[t.last.metrics[name] for name in names[:2]] for t in finished if t.last])
-        on_front = np.array([trial.number in best for trial in finished])
-        labels = [str(trial.number) for trial in finished]
-        tracker.log_artifacts(
-            None,
-            lambda folder: figures.save_figure(
-                figures.front_figure(points, on_front, labels, names), folder / "pareto_front.png"
-            ),
-        )
-    for trial in finished:
-        tracker.set_tags(str(trial.number), {"front": str(trial.number in best).lower()})
-    tracker.close("FINISHED" if engine.complete else "KILLED", {"front": ",".join(map(str, sorted(best)))})
+    front = {trial.number for trial in engine.front()}
+    for trial in engine.finished():
+        tracker.set_tags(str(trial.number), {"front": str(trial.number in front).lower()})
+    tracker.close("FINISHED" if engine.complete else "KILLED", {"front": ",".join(map(str, sorted(front)))})
 
 
 def _parameters(spec: SearchSpec, data: TrialData, fingerprint: str) -> dict[str, Any]:
