@@ -11,12 +11,13 @@ from eig_tune.models import METHODS
 from eig_tune.schema import suggestion
 from eig_tune.tracking import SearchTracker, find_store, read_search
 from eig_tune.training import TrainConfig
-from eig_tune.tuning.comparison_report import COMPARED, write_report
+from eig_tune.tuning.comparison_report import COMPARED, rows_of, write_report
 from eig_tune.tuning.distributions import Value
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.home import Home
 from eig_tune.tuning.journal import MlflowJournal
 from eig_tune.tuning.ledger import Ledger, Trial
+from eig_tune.tuning.notes import comparison_note
 from eig_tune.tuning.prepare import prepare_images
 from eig_tune.tuning.progress import Console, Terminal
 from eig_tune.tuning.results import choose
@@ -137,6 +138,7 @@ def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home
         trials = tuple(ledger.trials.values())
         write_report(trials, plan.methods, images[BALANCED].classes, folder)
         tracker.log_artifacts(None, lambda copy: write_report(trials, plan.methods, images[BALANCED].classes, copy))
+        tracker.note(comparison_note(rows_of(trials, plan.methods), tracker))
         tracker.close("FINISHED" if engine.complete else "KILLED", {})
         return Comparison(options.name, trials, folder, engine.complete, tuple(tracker.errors))
 

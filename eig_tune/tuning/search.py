@@ -15,7 +15,8 @@ from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.home import Home
 from eig_tune.tuning.journal import MlflowJournal
 from eig_tune.tuning.ledger import Ledger, Trial
-from eig_tune.tuning.plots import write_page, write_pictures
+from eig_tune.tuning.notes import search_note
+from eig_tune.tuning.plots import pictures, write_page, write_pictures
 from eig_tune.tuning.prepare import prepare_images
 from eig_tune.tuning.progress import Console, Terminal
 from eig_tune.tuning.results import on_front
@@ -78,7 +79,7 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
         write_curves(trials, home.study(options.name))
         _draw(tracker, trials, spec, options.name)
         confirmed = confirm(spec, engine, place, tracker, home, console) if engine.complete else []
-        _finish(tracker, engine, confirmed)
+        _finish(tracker, engine, spec, confirmed)
         return Outcome(
             options.name,
             trials,
@@ -117,8 +118,9 @@ def _draw(tracker: SearchTracker, trials: Sequence[Trial], spec: SearchSpec, nam
     tracker.log_artifacts(None, lambda folder: write_page(trials, spec, name, folder))
 
 
-def _finish(tracker: SearchTracker, engine: Engine, confirmed: Sequence[Confirmed]) -> None:
-    """What was confirmed, and who is on the front; then the writer's last words."""
+def _finish(tracker: SearchTracker, engine: Engine, spec: SearchSpec, confirmed: Sequence[Confirmed]) -> None:
+    """What was confirmed, who is on the front, and the note; then the writer's last words."""
+    trials = tuple(engine.ledger.trials.values())
     for reached in confirmed:
         trial = engine.ledger.trials[reached.trial]
         at = trial.ended_at or trial.at
@@ -126,6 +128,7 @@ def _finish(tracker: SearchTracker, engine: Engine, confirmed: Sequence[Confirme
     front = {trial.number for trial in engine.front()}
     for trial in engine.finished():
         tracker.set_tags(str(trial.number), {"front": str(trial.number in front).lower()})
+    tracker.note(search_note(spec, trials, confirmed, pictures(trials, spec), tracker))
     tracker.close("FINISHED" if engine.complete else "KILLED", {"front": ",".join(map(str, sorted(front)))})
 
 

@@ -1,7 +1,7 @@
 """Results in words and tables, for people and for scripts."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -10,8 +10,8 @@ from eig_tune.tracking import TrackedSearch, TrackedTrial
 from eig_tune.training import Progress
 from eig_tune.tuning.comparison import Comparison
 from eig_tune.tuning.comparison_report import COMPARED, best_of, rows_of
-from eig_tune.tuning.confirmation import optimism
-from eig_tune.tuning.ledger import Status, Trial
+from eig_tune.tuning.ledger import Trial
+from eig_tune.tuning.notes import KNEE, counted, found_and_confirmed, optimism_in_words, short
 from eig_tune.tuning.plan import Plan
 from eig_tune.tuning.results import choose
 from eig_tune.tuning.running import total
@@ -23,14 +23,13 @@ _SHOWN = ("nmi", "average_entropy", "prior_rmse", "nmi_real", "posterior_rmse", 
 
 def print_outcome(outcome: Outcome, spec: SearchSpec, console: Console) -> None:
     """How the search ended, its Pareto front, and what to do next."""
-    counts = {status: sum(t.status == status for t in outcome.trials) for status in get_args(Status)}
-    told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    console.print(f"{outcome.name}: {told or 'no trial'} in {outcome.wall_seconds:.0f} s", highlight=False)
+    told = counted(outcome.trials) or "no trial"
+    console.print(f"{outcome.name}: {told} in {outcome.wall_seconds:.0f} s", highlight=False)
     if outcome.front:
         console.print(_front_table(outcome.front, spec))
         _print_confirmed(outcome, spec, console)
         console.print(f"next: eig-tune best --name {outcome.name} --export DIR", highlight=False, soft_wrap=True)
-    if counts["running"]:
+    if any(trial.status == "running" for trial in outcome.trials):
         console.print("not all trials have ended; go on with --resume", highlight=False)
     _print_tracking_errors(outcome.tracking_errors, console)
 
@@ -46,11 +45,11 @@ def _print_confirmed(outcome: Outcome, spec: SearchSpec, console: Console) -> No
     for reached in outcome.confirmed:
         last = trials[reached.trial].last
         found = last.metrics if last is not None else {}
-        told = _found_and_confirmed(spec.objectives, found, reached.means, reached.deviations)
+        told = found_and_confirmed(spec.objectives, found, reached.means, reached.deviations)
         console.print(f"trial {reached.trial}, {reached.seeds} fresh seeds: {told}", highlight=False, soft_wrap=True)
     if outcome.confirmed:
-        told = ", ".join(f"{name} {optimism(outcome.confirmed, trials, name):+.3f}" for name in spec.objectives)
-        console.print(f"optimism of the search (found − confirmed): {told}", highlight=False, soft_wrap=True)
+        told = optimism_in_words(spec.objectives, outcome.confirmed, trials)
+        console.print(told, highlight=False, soft_wrap=True)
 
 
 def _front_table(front: Sequence[Trial], spec: SearchSpec) -> Table:
@@ -60,7 +59,7 @@ def _front_table(front: Sequence[Trial], spec: SearchSpec) -> Table:
     first = next(iter(spec.objectives))
     for trial in sorted(front, key=lambda trial: -trial.last.metrics[first] if trial.last else 0.0):
         metrics = trial.last.metrics if trial.last else {}
-        values = [_short(trial.values.get(name, "–")) for name in spec.search]
+        values = [short(trial.values.get(name, "–")) for name in spec.search]
         table.add_row(str(trial.number), *(f"{metrics[name]:.3f}" for name in spec.objectives), *values)
     return table
 
@@ -140,27 +139,17 @@ def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Con
         console.print(
             f"found among {len(found.finished())} finished trials, tried again on "
             f"{chosen.confirmed['seeds']:.0f} fresh seeds with another judge: "
-            + _found_and_confirmed(found.objectives, chosen.metrics, chosen.confirmed, chosen.confirmed_deviations),
+            + found_and_confirmed(found.objectives, chosen.metrics, chosen.confirmed, chosen.confirmed_deviations),
             highlight=False,
             soft_wrap=True,
         )
-    console.print(_two_columns("parameter", {name: _short(v) for name, v in chosen.values.items()}))
+    console.print(_two_columns("parameter", {name: short(v) for name, v in chosen.values.items()}))
     shown = {name: f"{chosen.metrics[name]:.4f}" for name in _SHOWN if name in chosen.metrics}
     console.print(_two_columns("metric", shown))
 
 
-def _found_and_confirmed(
-    objectives: Iterable[str], found: Mapping[str, float], means: Mapping[str, float], deviations: Mapping[str, float]
-) -> str:
-    return "; ".join(
-        f"{name} found {found[name]:.3f}, confirmed {means[name]:.3f} ± {deviations[name]:.3f}"
-        for name in objectives
-        if name in found and name in means
-    )
-
-
 def _criterion(by: str) -> str:
-    return "the knee of the front (nearest to the best of every objective)" if by == "knee" else by
+    return KNEE if by == "knee" else by
 
 
 def _two_columns(title: str, rows: Mapping[str, str]) -> Table:
@@ -223,7 +212,3 @@ def print_plan(spec: SearchSpec, plan: Plan, speed: float, console: Console) -> 
 
 def _hours(hours: float) -> str:
     return f"{hours * 60:.0f} min" if hours < 2 else f"{hours:.1f} h"
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

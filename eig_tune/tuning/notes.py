@@ -1,0 +1,141 @@
+"""What a search or a comparison has come to: the note on its run in MLflow, and the words that the terminal shares.
+
+Notes are Markdown. MLflow's UI shows every newline inside a paragraph, so a paragraph is one line here.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol, get_args
+
+from eig_tune.tuning.comparison_report import Row, markdown
+from eig_tune.tuning.confirmation import Confirmed, optimism
+from eig_tune.tuning.ledger import Status, Trial
+from eig_tune.tuning.plots import FRONT, PAGE, RUNGS
+from eig_tune.tuning.results import choose, losses_of, on_front
+from eig_tune.tuning.space import SearchSpec
+
+KNEE = "the knee of the front (nearest to the best of every objective)"
+_MOST_ROWS = 10  # of the front: MLflow keeps 8,000 characters of a note
+
+
+class Artifacts(Protocol):
+    """Where the UI has the artifacts of the run that the note is on: a file itself, and the page that shows it."""
+
+    def address(self, artifact: str) -> str: ...
+
+    def page(self, artifact: str) -> str: ...
+
+
+def search_note(
+    spec: SearchSpec,
+    trials: Sequence[Trial],
+    confirmed: Sequence[Confirmed],
+    pictures: Collection[str],
+    artifacts: Artifacts,
+) -> str:
+    """How many trials and what became of them, the best one, what was confirmed, the front, and the pictures."""
+    steps = sum(trial.last.step for trial in trials if trial.last)
+    parts = [f"**{len(trials)} trials: {counted(trials)}**, {steps:,} steps of training in all."]
+    finished = [trial for trial in trials if trial.status == "finished"]
+    if finished:
+        parts.append(_best(spec, finished, confirmed))
+    if confirmed:
+        parts.append(_confirmed(spec, trials, confirmed))
+    if finished and len(spec.objectives) > 1:
+        parts.append(_front(spec, finished))
+    return "\n\n".join([*parts, *_shown(pictures, artifacts)]) + "\n"
+
+
+def comparison_note(rows: Sequence[Row], artifacts: Artifacts) -> str:
+    """The table and where its pictures are."""
+    return f"{markdown(rows)}\n![methods]({artifacts.address('methods.png')})\n"
+
+
+def counted(trials: Iterable[Trial]) -> str:
+    """``4 finished, 10 stopped, 2 collapsed``."""
+    statuses = [trial.status for trial in trials]
+    return ", ".join(f"{statuses.count(status)} {status}" for status in get_args(Status) if status in statuses)
+
+
+def found_and_confirmed(
+    objectives: Iterable[str], found: Mapping[str, float], means: Mapping[str, float], deviations: Mapping[str, float]
+) -> str:
+    """``nmi found 0.950, confirmed 0.931 ± 0.012; …``"""
+    return "; ".join(
+        f"{name} found {found[name]:.3f}, confirmed {means[name]:.3f} ± {deviations[name]:.3f}"
+        for name in objectives
+        if name in found and name in means
+    )
+
+
+def optimism_in_words(objectives: Iterable[str], confirmed: Sequence[Confirmed], trials: Mapping[int, Trial]) -> str:
+    """How much better each objective was found than confirmed."""
+    told = ", ".join(f"{name} {optimism(confirmed, trials, name):+.3f}" for name in objectives)
+    return f"optimism of the search (found − confirmed): {told}"
+
+
+def short(value: Any) -> str:
+    """A value in four digits at most."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _best(spec: SearchSpec, finished: Sequence[Trial], confirmed: Sequence[Confirmed]) -> str:
+    """The trial that ``eig-tune best`` chooses unless it is told otherwise."""
+    of = {reached.trial: reached for reached in confirmed}
+    eligible = [trial for trial in finished if trial.number in of] or finished
+    metrics = [of[trial.number].means if trial.number in of else _reached(trial) for trial in eligible]
+    best = eligible[choose(metrics, spec.objectives, "knee")]
+    if best.number in of:
+        reached = of[best.number]
+        told = found_and_confirmed(spec.objectives, _reached(best), reached.means, reached.deviations)
+    else:
+        told = ", ".join(f"{name} {_reached(best)[name]:.3f}" for name in spec.objectives)
+    criterion = KNEE if len(spec.objectives) > 1 else next(iter(spec.objectives))
+    among = f"best of {len(eligible)} {'confirmed' if of else 'finished'}"
+    values = {name: short(value) for name, value in best.values.items()}
+    return f"**Trial {best.number}: {told}.** The {among} by {criterion}.\n\n{_table(values, [values])}"
+
+
+def _confirmed(spec: SearchSpec, trials: Sequence[Trial], confirmed: Sequence[Confirmed]) -> str:
+    by_number = {trial.number: trial for trial in trials}
+    lines = []
+    for reached in confirmed:
+        found = _reached(by_number[reached.trial])
+        told = found_and_confirmed(spec.objectives, found, reached.means, reached.deviations)
+        lines.append(f"- trial {reached.trial}, {reached.seeds} fresh seeds: {told}")
+    told = optimism_in_words(spec.objectives, confirmed, by_number)
+    return "### Confirmed on fresh seeds by a second judge\n\n" + "\n".join([*lines, f"- {told}"])
+
+
+def _front(spec: SearchSpec, finished: Sequence[Trial]) -> str:
+    best = on_front([_reached(trial) for trial in finished], spec.objectives)
+    front = [trial for trial, is_best in zip(finished, best, strict=True) if is_best]
+    front.sort(key=lambda trial: losses_of(_reached(trial), spec.objectives))
+    rows = [
+        {
+            "trial": str(trial.number),
+            **{name: f"{_reached(trial)[name]:.3f}" for name in spec.objectives},
+            **{name: short(value) for name, value in trial.values.items()},
+        }
+        for trial in front[:_MOST_ROWS]
+    ]
+    more = f"\n\n… and {len(front) - _MOST_ROWS} more" if len(front) > _MOST_ROWS else ""
+    return f"### Pareto front\n\n{_table(['trial', *spec.objectives, *spec.search], rows)}{more}"
+
+
+def _reached(trial: Trial) -> Mapping[str, float]:
+    return trial.last.metrics if trial.last is not None else {}
+
+
+def _table(columns: Iterable[str], rows: Iterable[Mapping[str, str]]) -> str:
+    names = list(columns)
+    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+    return "\n".join(lines + ["| " + " | ".join(row.get(name, "–") for name in names) + " |" for row in rows])
+
+
+def _shown(pictures: Collection[str], artifacts: Artifacts) -> list[str]:
+    """The two pictures that say most, and links to all."""
+    if not pictures:
+        return []
+    embedded = [f"![{name}]({artifacts.address(name)})" for name in (FRONT, RUNGS) if name in pictures]
+    links = [f"[{name}]({artifacts.page(name)})" for name in (PAGE, *pictures)]
+    return ["### Pictures", *embedded, f"Among the artifacts: {', '.join(links)}."]
