@@ -1,8 +1,8 @@
 """The ledger of a search: an append-only file of events from which everything else is derived.
 
-Rungs, the sampler's study, MLflow's runs and the table of curves are views of this one file, so that after
-any death they are all rebuilt from the same truth. One JSON object a line; a torn last line is ignored. An event is with
-the kernel before anybody acts on it, so that no kill loses one; a power failure may lose those of the last second.
+Rungs, the sampler's study, MLflow's runs and the table of curves are views of this one file, so that after any death
+they are all rebuilt from the same truth. One JSON object a line; a torn last line is ignored. An event is with the
+kernel before anybody acts on it, so that no kill loses one; a power failure may lose those of the last second.
 """
 
 import fcntl

@@ -59,6 +59,7 @@ def test_server_and_driver_away_at_once(server: MlflowServer, tmp_path: Path) ->
     kill(process)
     server.start()
     assert start(space, home, "--tracking-uri", server.uri).wait(timeout=300) == 0, home.with_suffix(".log").read_text()
+    assert "View run" not in home.with_suffix(".log").read_text(), "MLflow talks where only results belong"
     trials = trials_of(home)
     assert all(trial.status in ("finished", "stopped") for trial in trials.values())
     assert_mlflow_has_every_report_once(home, trials, server.uri)
