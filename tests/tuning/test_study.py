@@ -1,6 +1,13 @@
 """The study that Optuna's tools open says of every trial what it was."""
 
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -80,3 +87,33 @@ def test_killed_search_doubles_and_misses_nothing(tmp_path: Path, torn: str) -> 
     (tmp_path / "optuna.log.lock").symlink_to(file)  # the killed writer held the lock
     run(tmp_path)
     assert sorted(trial.user_attrs["trial"] for trial in load(tmp_path).trials) == list(range(12))
+
+
+def asked(address: str) -> Any:
+    with urllib.request.urlopen(address, timeout=5) as answer:
+        return json.load(answer)
+
+
+@pytest.mark.slow
+def test_optuna_dashboard_opens_it(tmp_path: Path) -> None:
+    ended = run(tmp_path)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(Path(sys.executable).with_name("optuna-dashboard")), str(tmp_path / "optuna.log")]
+    address, end = f"http://127.0.0.1:{port}/api/studies", time.monotonic() + 60
+    with subprocess.Popen([*command, "--port", str(port)], stderr=subprocess.DEVNULL) as dashboard:
+        try:
+            while True:
+                try:
+                    (study,) = asked(address)["study_summaries"]
+                    break
+                except OSError:
+                    assert dashboard.poll() is None and time.monotonic() < end
+                    time.sleep(0.2)
+            trials = asked(f"{address}/{study['study_id']}?after=0")["trials"]
+        finally:
+            dashboard.kill()
+    assert study["study_name"] == "mine"
+    assert [trial["state"] for trial in trials].count("Complete") == [s for s, _ in ended.values()].count("finished")
+    assert len(trials) == len(ended)
