@@ -1,4 +1,4 @@
-"""What `eig-tune ui` shows in a real browser: the search, its trials, their curves and pictures."""
+"""What `eig-tune ui` shows in a real browser: the search, its note and plots, its trials, their curves and pictures."""
 
 import shutil
 import socket
@@ -12,6 +12,7 @@ from mlflow.tracking import MlflowClient
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -28,8 +29,8 @@ model: {width: 8, noise_dim: 8}
 train: {steps: 60, report_every: 20, batch_size: 32, images_per_category: 10, final_images_per_category: 20}
 search: {lambda_1: {loguniform: [0.3, 3]}}
 objectives: {q_mutual_information: maximize, prior_posterior_gap: minimize}
-asha: {grace: 20}
-trials: 3
+asha: {grace: 20, brackets: 2}       # the first trial to come passes the rung, and number 3 is safe there
+trials: 4
 confirm: {top: 1, seeds: 1}
 """
 
@@ -40,7 +41,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ui")
     (folder / "shown.yaml").write_text(SPACE)
     command = [EIG_TUNE, "search", "--space", folder / "shown.yaml", "--home", folder / "home", "--gpus", "0"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     return folder / "home"
 
@@ -90,30 +91,82 @@ def _text(driver: "webdriver.Chrome") -> str:
     return str(driver.find_element(By.TAG_NAME, "body").text)
 
 
-def test_search_is_a_parent_with_its_trials_below(home: Path, address: str, browser: "webdriver.Chrome") -> None:
-    experiment = MlflowClient(f"sqlite:///{home}/mlflow.db").get_experiment_by_name("shown").experiment_id
-    browser.get(f"{address}/#/experiments/{experiment}/runs")
-    _wait(browser, lambda: "5 matching runs" in _text(browser))  # the search, three trials, one confirmation
+class Pages:
+    """Addresses of the UI's pages about the search."""
+
+    def __init__(self, home: Path, address: str) -> None:
+        self._client = MlflowClient(f"sqlite:///{home}/mlflow.db")
+        self._experiment = self._client.get_experiment_by_name("shown").experiment_id
+        self.runs = f"{address}/#/experiments/{self._experiment}/runs"
+
+    def run(self, condition: str, tab: str = "") -> str:
+        """A page of the newest run for which the condition holds."""
+        run = self._client.search_runs([self._experiment], condition)[0]
+        return f"{self.runs}/{run.info.run_id}/{tab}"
+
+
+@pytest.fixture
+def pages(home: Path, address: str) -> Pages:
+    return Pages(home, address)
+
+
+def test_search_is_a_parent_with_its_trials_below(pages: Pages, browser: "webdriver.Chrome") -> None:
+    browser.get(pages.runs)
+    _wait(browser, lambda: "6 matching runs" in _text(browser))  # the search, four trials, one confirmation
     assert "trial 0" not in _text(browser)
     browser.find_element(By.CSS_SELECTOR, "[data-testid='expander'], .ag-row button").click()
-    _wait(browser, lambda: all(f"trial {number} ·" in _text(browser) for number in range(3)))
+    _wait(browser, lambda: all(f"trial {number} ·" in _text(browser) for number in range(4)))
 
 
-def test_trial_has_its_curves_and_its_pictures(home: Path, address: str, browser: "webdriver.Chrome") -> None:
-    client = MlflowClient(f"sqlite:///{home}/mlflow.db")
-    experiment = client.get_experiment_by_name("shown").experiment_id
-    (run,) = client.search_runs([experiment], "tags.`eig_tune.trial` = '0' and tags.`eig_tune.kind` = 'trial'")
-    page = f"{address}/#/experiments/{experiment}/runs/{run.info.run_id}"
-    browser.get(f"{page}/model-metrics")
+def test_note_tells_the_result_and_shows_it(pages: Pages, browser: "webdriver.Chrome") -> None:
+    browser.get(pages.run("tags.`eig_tune.kind` = 'search'"))
+    _wait(browser, lambda: "4 trials: " in _text(browser))
+    browser.find_element(By.CSS_SELECTOR, "[aria-label='Expand description']").click()
+    for words in ("steps of training in all", "by the knee of the front", "optimism of the search", "Pareto front"):
+        assert words in _text(browser)
+    _wait(browser, lambda: len(_widths(browser, "get-artifact?path=")) == 2)  # the front and the rungs
+    assert min(_widths(browser, "get-artifact?path=")) > 600
+    link = browser.find_element(By.CSS_SELECTOR, "a[href*='artifacts/search.html']")
+    assert str(link.get_property("href")) == pages.run("tags.`eig_tune.kind` = 'search'", "artifacts/search.html")
+
+
+def test_plots_are_artifacts_and_one_page_answers_to_the_mouse(pages: Pages, browser: "webdriver.Chrome") -> None:
+    browser.get(pages.run("tags.`eig_tune.kind` = 'search'", "artifacts/search.html"))
+    _wait(browser, lambda: browser.find_elements(By.TAG_NAME, "iframe"))
+    histories = [f"history_{name}" for name in ("q_mutual_information", "prior_posterior_gap")]
+    importances = [name.replace("history", "importances") for name in histories]
+    for name in ("pareto_front", "rungs", *histories, *importances, "parallel_coordinates"):
+        assert f"{name}.png" in _text(browser)
+    browser.switch_to.frame(browser.find_element(By.TAG_NAME, "iframe"))
+    try:
+        _wait(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot .svg-container")) == 7)
+    finally:
+        browser.switch_to.default_content()
+
+
+def test_trial_has_its_curves_and_its_pictures(pages: Pages, browser: "webdriver.Chrome") -> None:
+    trial = "tags.`eig_tune.trial` = '0' and tags.`eig_tune.kind` = 'trial'"
+    browser.get(pages.run(trial, "model-metrics"))
     _wait(
         browser,
         lambda: "augment_agreement" in _text(browser) and browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot"),
     )
-    browser.get(f"{page}/artifacts/samples.png")
-    _wait(browser, lambda: _widths_of_images(browser))
+    browser.get(pages.run(trial, "artifacts/samples.png"))
+    _wait(browser, lambda: max(_widths(browser), default=0) > 200)
 
 
-def _widths_of_images(driver: "webdriver.Chrome") -> bool:
-    """Whether a picture of a trial's size is on the page, loaded."""
-    script = "return [...document.images].some(i => i.complete && i.naturalWidth > 200)"
-    return bool(driver.execute_script(script))
+def test_classes_emerge_under_a_slider(pages: Pages, browser: "webdriver.Chrome") -> None:
+    search, slider = "input[placeholder*='Search metric']", "[role='slider']"
+    browser.get(pages.run("tags.status = 'finished' and tags.front = 'true'", "model-metrics"))
+    _wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, search))
+    browser.find_element(By.CSS_SELECTOR, search).send_keys("samples")
+    _wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, slider))
+    for step in (20, 40, 60):
+        browser.find_element(By.CSS_SELECTOR, slider).send_keys(Keys.ARROW_RIGHT)
+        _wait(browser, lambda step=step: _widths(browser, f"samples%2Bstep%2B{step}%2B"))
+
+
+def _widths(driver: "webdriver.Chrome", address: str = "") -> list[int]:
+    """Widths of the loaded pictures on the page whose addresses contain ``address``."""
+    loaded = "[...document.images].filter(i => i.naturalWidth && i.src.includes(arguments[0]))"
+    return list(driver.execute_script(f"return {loaded}.map(i => i.naturalWidth)", address))
