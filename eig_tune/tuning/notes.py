@@ -90,9 +90,10 @@ def _best(spec: SearchSpec, finished: Sequence[Trial], confirmed: Sequence[Confi
     else:
         told = ", ".join(f"{name} {_reached(best)[name]:.3f}" for name in spec.objectives)
     criterion = KNEE if len(spec.objectives) > 1 else next(iter(spec.objectives))
-    among = f"best of {len(eligible)} {'confirmed' if of else 'finished'}"
+    kind = "confirmed" if of else "finished"
+    why = f"the best of {len(eligible)} {kind} trials by {criterion}" if len(eligible) > 1 else f"the only {kind} trial"
     values = {name: short(value) for name, value in best.values.items()}
-    return f"**Trial {best.number}: {told}.** The {among} by {criterion}.\n\n{_table(values, [values])}"
+    return f"**Trial {best.number}**, {why}: **{told}**.\n\n{_table(values, [values])}"
 
 
 def _confirmed(spec: SearchSpec, trials: Sequence[Trial], confirmed: Sequence[Confirmed]) -> str:

@@ -122,7 +122,7 @@ def test_note_tells_the_result_and_shows_it(pages: Pages, browser: "webdriver.Ch
     browser.get(pages.run("tags.`eig_tune.kind` = 'search'"))
     _wait(browser, lambda: "4 trials: " in _text(browser))
     browser.find_element(By.CSS_SELECTOR, "[aria-label='Expand description']").click()
-    for words in ("steps of training in all", "by the knee of the front", "optimism of the search", "Pareto front"):
+    for words in ("steps of training in all", "the only confirmed trial", "optimism of the search", "Pareto front"):
         assert words in _text(browser)
     _wait(browser, lambda: len(_widths(browser, "get-artifact?path=")) == 2)  # the front and the rungs
     assert min(_widths(browser, "get-artifact?path=")) > 600

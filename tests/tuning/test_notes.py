@@ -72,15 +72,16 @@ def test_best_is_the_confirmed_one_and_luck_is_told() -> None:
         Confirmed(1, 3, {"nmi": 0.8, "prior_rmse": 0.06}, {"nmi": 0.01, "prior_rmse": 0.01}),
     ]
     told = note(TRIALS, confirmed)
-    assert "**Trial 1: nmi found 0.800, confirmed 0.800 ± 0.010; prior_rmse found 0.050, confirmed 0.060" in told
-    assert "The best of 2 confirmed by the knee of the front" in told
+    assert "**Trial 1**, the best of 2 confirmed trials by the knee of the front" in told
+    assert "objective): **nmi found 0.800, confirmed 0.800 ± 0.010; prior_rmse found 0.050, confirmed 0.060" in told
     assert "- trial 0, 3 fresh seeds: nmi found 0.900, confirmed 0.600 ± 0.020; prior_rmse found 0.100" in told
     assert "optimism of the search (found − confirmed): nmi +0.150, prior_rmse -0.015" in told
 
 
 def test_one_objective_has_no_front() -> None:
     told = note(TRIALS, of=spec({"nmi": "maximize"}))
-    assert "**Trial 0: nmi 0.900.** The best of 3 finished by nmi.\n" in told
+    assert "**Trial 0**, the best of 3 finished trials by nmi: **nmi 0.900**.\n" in told
+    assert "**Trial 2**, the only finished trial: **nmi 0.700, prior_rmse 0.200**.\n" in note(TRIALS[2:])
     assert "Pareto" not in told
 
 
