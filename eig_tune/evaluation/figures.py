@@ -122,7 +122,7 @@ def rungs_figure(
         curves: metric to kind of trial to (steps, values) of all trials of that kind, a NaN between two of them.
         styles: kind of trial to its colour and opacity.
     """
-    figure = Figure(figsize=(5.4 * len(curves), 4.0), layout="constrained")
+    figure = Figure(figsize=(3.9 * len(curves), 3.8), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(curves)))
     for axes, (metric, lines) in zip(panels, curves.items(), strict=True):
         for kind, (steps, values) in lines.items():

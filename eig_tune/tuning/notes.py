@@ -47,7 +47,7 @@ def search_note(
 
 def comparison_note(rows: Sequence[Row], artifacts: Artifacts) -> str:
     """The table and where its pictures are."""
-    return f"{markdown(rows)}\n![methods]({artifacts.address('methods.png')})\n"
+    return f"{_apart(markdown(rows))}\n![methods]({artifacts.address('methods.png')})\n"
 
 
 def counted(trials: Iterable[Trial]) -> str:
@@ -130,7 +130,12 @@ def _reached(trial: Trial) -> Mapping[str, float]:
 def _table(columns: Iterable[str], rows: Iterable[Mapping[str, str]]) -> str:
     names = list(columns)
     lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-    return "\n".join(lines + ["| " + " | ".join(row.get(name, "–") for name in names) + " |" for row in rows])
+    return _apart("\n".join(lines + ["| " + " | ".join(row.get(name, "–") for name in names) + " |" for row in rows]))
+
+
+def _apart(table: str) -> str:
+    """The UI sets the columns of a table side by side without a gap."""
+    return table.replace(" |", "&emsp;|")
 
 
 def _shown(pictures: Collection[str], artifacts: Artifacts) -> list[str]:
