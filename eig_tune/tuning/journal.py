@@ -11,6 +11,8 @@ from eig_tune.tuning.ledger import Report, Trial
 
 MODEL_FOLDER = "model"
 SAMPLES = "samples"  # the series of pictures that shows the classes emerging
+# Sending a picture takes MLflow some 0.1 s; a fast trial must not make more of them than can be sent.
+_PICTURE_EVERY_SECONDS = 5.0
 _MLFLOW_STATUS = {"finished": "FINISHED", "stopped": "KILLED", "collapsed": "FAILED", "failed": "FAILED"}
 
 
@@ -39,6 +41,7 @@ class MlflowJournal:
         self._method = method
         self._rungs = rungs
         self._confirming = confirming
+        self._last_picture: dict[int, float] = {}
 
     def _key(self, trial: Trial) -> str:
         return f"{trial.values['trial']}.{trial.values['seed']}" if self._confirming else str(trial.number)
@@ -73,15 +76,16 @@ class MlflowJournal:
         self._tracker.log_metrics(self._key(trial), report.step, report.metrics, report.at)
 
     def trial_checkpointed(self, trial: Trial) -> None:
-        if trial.checkpoint is None:
+        report = trial.reports.get(trial.checkpoint_step)
+        at = trial.at if report is None else report.at
+        if trial.checkpoint is None or at - self._last_picture.get(trial.number, 0.0) < _PICTURE_EVERY_SECONDS:
             return
+        self._last_picture[trial.number] = at
         try:
             # Read at once: the file is deleted when the trial's next checkpoint is whole.
             picture = (Path(trial.checkpoint) / SAMPLES_FILE).read_bytes()
         except OSError:
             return  # a picture less must not end a search; what is wrong is told when the trial's end is drawn
-        report = trial.reports.get(trial.checkpoint_step)
-        at = trial.at if report is None else report.at
         self._tracker.log_picture(self._key(trial), SAMPLES, picture, trial.checkpoint_step, at)
 
     def trial_ended(self, trial: Trial, on_front: bool) -> None:

@@ -29,9 +29,13 @@ def server(tmp_path: Path) -> Iterator[MlflowServer]:
 
 def test_server_away_for_a_minute(server: MlflowServer, tmp_path: Path) -> None:
     home = tmp_path / "home"
-    endless = ("--tracking-uri", server.uri, "--trials", "1000", "--time-budget", "110s")
-    process = start(write_space(tmp_path), home, *endless)
-    assert wait_for_events(home, 60, process)
+    endless = ("--tracking-uri", server.uri, "--trials", "1000", "--time-budget", "100s")
+    space = write_space(tmp_path)
+    # A report a second or so, as real trials have them, not ten.
+    space.write_text(space.read_text().replace("steps: 180, report_every: 20", "steps: 900, report_every: 100"))
+    space.write_text(space.read_text().replace("grace: 20", "grace: 100"))
+    process = start(space, home, *endless)
+    assert wait_for_events(home, 30, process)
     server.kill()
     away = time.time()
     time.sleep(OUTAGE_SECONDS)

@@ -38,6 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(folder: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setattr("eig_tune.tuning.journal.draw_trial", lambda *arguments: None)
     monkeypatch.setattr("eig_tune.training.checkpoint.write_weights", lambda *arguments: None)
+    monkeypatch.setattr("eig_tune.tuning.journal._PICTURE_EVERY_SECONDS", 0.0)
     return open_store(f"sqlite:///{folder}/mlflow.db", request.node.name, folder)
 
 
@@ -145,3 +146,14 @@ def test_ended_trials_are_found_by_status_and_rung(store: Store, tmp_path: Path)
 def test_rung_is_the_highest_that_was_entered(steps: tuple[int, ...], last: Any, rung: int | None) -> None:
     reports = {step: Report(step, {}, 0.0, "running" if step < max(steps) else last, "") for step in steps}
     assert Trial(0, {}, 0.0, reports=reports).rung((500, 1500, 4500)) == rung
+
+
+def test_fast_trial_makes_no_more_pictures_than_can_be_sent(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eig_tune.tuning.journal._PICTURE_EVERY_SECONDS", 60.0)
+    search = Search(store, tmp_path)
+    search.engine.propose()
+    search.train(0, 250, 500, 750, nmi=0.5)
+    assert search.close() == []
+    assert list(pictures(store, 0, tmp_path)) == [250]
