@@ -70,4 +70,6 @@ class ModelServer(_Server):
 
     def __init__(self, model: str, store: str, log: Path) -> None:
         arguments = ["models", "serve", "--model-uri", model, "--env-manager", "local"]
-        super().__init__(arguments, log, {"MLFLOW_TRACKING_URI": store})
+        # MLflow looks for uvicorn on the PATH, as it is in an environment that is activated.
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        super().__init__(arguments, log, {"MLFLOW_TRACKING_URI": store, "PATH": path})
