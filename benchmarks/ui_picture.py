@@ -27,7 +27,8 @@ from eig_tune.tracking import find_store, local_uri, read_search
 from eig_tune.tuning.results import choose
 
 PICTURE = Path(__file__).parent / "pictures" / "ui.png"
-HEIGHT, NOTE_WIDTH, SAMPLES_WIDTH = 1000, 1100, 640
+HEIGHT, NOTE_WIDTH, SAMPLES_WIDTH = 1180, 1100, 640
+SIZE = f"--window-size={NOTE_WIDTH},{HEIGHT}"
 SECONDS = 120
 
 
@@ -50,7 +51,7 @@ def browser() -> Iterator[webdriver.Chrome]:
     """Chromium without a window."""
     options = webdriver.ChromeOptions()
     options.binary_location = str(shutil.which("chromium"))
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars", SIZE):
         options.add_argument(argument)
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(shutil.which("chromedriver"))))
     try:
@@ -60,8 +61,10 @@ def browser() -> Iterator[webdriver.Chrome]:
 
 
 def found(driver: webdriver.Chrome, css: str) -> WebElement:
-    """The last such element, as soon as there is one."""
-    return WebDriverWait(driver, SECONDS).until(lambda _: driver.find_elements(By.CSS_SELECTOR, css))[-1]
+    """The last such element that can be seen, as soon as there is one."""
+    return WebDriverWait(driver, SECONDS).until(
+        lambda _: [element for element in driver.find_elements(By.CSS_SELECTOR, css) if element.is_displayed()]
+    )[-1]
 
 
 def enter(driver: webdriver.Chrome, address: str) -> None:
@@ -85,7 +88,6 @@ def shot(driver: webdriver.Chrome) -> Image.Image:
 
 def note(driver: webdriver.Chrome, run: str) -> Image.Image:
     """A run's page with its note unfolded."""
-    driver.set_window_size(NOTE_WIDTH, HEIGHT)
     driver.get(run)
     found(driver, "[aria-label='Expand description']").click()
     return shot(driver)
@@ -124,7 +126,7 @@ def main() -> None:
     joined.paste(shots[0], (0, 0))
     joined.paste(shots[1], (shots[0].width, 0))
     PICTURE.parent.mkdir(exist_ok=True)
-    joined.quantize(128).save(PICTURE, optimize=True)
+    joined.save(PICTURE, optimize=True)
     print(f"{PICTURE}: {PICTURE.stat().st_size // 1024} KiB")
 
 
