@@ -11,7 +11,8 @@ from eig_tune.tuning.ledger import Report, Trial
 
 MODEL_FOLDER = "model"
 SAMPLES = "samples"  # the series of pictures that shows the classes emerging
-# Sending a picture takes MLflow some 0.1 s; a fast trial must not make more of them than can be sent.
+# Sending a picture takes MLflow some 0.1 s; a fast trial must not make more of them than can be sent. Its last one
+# is sent all the same: it shows what has come of it.
 _PICTURE_EVERY_SECONDS = 5.0
 _MLFLOW_STATUS = {"finished": "FINISHED", "stopped": "KILLED", "collapsed": "FAILED", "failed": "FAILED"}
 
@@ -78,7 +79,9 @@ class MlflowJournal:
     def trial_checkpointed(self, trial: Trial) -> None:
         report = trial.reports.get(trial.checkpoint_step)
         at = trial.at if report is None else report.at
-        if trial.checkpoint is None or at - self._last_picture.get(trial.number, 0.0) < _PICTURE_EVERY_SECONDS:
+        is_last = report is not None and report.verdict != "running"
+        is_soon = at - self._last_picture.get(trial.number, 0.0) < _PICTURE_EVERY_SECONDS
+        if trial.checkpoint is None or (is_soon and not is_last):
             return
         self._last_picture[trial.number] = at
         try:

@@ -161,7 +161,7 @@ def test_classes_emerge_under_a_slider(pages: Pages, browser: "webdriver.Chrome"
     _wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, search))
     browser.find_element(By.CSS_SELECTOR, search).send_keys("samples")
     _wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, slider))
-    for step in (20, 40, 60):
+    for step in (20, 60):  # so fast a trial has a first and a last picture
         browser.find_element(By.CSS_SELECTOR, slider).send_keys(Keys.ARROW_RIGHT)
         _wait(browser, lambda step=step: _widths(browser, f"samples%2Bstep%2B{step}%2B"))
 
