@@ -10,15 +10,13 @@ first category.
 import argparse
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.machine import description
 from eig_tune.data import load_images
 from eig_tune.evaluation import train_judge
-from eig_tune.evaluation.evaluator import to_unit_range
+from eig_tune.evaluation.evaluator import to_pixels, to_unit_range
 from eig_tune.evaluation.figures import sample_picture
 from eig_tune.models import JointVae
 from eig_tune.training import TrialData, fit
@@ -72,8 +70,7 @@ def _along(model: JointVae, latent: int, category: int) -> Tensor:
 
 
 def _save(rows: Tensor, file: Path) -> None:
-    pixels: NDArray[np.uint8] = ((rows.detach().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu().numpy()
-    sample_picture(pixels).save(file)
+    sample_picture(to_pixels(rows)).save(file)
 
 
 if __name__ == "__main__":

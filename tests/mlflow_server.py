@@ -12,13 +12,27 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens to."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def answers(address: str) -> bool:
+    """Whether something answers there, and does not complain."""
+    try:
+        with urllib.request.urlopen(address, timeout=2):
+            return True
+    except OSError:
+        return False
+
+
 class _Server:
     """One of MLflow's servers, started on a free port; it can be killed and started again."""
 
     def __init__(self, arguments: list[str], log: Path, environment: Mapping[str, str]) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.uri = f"http://127.0.0.1:{port}"
         self._command = [sys.executable, "-m", "mlflow", *arguments, "--port", str(port)]
         self._log = log
@@ -31,18 +45,11 @@ class _Server:
                 self._command, stdout=log, stderr=log, start_new_session=True, env=self._environment
             )
         end = time.monotonic() + 120
-        while not self._answers():
+        while not answers(f"{self.uri}/health"):
             if self._process.poll() is not None or time.monotonic() > end:
                 self.kill()
                 raise AssertionError(self._log.read_text()[-2000:])
             time.sleep(0.2)
-
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.uri}/health", timeout=2):
-                return True
-        except OSError:
-            return False
 
     def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):  # it has ended by itself

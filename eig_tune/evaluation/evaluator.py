@@ -162,8 +162,14 @@ def sample_rows(model: JudgedModel, categories_R: Tensor, noise_nD: Tensor) -> N
     """Images uint8 [R, n, C, S, S]: one row for each of the categories, made from the same noise [n, D]."""
     rows, count = len(categories_R), len(noise_nD)
     images = model.generate(categories_R.repeat_interleave(count), noise_nD.repeat(rows, 1))
-    pixels: NDArray[np.uint8] = ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu().numpy()
+    pixels = to_pixels(images)
     return pixels.reshape(rows, count, *pixels.shape[1:])
+
+
+def to_pixels(images: Tensor) -> NDArray[np.uint8]:
+    """Images in [-1, 1] as uint8, on the CPU."""
+    pixels: NDArray[np.uint8] = ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu().numpy()
+    return pixels
 
 
 def to_unit_range(pixels: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from PIL import Image
 
-from eig_tune.tracking.store import ENDED_TAG, KEY_TAG, KIND_TAG, NOTE_TAG, PARENT_TAG, SEARCH_TAG, Store
+from eig_tune.tracking.store import ENDED_TAG, KEY_TAG, KIND_TAG, NOTE_TAG, PARENT_TAG, SEARCH_TAG, Store, first_line
 
 _GATHERING_SECONDS = 3.0
 _MOST_METRICS, _MOST_PARAMS, _MOST_TAGS = 800, 100, 100  # MLflow takes 1,000 of all in one request
@@ -194,7 +194,7 @@ class SearchTracker:
                 # The store may have come back between the job and the question, so the job gets another chance.
                 answers = self._store.answers()
                 if answers and answered_before:
-                    self.errors.append(str(error).strip().splitlines()[0] if str(error) else type(error).__name__)
+                    self.errors.append(first_line(error))
                     return True
                 answered_before = answers
             if self._give_up_at is not None and time.monotonic() > self._give_up_at:

@@ -2,27 +2,20 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
-from mlflow_server import MlflowServer
+from mlflow_server import MlflowServer, answers, free_port
 from searches import EIG_TUNE, assert_mlflow_has_every_report_once, start, trials_of, write_space
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @pytest.fixture
@@ -53,7 +46,7 @@ def postgres(tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 def s3(tmp_path: Path) -> Iterator[str]:
     """The endpoint of an S3 server that has the bucket ``artifacts``."""
-    boto3 = pytest.importorskip("boto3")
+    pytest.importorskip("boto3")
     port = free_port()
     endpoint = f"http://127.0.0.1:{port}"
     with (tmp_path / "s3.log").open("w") as log:
@@ -65,20 +58,11 @@ def s3(tmp_path: Path) -> Iterator[str]:
         while not answers(endpoint):
             assert time.monotonic() < end and server.poll() is None, (tmp_path / "s3.log").read_text()
             time.sleep(0.2)
-        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-        boto3.client("s3", endpoint_url=endpoint, **keys).create_bucket(Bucket="artifacts")
+        client(endpoint).create_bucket(Bucket="artifacts")
         yield endpoint
     finally:
         server.kill()
         server.wait()
-
-
-def answers(endpoint: str) -> bool:
-    try:
-        with urllib.request.urlopen(endpoint, timeout=2):
-            return True
-    except OSError:
-        return False
 
 
 @pytest.fixture
@@ -105,9 +89,13 @@ def test_search_best_and_export(postgres: str, s3: str, environment: Mapping[str
         server.kill()
 
 
-def stored(endpoint: str) -> list[str]:
+def client(endpoint: str) -> Any:
     import boto3
 
     keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-    listing = boto3.client("s3", endpoint_url=endpoint, **keys).list_objects_v2(Bucket="artifacts")
+    return boto3.client("s3", endpoint_url=endpoint, **keys)
+
+
+def stored(endpoint: str) -> list[str]:
+    listing = client(endpoint).list_objects_v2(Bucket="artifacts")
     return [entry["Key"] for entry in listing.get("Contents", [])]

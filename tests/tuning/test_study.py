@@ -1,7 +1,6 @@
 """The study that Optuna's tools open says of every trial what it was."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from typing import Any
 
 import optuna
 import pytest
+from mlflow_server import free_port
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
@@ -97,9 +97,7 @@ def asked(address: str) -> Any:
 @pytest.mark.slow
 def test_optuna_dashboard_opens_it(tmp_path: Path) -> None:
     ended = run(tmp_path)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [str(Path(sys.executable).with_name("optuna-dashboard")), str(tmp_path / "optuna.log")]
     address, end = f"http://127.0.0.1:{port}/api/studies", time.monotonic() + 60
     with subprocess.Popen([*command, "--port", str(port)], stderr=subprocess.DEVNULL) as dashboard:
