@@ -100,7 +100,7 @@ def final_metrics(
 ) -> dict[str, float]:
     """The metrics that one run has at its end."""
     torch.set_num_threads(1)
-    images = load_images(spec.dataset.model_copy(update={"imbalance": ImbalanceSplit(split=seed)}))
+    images = load_images(spec.dataset).with_imbalance(ImbalanceSplit(split=seed))
     config = spec.fixed_config(spec.method, seed, {**changes, **variant})
     config = config.with_values({"report_every": config.train.steps})
     (progress,) = fit(config, TrialData(images, train_judge(images, Path(cache))), device=torch.device("cpu"))

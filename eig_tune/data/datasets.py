@@ -1,7 +1,7 @@
 """Data sets as three sets of images: the pool, the judge's, and the held-out ones."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -64,7 +64,7 @@ class ImageData:
 
     Attributes:
         pool: what trials train on, made imbalanced; trials never look at its labels.
-        judge: what the evaluation classifier trains on; may overlap the pool.
+        judge: what the evaluation classifier trains on: all that the pool is taken from.
         held_out: what neither a trial nor a judge ever trains on.
         unreadable: files that were skipped because they could not be read.
     """
@@ -96,6 +96,24 @@ class ImageData:
     def channels(self) -> int:
         return int(self.pool.pixels.shape[1])
 
+    def with_imbalance(self, imbalance: Imbalance) -> "ImageData":
+        """The same images with the pool made anew, of all that may be trained on.
+
+        Raises:
+            DataError: they have no labels, or too few images of a class.
+        """
+        if imbalance == "none":
+            return replace(self, pool=self.judge)
+        if self.judge.labels is None:
+            raise DataError(
+                "dataset.imbalance: these images have no labels, so they cannot be made imbalanced by class; "
+                "write `imbalance: none`, or sort the images into one sub-folder per class"
+            )
+        fractions = class_fractions(imbalance, len(self.classes))
+        counts = imbalanced_counts(fractions, np.bincount(self.judge.labels, minlength=len(self.classes)))
+        seed = imbalance.split if isinstance(imbalance, ImbalanceSplit) else imbalance.row
+        return replace(self, pool=self.judge.take(choose(self.judge.labels, counts, seed)))
+
     def fingerprint(self) -> str:
         """SHA-256 over every image and label of the three sets."""
         digest = hashlib.sha256()
@@ -106,54 +124,23 @@ class ImageData:
         return digest.hexdigest()
 
 
-@dataclass(frozen=True)
-class _Source:
-    """A data set before it is made imbalanced."""
-
-    train: Images
-    held_out: Images
-    classes: tuple[str, ...]
-    unreadable: tuple[str, ...] = ()
-
-
 def load_images(config: DatasetConfig) -> ImageData:
     """Load the data set and make its pool imbalanced.
 
     Raises:
         DataError: the data cannot be found, fetched or read, or cannot be made imbalanced as asked.
     """
-    source = _READERS[config.name](config)
-    return ImageData(
-        name=config.name,
-        classes=source.classes,
-        pool=_imbalanced(source, config.imbalance),
-        judge=source.train,
-        held_out=source.held_out,
-        unreadable=source.unreadable,
-    )
+    return _READERS[config.name](config).with_imbalance(config.imbalance)
 
 
-def _imbalanced(source: _Source, imbalance: Imbalance) -> Images:
-    if imbalance == "none":
-        return source.train
-    if source.train.labels is None:
-        raise DataError(
-            "dataset.imbalance: these images have no labels, so they cannot be made imbalanced by class; "
-            "write `imbalance: none`, or sort the images into one sub-folder per class"
-        )
-    fractions = class_fractions(imbalance, len(source.classes))
-    counts = imbalanced_counts(fractions, np.bincount(source.train.labels, minlength=len(source.classes)))
-    seed = imbalance.split if isinstance(imbalance, ImbalanceSplit) else imbalance.row
-    return source.train.take(choose(source.train.labels, counts, seed))
-
-
-def _read_digits(config: DatasetConfig) -> _Source:
+def _read_digits(config: DatasetConfig) -> ImageData:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)[:, None]
     images = Images(pixels, digits.target.astype(np.int64))
-    return _held_out_apart(_resized(images, config.image_size or _DIGITS_SIZE, config.channels or 1), _ten_digits())
+    resized = _resized(images, config.image_size or _DIGITS_SIZE, config.channels or 1)
+    return _held_out_apart(config.name, resized, _ten_digits())
 
 
 def _ten_digits() -> tuple[str, ...]:
@@ -165,15 +152,15 @@ _FASHION_CLASSES = (
 )  # fmt: skip
 
 
-def _read_mnist(config: DatasetConfig) -> _Source:
+def _read_mnist(config: DatasetConfig) -> ImageData:
     return _read_idx_source(config, "MNIST", _ten_digits())
 
 
-def _read_fashion_mnist(config: DatasetConfig) -> _Source:
+def _read_fashion_mnist(config: DatasetConfig) -> ImageData:
     return _read_idx_source(config, "FashionMNIST", _FASHION_CLASSES)
 
 
-def _read_idx_source(config: DatasetConfig, torchvision_name: str, classes: tuple[str, ...]) -> _Source:
+def _read_idx_source(config: DatasetConfig, torchvision_name: str, classes: tuple[str, ...]) -> ImageData:
     folder = find_idx_folder(config.path, torchvision_name) or _download(config, torchvision_name)
     parts = []
     for part in ("train", "test"):
@@ -182,7 +169,8 @@ def _read_idx_source(config: DatasetConfig, torchvision_name: str, classes: tupl
             raise DataError(f"dataset.root: {folder} holds labels above {len(classes) - 1}")
         natural_size = max(8, round(images.pixels.shape[-1] / 4) * 4)  # the networks need a multiple of 4
         parts.append(_resized(images, config.image_size or natural_size, config.channels or 1))
-    return _Source(parts[0], parts[1], classes)
+    train, held_out = parts
+    return ImageData(config.name, classes, pool=train, judge=train, held_out=held_out)
 
 
 def _download(config: DatasetConfig, torchvision_name: str) -> Path:
@@ -202,10 +190,10 @@ def _download(config: DatasetConfig, torchvision_name: str) -> Path:
     return folder
 
 
-def _read_folder(config: DatasetConfig) -> _Source:
+def _read_folder(config: DatasetConfig) -> ImageData:
     found = read_folder(config.path, config.image_size or _FOLDER_SIZE, config.channels or 3)
-    source = _held_out_apart(Images(found.images, found.labels), found.classes)
-    return _Source(source.train, source.held_out, source.classes, found.unreadable)
+    images = _held_out_apart(config.name, Images(found.images, found.labels), found.classes)
+    return replace(images, unreadable=found.unreadable)
 
 
 _READERS = {
@@ -216,7 +204,7 @@ _READERS = {
 }
 
 
-def _held_out_apart(images: Images, classes: tuple[str, ...]) -> _Source:
+def _held_out_apart(name: str, images: Images, classes: tuple[str, ...]) -> ImageData:
     """Set a fixed fifth of every class (of all images, without labels) apart as the held-out images."""
     labels = np.zeros(len(images), np.int64) if images.labels is None else images.labels
     counts = np.bincount(labels, minlength=len(classes))
@@ -225,7 +213,8 @@ def _held_out_apart(images: Images, classes: tuple[str, ...]) -> _Source:
     held_counts = np.maximum((counts * HELD_OUT_SHARE).astype(np.int64), 1)
     held = choose(labels, held_counts, _HELD_OUT_SEED)
     rest = np.setdiff1d(np.arange(len(images)), held)
-    return _Source(images.take(rest), images.take(held), classes)
+    train = images.take(rest)
+    return ImageData(name, classes, pool=train, judge=train, held_out=images.take(held))
 
 
 def _resized(images: Images, size: int, channels: int) -> Images:

@@ -18,7 +18,7 @@ from eig_tune.tuning.home import Home
 from eig_tune.tuning.journal import MlflowJournal
 from eig_tune.tuning.ledger import Ledger, Trial
 from eig_tune.tuning.notes import comparison_note
-from eig_tune.tuning.prepare import prepare_images
+from eig_tune.tuning.prepare import check_fit, prepare_images
 from eig_tune.tuning.progress import Console, Terminal
 from eig_tune.tuning.results import choose
 from eig_tune.tuning.running import Order, RunOptions, begin_or_check, provenance, run_trials, set_up, write_spec
@@ -153,21 +153,15 @@ def _order(spec: SearchSpec, plan: Plan, trial: Trial) -> Order:
 
 
 def _images(spec: SearchSpec, plan: Plan, console: Console) -> dict[str, ImageData]:
-    """The images with each imbalance, by the name that cells have for it."""
-    imbalances = {BALANCED: BALANCED, **{str(split): ImbalanceSplit(split=split) for split in plan.splits}}
-    return {
-        name: prepare_images(
-            spec.model_copy(
-                update={
-                    "dataset": spec.dataset.model_copy(update={"imbalance": imbalance}),
-                    "objectives": COMPARED,
-                    "method": "ground-truth-infogan",
-                }
-            ),
-            console,
-        )
-        for name, imbalance in imbalances.items()
-    }
+    """The images with each imbalance, by the name that cells have for it; read once."""
+    balanced = spec.dataset.model_copy(update={"imbalance": BALANCED})
+    # The most that any method asks of its images: labels, and the true class shares.
+    demanding = {"objectives": COMPARED, "method": "ground-truth-infogan"}
+    images = prepare_images(spec.model_copy(update={"dataset": balanced, **demanding}), console)
+    imbalanced = {str(split): images.with_imbalance(ImbalanceSplit(split=split)) for split in plan.splits}
+    for pool in imbalanced.values():
+        check_fit(spec, pool)
+    return {BALANCED: images, **imbalanced}
 
 
 def _identity(spec: SearchSpec, plan: Plan, images: Mapping[str, ImageData]) -> dict[str, Any]:

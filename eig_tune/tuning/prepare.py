@@ -21,10 +21,19 @@ def prepare_images(spec: SearchSpec, console: Console) -> ImageData:
     images = load_images(spec.dataset)
     for file in images.unreadable:
         console.print(f"skipped, cannot be read: {file}", highlight=False)
+    check_fit(spec, images)
+    return images
+
+
+def check_fit(spec: SearchSpec, images: ImageData) -> None:
+    """See that what is asked for fits the images.
+
+    Raises:
+        ConfigError: it does not; every problem is reported.
+    """
     problems = _misfits(spec, images)
     if problems:
         raise ConfigError("the search does not fit its images", problems)
-    return images
 
 
 def prepare_judge(spec: SearchSpec, images: ImageData, home: Home, console: Console) -> TrialData:
