@@ -1,6 +1,6 @@
 """Writing a search into MLflow from a background thread, so that no trial ever waits for it.
 
-One parent run per search, one child run per trial, one grandchild per confirmation. The thread gathers for a few
+One parent run per search, one child run per trial, one grandchild per confirmation. The thread gathers for ten
 seconds, then sends what belongs to one run in one request. Everything that is written is also in the search's ledger,
 which is the spool: a job is tried again until the store takes it, and what a killed process has not written, the next
 one writes. Runs are found again by their tags, and MLflow keeps one copy of a metric that comes twice with the same
@@ -22,7 +22,8 @@ from PIL import Image
 
 from eig_tune.tracking.store import ENDED_TAG, KEY_TAG, KIND_TAG, NOTE_TAG, PARENT_TAG, SEARCH_TAG, Store, first_line
 
-_GATHERING_SECONDS = 3.0
+# A request costs MLflow some 5 ms and each report in it one more; its UI looks again every half minute at most.
+_GATHERING_SECONDS = 10.0
 _MOST_METRICS, _MOST_PARAMS, _MOST_TAGS = 800, 100, 100  # MLflow takes 1,000 of all in one request
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0
 _PATIENCE_AT_THE_END = 180.0
