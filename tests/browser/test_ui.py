@@ -37,12 +37,16 @@ confirm: {top: 1, seeds: 1}
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The home of a search that has ended."""
+    """The home of a search that has ended, its best registered as the model ``digits-model``."""
     folder = tmp_path_factory.mktemp("ui")
     (folder / "shown.yaml").write_text(SPACE)
-    command = [EIG_TUNE, "search", "--space", folder / "shown.yaml", "--home", folder / "home", "--gpus", "0"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr
+    home = ("--home", folder / "home")
+    for command in (
+        ("search", "--space", folder / "shown.yaml", *home, "--gpus", "0"),
+        ("best", "--register", "digits-model", *home),
+    ):
+        done = subprocess.run([EIG_TUNE, *command], capture_output=True, text=True, timeout=600, check=False)
+        assert done.returncode == 0, done.stderr
     return folder / "home"
 
 
@@ -162,6 +166,14 @@ def test_classes_emerge_under_a_slider(pages: Pages, browser: "webdriver.Chrome"
     for step in (20, 60):  # so fast a trial has a first and a last picture
         browser.find_element(By.CSS_SELECTOR, slider).send_keys(Keys.ARROW_RIGHT)
         _wait(browser, lambda step=step: _widths(browser, f"samples%2Bstep%2B{step}%2B"))
+
+
+def test_registered_model_has_its_alias(address: str, browser: "webdriver.Chrome") -> None:
+    browser.get(f"{address}/#/models/digits-model")
+    _wait(browser, lambda: "Version 1" in _text(browser) and "champion" in _text(browser))
+    browser.get(f"{address}/#/models/digits-model/versions/1")
+    # What it takes and what it gives, from its signature.
+    _wait(browser, lambda: all(word in _text(browser) for word in ("champion", "Inputs", "Outputs", "confirmed.")))
 
 
 def _widths(driver: "webdriver.Chrome", address: str = "") -> list[int]:
