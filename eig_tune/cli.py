@@ -46,6 +46,9 @@ CpusOption = Annotated[int | None, typer.Option(min=1, help="CPU trials at once.
 AddressOption = Annotated[
     str | None, typer.Option(envvar="RAY_ADDRESS", help="Ray cluster; this machine, unless told.")
 ]
+StorageOption = Annotated[
+    str | None, typer.Option(help="Where checkpoints lie: a folder, or s3://bucket/prefix. In the home, unless told.")
+]
 BundleArgument = Annotated[
     str, typer.Argument(help="Folder that `best --export` wrote, or models:/NAME@champion or models:/NAME/3.")
 ]
@@ -72,6 +75,7 @@ def search(
     trials_per_gpu: TrialsPerGpuOption = 1,
     cpus: CpusOption = None,
     address: AddressOption = None,
+    storage: StorageOption = None,
     home: HomeOption = DEFAULT_HOME,
     tracking_uri: UriOption = None,
     time_budget: Annotated[str | None, typer.Option(help="Stop after this long, such as 2h or 1h30m.")] = None,
@@ -105,6 +109,7 @@ def search(
         trials_per_gpu=trials_per_gpu,
         cpus=cpus,
         address=address,
+        storage=storage,
         resume=resume,
         seconds=seconds,
     )
@@ -168,6 +173,7 @@ def compare(
     trials_per_gpu: TrialsPerGpuOption = 1,
     cpus: CpusOption = None,
     address: AddressOption = None,
+    storage: StorageOption = None,
     home: HomeOption = DEFAULT_HOME,
     tracking_uri: UriOption = None,
     resume: ResumeOption = False,
@@ -185,7 +191,16 @@ def compare(
     console, place = _console(), writable_home(home)
     uri = tracking_uri or local_uri(place.path)
     winners = winners_of(uri, best_of, chosen) if best_of is not None else {}
-    options = RunOptions(name or f"{space.stem}-compare", uri, gpus, trials_per_gpu, cpus, address, resume)
+    options = RunOptions(
+        name=name or f"{space.stem}-compare",
+        tracking_uri=uri,
+        gpus=gpus,
+        trials_per_gpu=trials_per_gpu,
+        cpus=cpus,
+        address=address,
+        storage=storage,
+        resume=resume,
+    )
     outcome = run_comparison(spec, Plan(chosen, numbers, seeds, winners), options, place, console)
     print_comparison(outcome, chosen, console)
     if as_json:

@@ -50,6 +50,10 @@ class ClusterError(EigTuneError):
     """The cluster cannot do what was asked of it."""
 
 
+class StorageError(EigTuneError):
+    """A place for checkpoints, or the home, cannot be written: no room, no rights, no such bucket."""
+
+
 class ResultError(EigTuneError):
     """There is no such search, or it has no finished trial to choose from."""
 

@@ -15,11 +15,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
 from PIL import Image
 
+from eig_tune.errors import EigTuneError
 from eig_tune.tracking.store import ENDED_TAG, KEY_TAG, KIND_TAG, NOTE_TAG, PARENT_TAG, SEARCH_TAG, Store, first_line
 
 # A request costs MLflow some 5 ms and each report in it one more; its UI looks again every half minute at most.
@@ -69,7 +71,7 @@ class SearchTracker:
         tags: further tags of the parent run.
 
     Attributes:
-        ended: keys of runs of an earlier process of which MLflow has everything, pictures included.
+        ended: keys of runs, also of earlier processes, of which MLflow has everything, pictures included.
         errors: what could not be written although the store was there.
     """
 
@@ -83,6 +85,7 @@ class SearchTracker:
         self._runs = {run.data.tags[KEY_TAG]: str(run.info.run_id) for run in runs}
         self.ended = {run.data.tags[KEY_TAG] for run in runs if ENDED_TAG in run.data.tags}
         self.errors: list[str] = []
+        self._lacking = set[str | None]()  # runs of which something could not be written; a resume tries again
         self._queue: queue.Queue[_Batch | _Job] = queue.Queue()
         if parent is None:
             self._queue.put(_Batch(None, params=dict(params)))
@@ -139,6 +142,10 @@ class SearchTracker:
         )
         self._queue.put(_Batch(key, tags={**tags, ENDED_TAG: status}))
 
+    def once_ended(self, key: str, do: Callable[[], None]) -> None:
+        """Do something about a run when MLflow has everything of it; called in the background thread."""
+        self._queue.put(_Job(key, lambda: do() if key in self.ended else None))
+
     def log_artifacts(self, key: str | None, prepare: Callable[[Path], None], folder: str = "") -> None:
         """Log what ``prepare`` writes into a directory; for the parent run when ``key`` is None.
 
@@ -151,6 +158,16 @@ class SearchTracker:
                 self._client.log_artifacts(self._run_id(key), directory, folder or None)
 
         self._queue.put(_Job(key, write))
+
+    def __enter__(self) -> "SearchTracker":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """What is waiting is written also when the search cannot go on."""
+        if isinstance(error, EigTuneError):
+            self.close("KILLED", {})
 
     def close(self, status: str, tags: Mapping[str, str]) -> None:
         """Write everything that is waiting, then end the parent run.
@@ -196,6 +213,7 @@ class SearchTracker:
                 answers = self._store.answers()
                 if answers and answered_before:
                     self.errors.append(first_line(error))
+                    self._lacking.add(job.key)
                     return True
                 answered_before = answers
             if self._give_up_at is not None and time.monotonic() > self._give_up_at:
@@ -233,12 +251,15 @@ class SearchTracker:
 
         params = [Param(name, str(value)) for name, value in batch.params.items()]
         metrics = [Metric(*metric) for metric in batch.metrics]
-        tags = [RunTag(name, value) for name, value in batch.tags.items()]
+        has_ended = ENDED_TAG in batch.tags and batch.key not in self._lacking
+        tags = [RunTag(name, value) for name, value in batch.tags.items() if name != ENDED_TAG or has_ended]
         while params or metrics or tags:
             self._client.log_batch(
                 self._run_id(batch.key), metrics[:_MOST_METRICS], params[:_MOST_PARAMS], tags[:_MOST_TAGS]
             )
             del params[:_MOST_PARAMS], metrics[:_MOST_METRICS], tags[:_MOST_TAGS]
+        if has_ended and batch.key is not None:
+            self.ended.add(batch.key)
 
 
 def _joined(jobs: Iterable[_Batch | _Job]) -> list[_Batch | _Job]:

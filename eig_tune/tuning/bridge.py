@@ -1,19 +1,25 @@
 """The engine behind Ray's three interfaces: searcher, scheduler and callback. No decision is made here."""
 
+import errno
+import os
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import pyarrow.fs
 from ray.tune import Callback, Checkpoint
 from ray.tune.experiment import Trial as RayTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from eig_tune.errors import StorageError
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.ledger import Trial
+from eig_tune.tuning.storage import Storage
 
+_CANNOT_BE_STORED = f"{StorageError.__module__}.{StorageError.__qualname__}: "
+_FULL = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT)]
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit|Warning)\b")
 
 
@@ -74,21 +80,31 @@ class EngineScheduler(_StateIsInTheLedger, FIFOScheduler):  # type: ignore[misc]
 class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
     """Tells the engine of checkpoints and ends, and keeps only each trial's newest checkpoint."""
 
-    def __init__(self, engine: Engine, searcher: EngineSearcher, on_tick: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, searcher: EngineSearcher, storage: Storage, on_tick: Callable[[], None]) -> None:
         self._engine = engine
         self._searcher = searcher
+        self._storage = storage
         self._on_tick = on_tick
+        # A store far away takes a tenth of a second to delete something; no trial has to wait for that.
+        self._deleting = ThreadPoolExecutor(max_workers=1)
 
     def on_step_end(self, iteration: int, trials: list[RayTrial], **info: Any) -> None:
+        if self._engine.halted is not None:
+            # Here alone Ray lets an exception pass; anywhere else it would be the trial's.
+            raise StorageError(self._engine.halted)
         self._on_tick()
+
+    def on_experiment_end(self, trials: list[RayTrial], **info: Any) -> None:
+        self._deleting.shutdown()
 
     def on_checkpoint(
         self, iteration: int, trials: list[RayTrial], trial: RayTrial, checkpoint: Checkpoint, **info: Any
     ) -> None:
         number = self._searcher.numbers[trial.trial_id]
-        older = self._engine.checkpointed(number, checkpoint.path, trial.last_result["step"])
-        if older is not None and older != checkpoint.path:
-            _delete(older, checkpoint.filesystem)
+        location = self._storage.location(checkpoint.path)
+        older = self._engine.checkpointed(number, location, trial.last_result["step"])
+        if older is not None and older != location:
+            self._deleting.submit(self._storage.delete, older)
 
     def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
         self._engine.end(self._searcher.numbers[trial.trial_id])
@@ -96,10 +112,23 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
     def on_trial_error(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
         log = Path(trial.error_file) if trial.error_file else None
         number, raised = self._searcher.numbers[trial.trial_id], None if log is None else _raised(log)
-        if raised is None:
+        if raised is not None and raised.startswith(_CANNOT_BE_STORED):
+            self._storage_failed(number, raised.removeprefix(_CANNOT_BE_STORED))
+        elif raised is None:
             self._engine.died(number, f"its process died, killed from outside or for want of memory; see {log}")
         else:
             self._engine.fail(number, f"{raised}; see {log}")
+
+    def _storage_failed(self, number: int, reason: str) -> None:
+        """No trial can help it: it goes on if the storage is well again, else the whole search waits for a person."""
+        try:
+            if any(sign in reason for sign in _FULL):
+                raise StorageError(f"{self._storage.uri}: {reason}")
+            self._storage.check()
+        except StorageError as error:
+            self._engine.halt(f"{error}; nothing is lost: when that is mended, go on with --resume")
+        else:
+            self._engine.died(number, reason)
 
 
 def _raised(log: Path) -> str | None:
@@ -107,10 +136,3 @@ def _raised(log: Path) -> str | None:
     text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
     raised = [line for line in text.splitlines() if _EXCEPTION.match(line)]
     return raised[-1] if raised and not raised[-1].startswith("ray.exceptions.") else None
-
-
-def _delete(path: str, filesystem: pyarrow.fs.FileSystem) -> None:
-    try:
-        filesystem.delete_dir(path)
-    except FileNotFoundError:
-        return

@@ -1,12 +1,15 @@
 """The paper's comparison: every method on every imbalance with every seed, as trials of one experiment."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from eig_tune.data import ImageData, ImbalanceSplit
 from eig_tune.errors import ConfigError, Problem
+from eig_tune.evaluation.record import EVALUATION_FILE, SAMPLES_FILE
 from eig_tune.models import METHODS
 from eig_tune.schema import suggestion
 from eig_tune.tracking import SearchTracker, find_store, read_search
@@ -15,14 +18,25 @@ from eig_tune.tuning.comparison_report import COMPARED, rows_of, write_report
 from eig_tune.tuning.distributions import Value
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.home import Home
-from eig_tune.tuning.journal import MlflowJournal
-from eig_tune.tuning.ledger import Ledger, Trial
+from eig_tune.tuning.journal import MlflowJournal, wanted_checkpoints
+from eig_tune.tuning.ledger import Ledger, Report, Trial
 from eig_tune.tuning.notes import comparison_note
 from eig_tune.tuning.prepare import check_fit, prepare_images
 from eig_tune.tuning.progress import Console, Terminal
 from eig_tune.tuning.results import choose
-from eig_tune.tuning.running import Order, RunOptions, begin_or_check, provenance, run_trials, set_up, write_spec
+from eig_tune.tuning.running import (
+    DiskUse,
+    Order,
+    RunOptions,
+    begin_or_check,
+    provenance,
+    run_trials,
+    set_up,
+    tidy,
+    write_spec,
+)
 from eig_tune.tuning.space import SearchSpec
+from eig_tune.tuning.storage import Storage
 from eig_tune.tuning.strategies import GivenRuns
 
 BALANCED = "none"
@@ -63,7 +77,48 @@ class Comparison:
     trials: tuple[Trial, ...]
     folder: Path
     complete: bool
+    disk: DiskUse
     tracking_errors: tuple[str, ...]
+
+
+class KeptEvaluations:
+    """An observer of the engine that keeps what the pictures show of a finished cell, whose checkpoint goes.
+
+    Args:
+        folder: where; one folder for each cell in it, named by the trial's number.
+        storage: where checkpoints lie.
+    """
+
+    def __init__(self, folder: Path, storage: Storage) -> None:
+        self.folder = folder
+        self._storage = storage
+
+    def catch_up(self, trials: Mapping[int, Trial]) -> None:
+        """Keep what an earlier process has not kept before it died."""
+        for trial in trials.values():
+            if trial.status == "finished" and not (self.folder / str(trial.number)).exists():
+                self._keep(trial)
+
+    def trial_started(self, trial: Trial) -> None:
+        """Nothing to keep yet."""
+
+    def trial_reported(self, trial: Trial, report: Report) -> None:
+        """Nothing to keep yet."""
+
+    def trial_checkpointed(self, trial: Trial) -> None:
+        """Only the last one is shown."""
+
+    def trial_ended(self, trial: Trial, on_front: bool) -> None:
+        if trial.status == "finished":
+            self._keep(trial)
+
+    def _keep(self, trial: Trial) -> None:
+        whole, unfinished = self.folder / str(trial.number), self.folder / f".{trial.number}"
+        with suppress(OSError):  # a picture less must not end a comparison
+            unfinished.mkdir(parents=True, exist_ok=True)
+            for file in (EVALUATION_FILE, SAMPLES_FILE):
+                (unfinished / file).write_bytes(self._storage.read(str(trial.checkpoint), file))
+            unfinished.rename(whole)
 
 
 def parse_methods(text: str) -> tuple[str, ...]:
@@ -125,22 +180,28 @@ def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home
     place = set_up(spec, options, images, home, console)
     with Ledger(home.ledger(options.name)) as ledger:
         begin_or_check(ledger, _identity(spec, plan, images), options.name)
-        tracker = SearchTracker(place.store, "comparison", _parameters(plan), provenance())
-        tracker.log_artifacts(None, lambda folder: write_spec(spec, folder))
-        journal = MlflowJournal(tracker, images[BALANCED].classes, spec.method)
-        known = [trial.values for trial in ledger.trials.values()]
-        strategy = GivenRuns(runs, lambda values: _config(spec, plan, values).train.steps, COMPARED, known)
-        with Terminal(ledger.trials, strategy.wanted, COMPARED, console) as terminal:
-            engine = Engine(strategy, ledger, (journal, terminal))
-            journal.catch_up(ledger.trials, front=())
-            run_trials(engine, place, lambda trial: _order(spec, plan, trial), home.ray, terminal.tick)
         folder = home.study(options.name)
-        trials = tuple(ledger.trials.values())
-        write_report(trials, plan.methods, images[BALANCED].classes, folder)
-        tracker.log_artifacts(None, lambda copy: write_report(trials, plan.methods, images[BALANCED].classes, copy))
-        tracker.note(comparison_note(rows_of(trials, plan.methods), tracker))
-        tracker.close("FINISHED" if engine.complete else "KILLED", {})
-        return Comparison(options.name, trials, folder, engine.complete, tuple(tracker.errors))
+        with SearchTracker(place.store, "comparison", _parameters(plan), provenance()) as tracker:
+            place = place.for_run(tracker.parent_id)
+            tracker.log_artifacts(None, partial(write_spec, spec))
+            journal = MlflowJournal(tracker, place.storage, images[BALANCED].classes, spec.method)
+            seen = KeptEvaluations(folder / "evaluations", place.storage)
+            known = [trial.values for trial in ledger.trials.values()]
+            strategy = GivenRuns(runs, lambda values: _config(spec, plan, values).train.steps, COMPARED, known)
+            with Terminal(ledger.trials, strategy.wanted, COMPARED, console) as terminal:
+                engine = Engine(strategy, ledger, (seen, journal, terminal))
+                seen.catch_up(ledger.trials)
+                tidy(place, wanted_checkpoints(ledger.trials.values(), tracker.ended), home)
+                journal.catch_up(ledger.trials, front=())
+                run_trials(engine, place, lambda trial: _order(spec, plan, trial), terminal.tick)
+            trials = tuple(ledger.trials.values())
+            draw = partial(write_report, trials, plan.methods, images[BALANCED].classes, seen.folder)
+            draw(folder)
+            tracker.log_artifacts(None, draw)
+            tracker.note(comparison_note(rows_of(trials, plan.methods), tracker))
+            tracker.close("FINISHED" if engine.complete else "KILLED", {})
+        disk = tidy(place, wanted_checkpoints(trials, tracker.ended), home)
+        return Comparison(options.name, trials, folder, engine.complete, disk, tuple(tracker.errors))
 
 
 def _config(spec: SearchSpec, plan: Plan, cell: Mapping[str, Any]) -> TrainConfig:

@@ -10,7 +10,7 @@ from scipy.stats import wilcoxon
 
 from eig_tune.evaluation import figures
 from eig_tune.evaluation.evaluator import DIRECTIONS
-from eig_tune.evaluation.record import read_evaluation
+from eig_tune.evaluation.record import EvaluationRecord, read_evaluation
 from eig_tune.models import METHODS
 from eig_tune.tuning.ledger import Trial
 from eig_tune.tuning.results import mean_and_deviation
@@ -109,9 +109,15 @@ def _p_text(p_value: float | None) -> str:
     return "–" if p_value is None else f"{p_value:.3f}"
 
 
-def write_report(trials: Sequence[Trial], methods: Sequence[str], classes: Sequence[str], folder: Path) -> None:
+def write_report(
+    trials: Sequence[Trial], methods: Sequence[str], classes: Sequence[str], evaluations: Path, folder: Path
+) -> None:
     """Write table.md, table.csv, cells.csv, methods.png, curves.png, panels.png and a prior-METHOD.png each into
-    ``folder``."""
+    ``folder``.
+
+    Args:
+        evaluations: has a folder for each finished trial, named by its number, with the evaluation at its end.
+    """
     rows = rows_of(trials, methods)
     (folder / "table.md").write_text(markdown(rows), encoding="utf-8")
     _write_table(rows, folder / "table.csv")
@@ -119,8 +125,8 @@ def write_report(trials: Sequence[Trial], methods: Sequence[str], classes: Seque
     columns = {m: ([row.means[m] for row in rows], [row.deviations[m] for row in rows]) for m in COMPARED}
     figures.save_figure(figures.methods_figure([row.method for row in rows], columns), folder / "methods.png")
     figures.save_figure(figures.learning_figure(mean_curves(trials, methods)), folder / "curves.png")
-    _draw_panels(trials, folder / "panels.png")
-    _draw_priors(trials, methods, classes, folder)
+    _draw_panels(trials, evaluations, folder / "panels.png")
+    _draw_priors(trials, methods, classes, evaluations, folder)
 
 
 def _write_table(rows: Sequence[Row], file: Path) -> None:
@@ -160,30 +166,34 @@ def mean_curves(trials: Sequence[Trial], methods: Sequence[str]) -> dict[str, di
     }
 
 
-def _draw_panels(trials: Sequence[Trial], file: Path) -> None:
+def _draw_panels(trials: Sequence[Trial], evaluations: Path, file: Path) -> None:
     """The paper's three: InfoGAN on balanced and on imbalanced images, Elastic-InfoGAN on imbalanced ones."""
     panels = []
     for method, split, title in _PANELS:
-        trial = _first(trials, method, split)
-        if trial is not None and trial.checkpoint is not None:
-            seen = read_evaluation(Path(trial.checkpoint))
+        seen = _seen(_first(trials, method, split), evaluations)
+        if seen is not None:
             samples = seen.samples if seen.table is None else figures.ordered_rows(seen.samples, seen.table)
             panels.append((title, samples))
     if panels:
         figures.save_figure(figures.panels_figure(panels), file)
 
 
-def _draw_priors(trials: Sequence[Trial], methods: Sequence[str], classes: Sequence[str], folder: Path) -> None:
+def _draw_priors(
+    trials: Sequence[Trial], methods: Sequence[str], classes: Sequence[str], evaluations: Path, folder: Path
+) -> None:
     """Learned against true prior of each method, on its first imbalance."""
     for method in methods:
-        trial = _first(trials, method, None)
-        if trial is None or trial.checkpoint is None:
-            continue
-        seen = read_evaluation(Path(trial.checkpoint))
-        if seen.table is not None and seen.class_distribution is not None:
+        seen = _seen(_first(trials, method, None), evaluations)
+        if seen is not None and seen.table is not None and seen.class_distribution is not None:
             figure = figures.prior_figure(seen.table, seen.prior, seen.class_distribution, classes)
             figure.suptitle(method)
             figures.save_figure(figure, folder / f"prior-{method}.png")
+
+
+def _seen(trial: Trial | None, evaluations: Path) -> EvaluationRecord | None:
+    if trial is None or not (evaluations / str(trial.number)).is_dir():
+        return None
+    return read_evaluation(evaluations / str(trial.number))
 
 
 def _first(trials: Sequence[Trial], method: str, split: str | None) -> Trial | None:

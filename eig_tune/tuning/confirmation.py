@@ -61,7 +61,7 @@ def confirm(
         known = [trial.values for trial in ledger.trials.values()]
         strategy = GivenRuns(runs, lambda values: spec.train.steps, spec.objectives, known)
         data = place.datasets[IMAGES]
-        journal = MlflowJournal(tracker, data.images.classes, spec.method, confirming=True)
+        journal = MlflowJournal(tracker, place.storage, data.images.classes, spec.method, confirming=True)
         if runs:
             console.print(
                 f"confirming {len(chosen)} of the best on {spec.confirm.seeds} fresh seeds each", highlight=False
@@ -72,7 +72,7 @@ def confirm(
             if not engine.complete:
                 judged = prepare_confirming_judge(spec, data, home, console)
                 confirming = replace(place, datasets={IMAGES: judged})
-                run_trials(engine, confirming, lambda t: _order(spec, search, t.values), home.ray, terminal.tick)
+                run_trials(engine, confirming, lambda t: _order(spec, search, t.values), terminal.tick)
         return summaries(chosen, ledger.trials.values())
 
 

@@ -67,6 +67,7 @@ class Engine:
         self.ledger = ledger
         self._observers = observers
         self._deaths: Counter[int] = Counter()
+        self._halted: str | None = None
         self._end_what_was_decided()
         self._unfinished = [trial for trial in ledger.trials.values() if trial.status == "running"]
         self._recall()
@@ -136,6 +137,15 @@ class Engine:
             self.fail(number, reason)
         else:
             self._unfinished.append(self.ledger.trials[number])
+
+    def halt(self, reason: str) -> None:
+        """The search cannot go on until a person has mended something."""
+        self._halted = reason
+
+    @property
+    def halted(self) -> str | None:
+        """Why the search cannot go on, or None."""
+        return self._halted or self.ledger.trouble
 
     def finished(self) -> list[Trial]:
         """Trials that were trained to the full budget."""

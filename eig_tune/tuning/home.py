@@ -1,5 +1,6 @@
 """The folder where everything of a home lies."""
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from eig_tune.errors import EigTuneError
 
 DEFAULT_HOME = Path("eig-runs")
+_PROBE_BYTES = 2**20  # a full disk still takes an empty file
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,10 @@ class Home:
     def ray(self) -> Path:
         """Checkpoints, by search."""
         return self.path / "ray"
+
+    def artifacts(self, name: str) -> Path:
+        """Pictures and models of the search ``name``, if MLflow's store is the home's own."""
+        return self.path / "artifacts" / name
 
     @property
     def judges(self) -> Path:
@@ -61,9 +67,12 @@ def writable_home(path: Path) -> Home:
 def try_to_write(path: Path) -> None:
     """Make the folder and a file in it, and take both away again; an ``OSError`` says what is in the way."""
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
-    path.mkdir(parents=True, exist_ok=True)
     probe = path / f".probe-{os.getpid()}"
-    probe.touch()
-    probe.unlink()
-    for folder in made:
-        folder.rmdir()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(bytes(_PROBE_BYTES))
+    finally:
+        with contextlib.suppress(OSError):  # what could not be made cannot be taken away
+            probe.unlink()
+            for folder in made:
+                folder.rmdir()

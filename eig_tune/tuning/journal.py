@@ -1,6 +1,6 @@
 """The engine's events, written into MLflow in the words of a search."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from eig_tune.evaluation import figures
@@ -8,6 +8,7 @@ from eig_tune.evaluation.record import SAMPLES_FILE, read_evaluation
 from eig_tune.tracking import SearchTracker
 from eig_tune.training import checkpoint as checkpoints
 from eig_tune.tuning.ledger import Report, Trial
+from eig_tune.tuning.storage import Storage
 
 MODEL_FOLDER = "model"
 SAMPLES = "samples"  # the series of pictures that shows the classes emerging
@@ -22,6 +23,7 @@ class MlflowJournal:
 
     Args:
         tracker: where to write.
+        storage: where checkpoints lie; one that has ended is deleted when MLflow has everything of its trial.
         classes: names of the true classes, for the pictures.
         method: the method of trials whose values name none.
         rungs: steps at which trials are compared.
@@ -31,6 +33,7 @@ class MlflowJournal:
     def __init__(
         self,
         tracker: SearchTracker,
+        storage: Storage,
         classes: Sequence[str],
         method: str,
         rungs: Sequence[int] = (),
@@ -38,6 +41,7 @@ class MlflowJournal:
         confirming: bool = False,
     ) -> None:
         self._tracker = tracker
+        self._storage = storage
         self._classes = classes
         self._method = method
         self._rungs = rungs
@@ -45,7 +49,7 @@ class MlflowJournal:
         self._last_picture: dict[int, float] = {}
 
     def _key(self, trial: Trial) -> str:
-        return f"{trial.values['trial']}.{trial.values['seed']}" if self._confirming else str(trial.number)
+        return _key(trial, self._confirming)
 
     def catch_up(self, trials: Mapping[int, Trial], front: Container[int]) -> None:
         """Write what an earlier process may not have written before it died.
@@ -86,21 +90,29 @@ class MlflowJournal:
         self._last_picture[trial.number] = at
         try:
             # Read at once: the file is deleted when the trial's next checkpoint is whole.
-            picture = (Path(trial.checkpoint) / SAMPLES_FILE).read_bytes()
+            picture = self._storage.read(trial.checkpoint, SAMPLES_FILE)
         except OSError:
             return  # a picture less must not end a search; what is wrong is told when the trial's end is drawn
         self._tracker.log_picture(self._key(trial), SAMPLES, picture, trial.checkpoint_step, at)
 
     def trial_ended(self, trial: Trial, on_front: bool) -> None:
-        if trial.checkpoint is not None:
-            checkpoint = Path(trial.checkpoint)
-            self._tracker.log_artifacts(self._key(trial), lambda folder: draw_trial(checkpoint, self._classes, folder))
+        key, location = self._key(trial), trial.checkpoint
+        if location is not None:
+            self._tracker.log_artifacts(key, lambda folder: self._draw(location, folder))
             if on_front:
-                self._tracker.log_artifacts(
-                    self._key(trial), lambda folder: checkpoints.write_weights(checkpoint, folder), MODEL_FOLDER
-                )
+                self._tracker.log_artifacts(key, lambda folder: self._copy_weights(location, folder), MODEL_FOLDER)
         status, at = _MLFLOW_STATUS[trial.status], trial.ended_at or trial.at
-        self._tracker.end_run(self._key(trial), status, self._tags(trial), at)
+        self._tracker.end_run(key, status, self._tags(trial), at)
+        if location is not None:
+            self._tracker.once_ended(key, lambda: self._storage.delete(location))
+
+    def _draw(self, location: str, folder: Path) -> None:
+        with self._storage.local(location) as checkpoint:
+            draw_trial(checkpoint, self._classes, folder)
+
+    def _copy_weights(self, location: str, folder: Path) -> None:
+        with self._storage.local(location) as checkpoint:
+            checkpoints.write_weights(checkpoint, folder)
 
     def _tags(self, trial: Trial) -> dict[str, str]:
         """What ended trials are filtered by; no ``rung`` where the trial has entered none."""
@@ -113,6 +125,23 @@ class MlflowJournal:
             "step": str(trial.last.step if trial.last else 0),
             **({} if rung is None else {"rung": str(rung)}),
         }
+
+
+def _key(trial: Trial, confirming: bool) -> str:
+    return f"{trial.values['trial']}.{trial.values['seed']}" if confirming else str(trial.number)
+
+
+def wanted_checkpoints(trials: Iterable[Trial], ended: Container[str], *, confirming: bool = False) -> set[str]:
+    """Locations of the checkpoints of trials that go on, or of which MLflow does not have everything yet.
+
+    Args:
+        ended: keys of the runs of which it has.
+    """
+    return {
+        trial.checkpoint
+        for trial in trials
+        if trial.checkpoint is not None and (trial.status == "running" or _key(trial, confirming) not in ended)
+    }
 
 
 def draw_trial(checkpoint: Path, classes: Sequence[str], folder: Path) -> None:

@@ -11,11 +11,12 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
-from eig_tune.errors import ResultError
+from eig_tune.errors import ResultError, StorageError
 
 _SYNC_EVERY_SECONDS = 1.0
 Status = Literal["running", "finished", "stopped", "collapsed", "failed"]
@@ -75,13 +76,16 @@ class Ledger:
 
     Raises:
         ResultError: another process has it open, or it is damaged.
+        StorageError: by every method that notes something, from when it cannot be written any more.
     """
 
     def __init__(self, path: Path) -> None:
         self.trials: dict[int, Trial] = {}
         self.header: dict[str, Any] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: IO[str] = path.open("a", encoding="utf-8")
+        # No buffer: what is left in one after an error would be written later, behind a torn line.
+        self._file: FileIO = path.open("ab", buffering=0)
+        self._full: StorageError | None = None
         self._synced = 0.0
         _lock(self._file, path)
         for event in _read(path):
@@ -94,6 +98,11 @@ class Ledger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be noted any more, or None."""
+        return None if self._full is None else str(self._full)
 
     def begin(self, header: Mapping[str, Any]) -> None:
         """Note what makes this search this search."""
@@ -133,12 +142,25 @@ class Ledger:
         return self.trials[number]
 
     def _append(self, event: dict[str, Any]) -> None:
-        self._file.write(json.dumps(event) + "\n")
-        self._file.flush()
+        if self._full is not None:
+            raise self._full
+        try:
+            self._write((json.dumps(event) + "\n").encode())
+        except OSError as error:
+            # The line may be torn now, and nothing may come behind it.
+            self._full = StorageError(
+                f"{self._file.name} cannot be written ({error.strerror}); nothing is lost: "
+                "when that is mended, go on with --resume"
+            )
+            raise self._full from error
+        self._apply(event)
+
+    def _write(self, line: bytes) -> None:
+        while line:
+            line = line[self._file.write(line) :]
         if time.monotonic() - self._synced > _SYNC_EVERY_SECONDS:
             os.fsync(self._file.fileno())
             self._synced = time.monotonic()
-        self._apply(event)
 
     def _apply(self, event: dict[str, Any]) -> None:
         if event["event"] == "search":
@@ -159,7 +181,7 @@ class Ledger:
             trial.status, trial.reason, trial.ended_at = event["status"], event["reason"], event["at"]
 
 
-def _lock(file: IO[str], path: Path) -> None:
+def _lock(file: FileIO, path: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -3,9 +3,9 @@
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from eig_tune.tuning.ledger import Ledger, Trial
 from eig_tune.tuning.prepare import prepare_judge
 from eig_tune.tuning.progress import Console
 from eig_tune.tuning.space import SearchSpec
+from eig_tune.tuning.storage import Storage, open_storage
 
 IMAGES = "images"  # the name of a search's only data set
 _LIBRARIES = ("eig-tune", "ray", "optuna", "mlflow", "torch", "torchvision", "kornia", "numpy", "scikit-learn")
@@ -38,17 +39,25 @@ class RunOptions:
     trials_per_gpu: int = 1
     cpus: int | None = None
     address: str | None = None
+    storage: str | None = None
     resume: bool = False
     seconds: float | None = None
 
 
 @dataclass(frozen=True)
 class Workplace:
-    """Everything that trials need, ready: resources, images with their judge by name, and the MLflow store."""
+    """Everything that trials need, ready: resources, images with their judge by name, MLflow, and where checkpoints
+    lie."""
 
     given: Resources
     datasets: Mapping[str, TrialData]
     store: Store
+    storage: Storage
+
+    def for_run(self, run_id: str) -> "Workplace":
+        """The same, with storage of its own for the search whose run in MLflow is ``run_id``: whoever else has a
+        search of this name in the same bucket has another run."""
+        return replace(self, storage=self.storage.below(self.store.name, run_id))
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,7 @@ def set_up(
     if home.ledger(options.name).exists() and not options.resume:
         raise ResultError(f"--name: there is {options.name!r} already; go on with it by --resume, or give another name")
     _refuse_at_once(options)
+    storage = open_storage(options.storage, home.ray)
     with ThreadPoolExecutor() as pool:
         judging = pool.submit(prepare_judge, spec, next(iter(images.values())), home, console)
         opening = pool.submit(open_store, options.tracking_uri, options.name, home.path)
@@ -80,7 +90,7 @@ def set_up(
         start_ray(options.address, options.cpus)
         given = resources(options.gpus, options.trials_per_gpu, options.cpus)
         judge, store = judging.result().judge, opening.result()
-    return Workplace(given, {name: TrialData(these, judge) for name, these in images.items()}, store)
+    return Workplace(given, {name: TrialData(these, judge) for name, these in images.items()}, store, storage)
 
 
 def _refuse_at_once(options: RunOptions) -> None:
@@ -117,7 +127,6 @@ def run_trials(
     engine: Engine,
     place: Workplace,
     orders: Callable[[Trial], Order],
-    storage: Path,
     on_tick: Callable[[], None],
     seconds: float | None = None,
 ) -> None:
@@ -125,16 +134,21 @@ def run_trials(
 
     Args:
         orders: what a trial trains.
-        storage: where checkpoints lie.
         on_tick: called several times a second.
         seconds: stop after so long; what is not finished then can be resumed.
+
+    Raises:
+        StorageError: the disk is full, or the storage gone; the search can be resumed when that is mended.
     """
     from ray import tune
 
     from eig_tune.tuning.bridge import EngineCallback, EngineScheduler, EngineSearcher
     from eig_tune.tuning.trainable import EigTrainable
 
-    trainable = tune.with_parameters(EigTrainable, datasets=dict(place.datasets), device=place.given.device)
+    storage = place.storage
+    trainable = tune.with_parameters(
+        EigTrainable, datasets=dict(place.datasets), storage=storage, device=place.given.device
+    )
     searcher = EngineSearcher(engine, lambda trial: _trainable_config(orders(trial), trial))
     tuner = tune.Tuner(
         tune.with_resources(trainable, place.given.per_trial),
@@ -149,8 +163,9 @@ def run_trials(
         ),
         run_config=tune.RunConfig(
             name=f"{time.strftime('%Y%m%d-%H%M%S')}",
-            storage_path=str(storage),
-            callbacks=[EngineCallback(engine, searcher, on_tick)],
+            storage_path=storage.path,
+            storage_filesystem=storage.filesystem,
+            callbacks=[EngineCallback(engine, searcher, storage, on_tick)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1, checkpoint_at_end=False),
             # The engine decides who gets another try; Ray counts the death of one process more than once.
             failure_config=tune.FailureConfig(max_failures=0),
@@ -167,6 +182,34 @@ def _folder_name(trial: Any) -> str:
 
 def _trainable_config(order: Order, trial: Trial) -> dict[str, Any]:
     return {"run": order.run.model_dump(mode="json"), "dataset": order.dataset, "checkpoint": trial.checkpoint}
+
+
+@dataclass(frozen=True)
+class DiskUse:
+    """Bytes that a search takes: its checkpoints, and what it has left in the home.
+
+    Attributes:
+        checkpoints: those of trials that have not ended, or of which MLflow lacks something: while a search runs one
+            for each of them, two while a newer one is being written. The checkpoint of any other trial is deleted,
+            so that nothing is left of a search that is complete. None when the storage did not answer.
+        kept: ledger, study and curves; pictures and models too if MLflow's store is the home's own.
+    """
+
+    storage: str
+    checkpoints: int | None
+    kept: int
+
+
+def tidy(place: Workplace, wanted: Collection[str], home: Home) -> DiskUse:
+    """Delete every checkpoint that nobody wants, those of processes that were killed too; how much is left."""
+    try:
+        place.storage.clear(wanted)
+        checkpoints: int | None = place.storage.size()
+    except OSError:
+        checkpoints = None
+    name = place.store.name
+    kept = sum(Storage(str(folder)).size() for folder in (home.study(name), home.artifacts(name)))
+    return DiskUse(place.storage.uri, checkpoints, kept)
 
 
 def provenance() -> dict[str, str]:

@@ -13,7 +13,7 @@ from eig_tune.tuning.confirmation import Confirmed, confirm
 from eig_tune.tuning.curves import write_curves
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.home import Home
-from eig_tune.tuning.journal import MlflowJournal
+from eig_tune.tuning.journal import MlflowJournal, wanted_checkpoints
 from eig_tune.tuning.ledger import Ledger, Trial
 from eig_tune.tuning.notes import search_note
 from eig_tune.tuning.plots import pictures, write_page, write_pictures
@@ -22,12 +22,15 @@ from eig_tune.tuning.progress import Console, Terminal
 from eig_tune.tuning.results import on_front
 from eig_tune.tuning.running import (
     IMAGES,
+    DiskUse,
     Order,
     RunOptions,
+    Workplace,
     begin_or_check,
     provenance,
     run_trials,
     set_up,
+    tidy,
     write_spec,
 )
 from eig_tune.tuning.space import SearchSpec
@@ -45,6 +48,7 @@ class Outcome:
     confirmed: tuple[Confirmed, ...]
     slots: int
     wall_seconds: float
+    disk: DiskUse
     tracking_errors: tuple[str, ...]
 
 
@@ -53,6 +57,7 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
 
     Raises:
         EigTuneError: it cannot begin; nothing half-made is left behind.
+        StorageError: it cannot go on, because the disk is full or the storage gone.
     """
     started = time.monotonic()
     images = prepare_images(spec, console)
@@ -64,22 +69,23 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
         }
         begin_or_check(ledger, identity, options.name)
         tags = {**provenance(), OBJECTIVES_TAG: json.dumps(spec.objectives)}
-        tracker = SearchTracker(
-            place.store, "search", _parameters(spec, place.datasets[IMAGES], identity["data"]), tags
-        )
-        tracker.log_artifacts(None, lambda folder: write_spec(spec, folder))
-        journal = MlflowJournal(tracker, images.classes, spec.method, spec.rungs())
-        with Terminal(ledger.trials, spec.trials, spec.objectives, console) as terminal:
-            study = StudyFile(home.study_file(options.name), options.name, spec.search, spec.objectives)
-            engine = Engine(Searching(spec), ledger, (journal, study, terminal))
-            study.catch_up(ledger.trials)
-            journal.catch_up(ledger.trials, {trial.number for trial in engine.front()})
-            run_trials(engine, place, lambda trial: _order(spec, trial), home.ray, terminal.tick, options.seconds)
-        trials = tuple(ledger.trials.values())
-        write_curves(trials, home.study(options.name))
-        _draw(tracker, trials, spec, options.name)
-        confirmed = confirm(spec, engine, place, tracker, home, console) if engine.complete else []
-        _finish(tracker, engine, spec, confirmed)
+        parameters = _parameters(spec, place.datasets[IMAGES], identity["data"])
+        with SearchTracker(place.store, "search", parameters, tags) as tracker:
+            place = place.for_run(tracker.parent_id)
+            tracker.log_artifacts(None, lambda folder: write_spec(spec, folder))
+            journal = MlflowJournal(tracker, place.storage, images.classes, spec.method, spec.rungs())
+            with Terminal(ledger.trials, spec.trials, spec.objectives, console) as terminal:
+                study = StudyFile(home.study_file(options.name), options.name, spec.search, spec.objectives)
+                engine = Engine(Searching(spec), ledger, (journal, study, terminal))
+                study.catch_up(ledger.trials)
+                _tidy(place, tracker, engine, home)
+                journal.catch_up(ledger.trials, {trial.number for trial in engine.front()})
+                run_trials(engine, place, lambda trial: _order(spec, trial), terminal.tick, options.seconds)
+            trials = tuple(ledger.trials.values())
+            write_curves(trials, home.study(options.name))
+            _draw(tracker, trials, spec, options.name)
+            confirmed = confirm(spec, engine, place, tracker, home, console) if engine.complete else []
+            _finish(tracker, engine, spec, confirmed)
         return Outcome(
             options.name,
             trials,
@@ -87,8 +93,16 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
             tuple(confirmed),
             place.given.slots,
             time.monotonic() - started,
+            _tidy(place, tracker, engine, home),
             tuple(tracker.errors),
         )
+
+
+def _tidy(place: Workplace, tracker: SearchTracker, engine: Engine, home: Home) -> DiskUse:
+    with Ledger(home.confirmation_ledger(place.store.name)) as confirmations:
+        wanted = wanted_checkpoints(engine.ledger.trials.values(), tracker.ended)
+        wanted |= wanted_checkpoints(confirmations.trials.values(), tracker.ended, confirming=True)
+    return tidy(place, wanted, home)
 
 
 def warm_started(spec: SearchSpec, tracking_uri: str, name: str) -> SearchSpec:

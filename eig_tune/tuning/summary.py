@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Table
 
 from eig_tune.tracking import TrackedSearch, TrackedTrial
@@ -14,7 +15,7 @@ from eig_tune.tuning.ledger import Trial
 from eig_tune.tuning.notes import KNEE, counted, found_and_confirmed, optimism_in_words, short
 from eig_tune.tuning.plan import Plan
 from eig_tune.tuning.results import choose
-from eig_tune.tuning.running import total
+from eig_tune.tuning.running import DiskUse, total
 from eig_tune.tuning.search import Outcome
 from eig_tune.tuning.space import SearchSpec
 
@@ -31,7 +32,15 @@ def print_outcome(outcome: Outcome, spec: SearchSpec, console: Console) -> None:
         console.print(f"next: eig-tune best --name {outcome.name} --export DIR", highlight=False, soft_wrap=True)
     if any(trial.status == "running" for trial in outcome.trials):
         console.print("not all trials have ended; go on with --resume", highlight=False)
+    _print_disk_use(outcome.disk, console)
     _print_tracking_errors(outcome.tracking_errors, console)
+
+
+def _print_disk_use(disk: DiskUse, console: Console) -> None:
+    """What a search or comparison takes."""
+    checkpoints = "unknown" if disk.checkpoints is None else decimal(disk.checkpoints)
+    told = f"on disk: checkpoints {checkpoints} in {disk.storage}, all else {decimal(disk.kept)}"
+    console.print(told, highlight=False, soft_wrap=True)
 
 
 def _print_tracking_errors(errors: Sequence[str], console: Console) -> None:
@@ -74,6 +83,7 @@ def outcome_document(outcome: Outcome, spec: SearchSpec) -> dict[str, Any]:
         "name": outcome.name,
         "wall_seconds": outcome.wall_seconds,
         "slots": outcome.slots,
+        "disk": vars(outcome.disk),
         "steps": sum(trial.last.step for trial in outcome.trials if trial.last),
         "train_seconds": total(outcome.trials, "train_seconds"),
         "evaluation_seconds": total(outcome.trials, "evaluation_seconds"),
@@ -114,6 +124,7 @@ def print_comparison(outcome: Comparison, methods: Sequence[str], console: Conso
     for trial in outcome.trials:
         if trial.status == "failed":
             console.print(f"failed: {dict(trial.values)}: {trial.reason}", style="red", highlight=False, soft_wrap=True)
+    _print_disk_use(outcome.disk, console)
     _print_tracking_errors(outcome.tracking_errors, console)
 
 
@@ -122,6 +133,7 @@ def comparison_document(outcome: Comparison, methods: Sequence[str]) -> dict[str
     return {
         "name": outcome.name,
         "complete": outcome.complete,
+        "disk": vars(outcome.disk),
         "methods": [vars(row) for row in rows_of(outcome.trials, methods)],
         "cells": [_trial_document(trial) for trial in outcome.trials],
     }

@@ -1,13 +1,18 @@
 """One trial as a Ray Tune trainable: a thin shell around ``fit``."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from ray import tune
+from safetensors import SafetensorError
 
+from eig_tune.errors import StorageError, one_line
 from eig_tune.training import Progress, TrainConfig, TrialData, fit
+from eig_tune.tuning.storage import Storage
 
 
 class EigTrainable(tune.Trainable):  # type: ignore[misc]
@@ -15,15 +20,20 @@ class EigTrainable(tune.Trainable):  # type: ignore[misc]
 
     The actor stays alive between trials (``reset_config``), so that a new trial starts within milliseconds.
     Its config has ``run`` (a :class:`TrainConfig` document), ``dataset`` (a name in ``datasets``) and
-    ``checkpoint`` (a directory to go on from, or None).
+    ``checkpoint`` (the location of one to go on from, or None).
     """
 
     def setup(
-        self, config: dict[str, Any], datasets: Mapping[str, TrialData] | None = None, device: str = "cpu"
+        self,
+        config: dict[str, Any],
+        datasets: Mapping[str, TrialData] | None = None,
+        storage: Storage | None = None,
+        device: str = "cpu",
     ) -> None:
         """Take images and judge from the object store, once per actor."""
-        assert datasets is not None, "tune.with_parameters gives the data"
+        assert datasets is not None and storage is not None, "tune.with_parameters gives them"
         self._datasets = datasets
+        self._storage = storage
         self._device = torch.device(device)
         if device == "cpu":
             torch.set_num_threads(1)
@@ -32,12 +42,18 @@ class EigTrainable(tune.Trainable):  # type: ignore[misc]
     def _start(self, config: dict[str, Any]) -> None:
         self._config = TrainConfig.model_validate(config["run"])
         self._data = self._datasets[config["dataset"]]
-        checkpoint = config.get("checkpoint")
-        self._begin(Path(checkpoint) if checkpoint else None)
+        self._begin(config["checkpoint"])
 
-    def _begin(self, checkpoint: Path | None) -> None:
-        self._progress: Iterator[Progress] = fit(self._config, self._data, checkpoint, self._device)
+    def _begin(self, checkpoint: str | None) -> None:
+        self._progress = self._fit(checkpoint)
         self._newest: Progress | None = None
+
+    def _fit(self, checkpoint: str | None) -> Iterator[Progress]:
+        with ExitStack() as until_it_is_read:
+            folder = None if checkpoint is None else until_it_is_read.enter_context(self._storage.local(checkpoint))
+            for progress in fit(self._config, self._data, folder, self._device):
+                until_it_is_read.close()
+                yield progress
 
     def step(self) -> dict[str, Any]:
         """Train to the next report."""
@@ -49,6 +65,18 @@ class EigTrainable(tune.Trainable):  # type: ignore[misc]
             "evaluation_seconds": progress.evaluation_seconds,
         }
 
+    def save(self, checkpoint_dir: str | None = None) -> Any:
+        """Write a checkpoint and bring it to the storage.
+
+        Raises:
+            StorageError: that is not possible, for which the trial can do nothing.
+        """
+        try:
+            with TemporaryDirectory(prefix="eig-tune-") as folder:
+                return super().save(checkpoint_dir or folder)
+        except (OSError, SafetensorError) as error:
+            raise StorageError(f"a checkpoint cannot be written ({one_line(error)})") from error
+
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Write what ``load_checkpoint`` needs."""
         assert self._newest is not None, "Ray saves after a report"
@@ -56,7 +84,7 @@ class EigTrainable(tune.Trainable):  # type: ignore[misc]
 
     def load_checkpoint(self, checkpoint: str) -> None:
         """Go back to a checkpoint of this very trial."""
-        self._begin(Path(checkpoint))
+        self._begin(checkpoint)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Become another trial without a new process."""

@@ -114,7 +114,7 @@ def test_failed_cell_is_told_and_not_counted() -> None:
 def test_method_without_a_finished_cell_is_no_number(tmp_path: Path) -> None:
     (row,) = rows_of([], ["joint-vae"])
     assert math.isnan(row.means["nmi"])
-    write_report([], ["joint-vae"], [], tmp_path)
+    write_report([], ["joint-vae"], [], tmp_path, tmp_path)
     assert "nan" in (tmp_path / "table.md").read_text()
 
 

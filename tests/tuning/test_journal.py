@@ -13,6 +13,7 @@ from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.journal import MlflowJournal
 from eig_tune.tuning.ledger import Ledger, Report, Trial
 from eig_tune.tuning.space import parse_spec
+from eig_tune.tuning.storage import Storage
 from eig_tune.tuning.strategies import Searching
 
 SPEC = parse_spec(
@@ -49,7 +50,7 @@ class Search:
         self._folder = folder
         self._ledger = Ledger(folder / "ledger.jsonl")
         self._tracker = SearchTracker(store, "search", {}, {})
-        journal = MlflowJournal(self._tracker, (), SPEC.method, SPEC.rungs())
+        journal = MlflowJournal(self._tracker, Storage(str(folder)), (), SPEC.method, SPEC.rungs())
         self.engine = Engine(Searching(SPEC), self._ledger, [journal])
         journal.catch_up(self._ledger.trials, front=())
 

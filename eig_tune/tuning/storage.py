@@ -1,0 +1,212 @@
+"""Where checkpoints lie: a folder that every node sees, or a bucket of an S3-compatible store.
+
+A checkpoint is known by its *location*, an absolute path or an ``s3://`` address that says it all, so that a search
+may go on with another storage than it began with. Keys come from the environment of each node and never from here: a
+:class:`Storage` that travels to the trials, or is pickled by Ray into its files, has none in it.
+"""
+
+import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow.fs
+
+from eig_tune.errors import CheckpointError, EigTuneError, StorageError, one_line
+from eig_tune.tuning.home import try_to_write
+
+_S3 = "s3://"
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+_REMEDY = (
+    "the bucket has to exist, and the environment to have AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for a store "
+    "that is not Amazon's, AWS_ENDPOINT_URL"
+)
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A place for checkpoints, and the way to those that lie elsewhere.
+
+    Attributes:
+        uri: an absolute path, or ``s3://bucket/prefix``.
+        endpoint: the S3 server's address; Amazon's own when None.
+        region: the bucket's; what the environment says when None.
+    """
+
+    uri: str
+    endpoint: str | None = None
+    region: str | None = None
+
+    def below(self, *names: str) -> "Storage":
+        """A place inside this one."""
+        return replace(self, uri="/".join([self.uri.rstrip("/"), *names]))
+
+    @property
+    def filesystem(self) -> Any:
+        """The place's ``pyarrow.fs.FileSystem``."""
+        return self._open(self.uri)[0]
+
+    @property
+    def path(self) -> str:
+        """The place on its file system."""
+        return self._open(self.uri)[1]
+
+    def location(self, path: str) -> str:
+        """The location of a path on this place's file system."""
+        return f"{_S3}{path}" if self.uri.startswith(_S3) else path
+
+    def read(self, location: str, file: str) -> bytes:
+        """A file of a checkpoint.
+
+        Raises:
+            OSError: it is not there, or the store does not answer.
+        """
+        filesystem, path = self._open(location)
+        with filesystem.open_input_stream(f"{path}/{file}") as opened:
+            return bytes(opened.read())
+
+    @contextmanager
+    def local(self, location: str) -> Iterator[Path]:
+        """The folder of a checkpoint; if it is on another machine, a copy for as long as it is needed.
+
+        Raises:
+            CheckpointError: it is not there, or the store does not answer.
+        """
+        if not location.startswith(_S3):
+            yield Path(location)
+            return
+        with TemporaryDirectory(prefix="eig-tune-") as copy:
+            filesystem, path = self._open(location)
+            try:
+                pyarrow.fs.copy_files(path, copy, source_filesystem=filesystem)
+            except OSError as error:
+                raise CheckpointError(f"{location}: this checkpoint cannot be read ({one_line(error)})") from error
+            yield Path(copy)
+
+    def delete(self, location: str) -> None:
+        """Delete a checkpoint, if it is there.
+
+        Raises:
+            OSError: the store does not let us.
+        """
+        filesystem, path = self._open(location)
+        try:
+            filesystem.delete_dir(path)
+        except FileNotFoundError:
+            return
+
+    def clear(self, keep: Collection[str] = ()) -> None:
+        """Delete everything in this place but the locations to keep; the place itself as well if there are none.
+
+        Raises:
+            OSError: the store does not let us.
+        """
+        kept = {self._open(location)[1] for location in keep}
+        inside = {path for path in kept if path.startswith(f"{self.path}/")}
+        if inside:
+            self._clear(self.path, inside)
+        else:
+            self.delete(self.uri)
+
+    def _clear(self, path: str, keep: Collection[str]) -> None:
+        for entry in self.filesystem.get_file_info(pyarrow.fs.FileSelector(path)):
+            if entry.path in keep:
+                continue
+            if any(kept.startswith(f"{entry.path}/") for kept in keep):
+                self._clear(entry.path, keep)
+            elif entry.type == pyarrow.fs.FileType.Directory:
+                self.filesystem.delete_dir(entry.path)
+            else:
+                self.filesystem.delete_file(entry.path)
+
+    def size(self) -> int:
+        """Bytes of all that lies here.
+
+        Raises:
+            OSError: the store does not answer.
+        """
+        everything = pyarrow.fs.FileSelector(self.path, recursive=True, allow_not_found=True)
+        return sum(entry.size or 0 for entry in self.filesystem.get_file_info(everything))
+
+    def check(self) -> None:
+        """Write a file here and take it away again.
+
+        Raises:
+            StorageError: that cannot be done.
+        """
+        remedy = "give another folder"
+        try:
+            if self.uri.startswith(_S3):
+                remedy = _REMEDY
+                _try_to_write(self.filesystem, self.path, f".probe-{os.getpid()}")
+            else:
+                try_to_write(Path(self.uri))
+        except OSError as error:
+            raise StorageError(f"--storage: {self.uri} cannot be written ({reason_of(error)}); {remedy}") from error
+
+    def _open(self, location: str) -> tuple[Any, str]:
+        if location.startswith(_S3):
+            return _s3(self.endpoint, self.region), location.removeprefix(_S3)
+        return pyarrow.fs.LocalFileSystem(), location
+
+
+def open_storage(uri: str | None, default: Path) -> Storage:
+    """The storage that a person has named, after a try to write there.
+
+    Args:
+        uri: a path, or ``s3://bucket/prefix``.
+        default: the folder to use when none was named.
+
+    Raises:
+        EigTuneError: it is no such address.
+        StorageError: it cannot be written.
+    """
+    storage = _named(str(default) if uri is None else uri)
+    storage.check()
+    return storage
+
+
+def _named(uri: str) -> Storage:
+    if not uri.startswith(_S3):
+        if "://" in uri:
+            raise EigTuneError(f"--storage: got {uri!r}; write a path, or s3://bucket/prefix")
+        return Storage(str(Path(uri).expanduser().resolve()))
+    if "@" in uri or "?" in uri:
+        raise EigTuneError("--storage: write s3://bucket/prefix; keys and endpoint are taken from the environment")
+    bucket, _, prefix = uri.removeprefix(_S3).strip("/").partition("/")
+    if not bucket:
+        raise EigTuneError(f"--storage: got {uri!r}; the bucket is missing: s3://bucket/prefix")
+    endpoint = next((value for name in _ENDPOINTS if (value := os.environ.get(name))), None)
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if endpoint is None and region is None:
+        region = _region_of(bucket)
+    return Storage("/".join(filter(None, [f"{_S3}{bucket}", prefix])), endpoint, region)
+
+
+@cache
+def _s3(endpoint: str | None, region: str | None) -> Any:
+    """No keys are given to it, so that none are pickled with it: each process finds its own."""
+    return pyarrow.fs.S3FileSystem(endpoint_override=endpoint, region=region)
+
+
+def _try_to_write(filesystem: Any, path: str, name: str) -> None:
+    filesystem.create_dir(path)
+    with filesystem.open_output_stream(f"{path}/{name}") as opened:
+        opened.write(b"eig-tune")
+    filesystem.delete_file(f"{path}/{name}")
+
+
+def _region_of(bucket: str) -> str | None:
+    try:
+        return str(pyarrow.fs.resolve_s3_region(bucket))
+    except OSError:
+        return None  # the try to write tells what is wrong
+
+
+def reason_of(error: OSError) -> str:
+    """What an error of a file system says, short."""
+    return os.strerror(error.errno) if error.errno else one_line(error)
