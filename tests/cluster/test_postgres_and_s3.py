@@ -3,19 +3,16 @@
 import os
 import shutil
 import subprocess
-import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from mlflow_server import MlflowServer, answers, free_port
+from mlflow_server import MlflowServer, free_port
+from s3_server import S3Server
 from searches import EIG_TUNE, assert_mlflow_has_every_report_once, start, trials_of, write_space
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
 @pytest.fixture
@@ -44,34 +41,15 @@ def postgres(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def s3(tmp_path: Path) -> Iterator[str]:
-    """The endpoint of an S3 server that has the bucket ``artifacts``."""
-    pytest.importorskip("boto3")
-    port = free_port()
-    endpoint = f"http://127.0.0.1:{port}"
-    with (tmp_path / "s3.log").open("w") as log:
-        server = subprocess.Popen(
-            [str(Path(sys.executable).with_name("moto_server")), "--port", str(port)], stdout=log, stderr=log
-        )
-    try:
-        end = time.monotonic() + 60
-        while not answers(endpoint):
-            assert time.monotonic() < end and server.poll() is None, (tmp_path / "s3.log").read_text()
-            time.sleep(0.2)
-        client(endpoint).create_bucket(Bucket="artifacts")
-        yield endpoint
-    finally:
-        server.kill()
-        server.wait()
+def s3(tmp_path: Path) -> Iterator[S3Server]:
+    running = S3Server(tmp_path)
+    yield running
+    running.kill()
 
 
-@pytest.fixture
-def environment(s3: str) -> Mapping[str, str]:
-    return {**KEYS, "MLFLOW_S3_ENDPOINT_URL": s3}
-
-
-def test_search_best_and_export(postgres: str, s3: str, environment: Mapping[str, str], tmp_path: Path) -> None:
+def test_search_best_and_export(postgres: str, s3: S3Server, tmp_path: Path) -> None:
     """Trials write to the server; artifacts go to the bucket by way of it."""
+    environment = {**s3.environment, "MLFLOW_S3_ENDPOINT_URL": s3.endpoint}
     server = MlflowServer(tmp_path, backend=postgres, artifacts="s3://artifacts/mlflow", environment=environment)
     try:
         home = tmp_path / "home"
@@ -84,18 +62,6 @@ def test_search_best_and_export(postgres: str, s3: str, environment: Mapping[str
         assert done.returncode == 0, done.stderr
         assert {"weights.safetensors", "encoder.onnx", "README.md"} <= {file.name for file in bundle.iterdir()}
         assert "is the champion of digits now" in done.stderr
-        assert stored(s3), "no artifact has reached the bucket"
+        assert s3.files(), "no artifact has reached the bucket"
     finally:
         server.kill()
-
-
-def client(endpoint: str) -> Any:
-    import boto3
-
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-    return boto3.client("s3", endpoint_url=endpoint, **keys)
-
-
-def stored(endpoint: str) -> list[str]:
-    listing = client(endpoint).list_objects_v2(Bucket="artifacts")
-    return [entry["Key"] for entry in listing.get("Contents", [])]

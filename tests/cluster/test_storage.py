@@ -1,0 +1,62 @@
+"""Checkpoints in an S3-compatible store, and disks that are full: nothing is lost, little is left, no key is told."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from s3_server import BUCKET, KEYS, S3Server
+from searches import (
+    EIG_TUNE,
+    assert_mlflow_has_every_report_once,
+    assert_study_agrees,
+    kill,
+    start,
+    steps_run,
+    trials_of,
+    wait_for_events,
+    write_space,
+)
+
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+
+
+@pytest.fixture
+def s3(tmp_path: Path) -> Iterator[S3Server]:
+    running = S3Server(tmp_path)
+    yield running
+    running.kill()
+
+
+def checkpoints(s3: S3Server) -> list[str]:
+    return [key for key in s3.files() if key.endswith("state.safetensors")]
+
+
+def test_search_in_a_bucket_is_killed_and_resumed_elsewhere(s3: S3Server, tmp_path: Path) -> None:
+    """The second process has another folder of the bucket, and finds the checkpoints of the first one."""
+    space, home, where = write_space(tmp_path), tmp_path / "home", f"s3://{BUCKET}/checkpoints"
+    process = start(space, home, "--storage", where, environment=s3.environment)
+    assert wait_for_events(home, 60, process), home.with_suffix(".log").read_text()
+    kill(process)
+    stopped_at = {n: t.checkpoint_step for n, t in trials_of(home).items() if t.status == "running"}
+    assert stopped_at and all(t.checkpoint.startswith(where) for t in trials_of(home).values() if t.checkpoint)
+    process = start(space, home, "--storage", f"{where}-elsewhere", "--json", environment=s3.environment)
+    assert process.wait(timeout=300) == 0, home.with_suffix(".log").read_text()
+    trials, log = trials_of(home), home.with_suffix(".log").read_text()
+    assert all(trial.status in ("finished", "stopped") for trial in trials.values())
+    assert len(list(steps_run(home))) == len(set(steps_run(home))), "a report is doubled"
+    assert_mlflow_has_every_report_once(home, trials)
+    assert_study_agrees(home, trials)
+    assert "on disk: checkpoints 0 bytes in s3://" in log
+    document = json.loads(log[log.index("\n{") :])
+    assert document["disk"]["checkpoints"] == 0 and document["disk"]["kept"] > 10_000
+    assert len(checkpoints(s3)) <= len(stopped_at), "checkpoints that nobody needs are left in the bucket"
+    bundle = tmp_path / "bundle"
+    command = [str(EIG_TUNE), "best", "--home", str(home), "--by", "q_mutual_information", "--export", str(bundle)]
+    subprocess.run(command, check=True, capture_output=True)
+    assert (bundle / "weights.safetensors").is_file()
+    everything = b"".join(file.read_bytes() for file in home.rglob("*") if file.is_file()) + log.encode()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        assert not re.search(KEYS[name].encode(), everything), name
