@@ -33,7 +33,7 @@ class EigTrainable(tune.Trainable):  # type: ignore[misc]
         """Take images and judge from the object store, once per actor."""
         assert datasets is not None and storage is not None, "tune.with_parameters gives them"
         self._datasets = datasets
-        self._storage = storage
+        self._where = storage
         self._device = torch.device(device)
         if device == "cpu":
             torch.set_num_threads(1)
@@ -50,7 +50,7 @@ class EigTrainable(tune.Trainable):  # type: ignore[misc]
 
     def _fit(self, checkpoint: str | None) -> Iterator[Progress]:
         with ExitStack() as until_it_is_read:
-            folder = None if checkpoint is None else until_it_is_read.enter_context(self._storage.local(checkpoint))
+            folder = None if checkpoint is None else until_it_is_read.enter_context(self._where.local(checkpoint))
             for progress in fit(self._config, self._data, folder, self._device):
                 until_it_is_read.close()
                 yield progress
