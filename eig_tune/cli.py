@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from eig_tune import __version__
-from eig_tune.errors import ConfigError, EigTuneError, Problem
+from eig_tune.errors import DISK_IS_FULL, ConfigError, EigTuneError, Problem
 from eig_tune.tuning.home import DEFAULT_HOME
 
 if TYPE_CHECKING:
@@ -355,6 +355,14 @@ def main() -> None:
     try:
         app()
     except EigTuneError as error:
-        print(f"eig-tune: {error}", file=sys.stderr)
-        sys.stderr.flush()
-        os._exit(error.exit_code)
+        _give_up(str(error), error.exit_code)
+    except OSError as error:
+        if error.errno not in DISK_IS_FULL:
+            raise
+        _give_up(f"{error.filename or 'a file'} cannot be written ({error.strerror})", EigTuneError.exit_code)
+
+
+def _give_up(message: str, exit_code: int) -> None:
+    print(f"eig-tune: {message}", file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(exit_code)

@@ -4,8 +4,11 @@ Every error a person can cause is an :class:`EigTuneError`: it says what is wron
 right, and the command line prints it without a traceback. Anything else is a bug and keeps its traceback.
 """
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class EigTuneError(Exception):

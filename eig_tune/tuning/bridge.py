@@ -1,6 +1,5 @@
 """The engine behind Ray's three interfaces: searcher, scheduler and callback. No decision is made here."""
 
-import errno
 import os
 import re
 from collections.abc import Callable
@@ -13,13 +12,13 @@ from ray.tune.experiment import Trial as RayTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from eig_tune.errors import StorageError
+from eig_tune.errors import DISK_IS_FULL, StorageError
 from eig_tune.tuning.engine import Engine
-from eig_tune.tuning.ledger import Trial
+from eig_tune.tuning.ledger import MEND_AND_RESUME, Trial
 from eig_tune.tuning.storage import Storage
 
 _CANNOT_BE_STORED = f"{StorageError.__module__}.{StorageError.__qualname__}: "
-_FULL = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT)]
+_FULL = [os.strerror(code) for code in DISK_IS_FULL]
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit|Warning)\b")
 
 
@@ -126,7 +125,7 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
                 raise StorageError(f"{self._storage.uri}: {reason}")
             self._storage.check()
         except StorageError as error:
-            self._engine.halt(f"{error}; nothing is lost: when that is mended, go on with --resume")
+            self._engine.halt(f"{error}; {MEND_AND_RESUME}")
         else:
             self._engine.died(number, reason)
 

@@ -7,11 +7,11 @@ death by opening the ledger again.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from eig_tune.tuning import health
-from eig_tune.tuning.ledger import Ledger, Report, Status, Trial
+from eig_tune.tuning.ledger import MEND_AND_RESUME, Ledger, Report, Status, Trial
 from eig_tune.tuning.results import on_front
 
 _MOST_DEATHS = 3
@@ -88,8 +88,7 @@ class Engine:
         if number >= self.strategy.wanted:
             return None
         trial = self.ledger.propose(number, self.strategy.propose(number))
-        for observer in self._observers:
-            observer.trial_started(trial)
+        self._tell(lambda observer: observer.trial_started(trial))
         return trial
 
     def report(self, number: int, step: int, metrics: Mapping[str, float]) -> Report:
@@ -106,8 +105,7 @@ class Engine:
         else:
             verdict, reason = self.strategy.judge(trial, step, metrics)
         report = self.ledger.report(number, step, metrics, verdict, reason)
-        for observer in self._observers:
-            observer.trial_reported(trial, report)
+        self._tell(lambda observer: observer.trial_reported(trial, report))
         return report
 
     def checkpointed(self, number: int, path: str, step: int) -> str | None:
@@ -115,8 +113,7 @@ class Engine:
         trial = self.ledger.trials[number]
         older = trial.checkpoint
         self.ledger.checkpoint(number, path, step)
-        for observer in self._observers:
-            observer.trial_checkpointed(trial)
+        self._tell(lambda observer: observer.trial_checkpointed(trial))
         return older
 
     def end(self, number: int) -> None:
@@ -167,8 +164,16 @@ class Engine:
         trial = self.ledger.end(number, status, reason)
         self.strategy.ended(number)
         is_best = status == "finished" and trial in self.front()
+        self._tell(lambda observer: observer.trial_ended(trial, is_best))
+
+    def _tell(self, event: Callable[[Observer], None]) -> None:
+        """Observers have views of the ledger, which they catch up with after a resume."""
         for observer in self._observers:
-            observer.trial_ended(trial, is_best)
+            try:
+                event(observer)
+            except OSError as error:
+                where = error.filename or type(observer).__name__
+                self.halt(f"{where} cannot be written ({error.strerror or error}); {MEND_AND_RESUME}")
 
     def _broken(self, metrics: Mapping[str, float]) -> str | None:
         """What makes a report useless: a number that is none, or an objective that is missing."""

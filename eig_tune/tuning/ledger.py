@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from eig_tune.errors import ResultError, StorageError
 
+MEND_AND_RESUME = "nothing is lost: when that is mended, go on with --resume"
 _SYNC_EVERY_SECONDS = 1.0
 Status = Literal["running", "finished", "stopped", "collapsed", "failed"]
 
@@ -148,10 +149,7 @@ class Ledger:
             self._write((json.dumps(event) + "\n").encode())
         except OSError as error:
             # The line may be torn now, and nothing may come behind it.
-            self._full = StorageError(
-                f"{self._file.name} cannot be written ({error.strerror}); nothing is lost: "
-                "when that is mended, go on with --resume"
-            )
+            self._full = StorageError(f"{self._file.name} cannot be written ({error.strerror}); {MEND_AND_RESUME}")
             raise self._full from error
         self._apply(event)
 

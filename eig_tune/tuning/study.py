@@ -3,6 +3,7 @@
 A view of the ledger: written as trials end, never read by the search itself, which learns rung by rung.
 """
 
+import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -117,5 +118,4 @@ def _mend(file: Path) -> None:
     for lock in file.parent.glob(f"{file.name}.lock*"):
         lock.unlink()
     if file.is_file():
-        raw = file.read_bytes()
-        file.write_bytes(raw[: raw.rfind(b"\n") + 1])
+        os.truncate(file, file.read_bytes().rfind(b"\n") + 1)

@@ -1,5 +1,6 @@
 """Checkpoints in an S3-compatible store, and disks that are full: nothing is lost, little is left, no key is told."""
 
+import contextlib
 import json
 import re
 import subprocess
@@ -12,6 +13,7 @@ from searches import (
     EIG_TUNE,
     assert_mlflow_has_every_report_once,
     assert_study_agrees,
+    events,
     kill,
     start,
     steps_run,
@@ -60,3 +62,51 @@ def test_search_in_a_bucket_is_killed_and_resumed_elsewhere(s3: S3Server, tmp_pa
     everything = b"".join(file.read_bytes() for file in home.rglob("*") if file.is_file()) + log.encode()
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         assert not re.search(KEYS[name].encode(), everything), name
+
+
+@pytest.fixture
+def disks(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+    """Two small disks."""
+    folders = (tmp_path / "disk1", tmp_path / "disk2")
+    for folder in folders:
+        folder.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)], check=False).returncode:
+            pytest.skip("needs the right to mount a tmpfs")
+    yield folders
+    for folder in folders:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Leave no room on a disk; the file that takes it all."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    return filler
+
+
+def test_full_disks_are_one_message_each_and_nothing_is_lost(disks: tuple[Path, Path], tmp_path: Path) -> None:
+    """First there is no room for checkpoints, then none for the home, and then there is."""
+    space, home, checkpoints = write_space(tmp_path), disks[0], disks[1] / "checkpoints"
+    for disk in (disks[1], disks[0]):
+        process = start(space, home, "--storage", str(checkpoints))
+        assert wait_for_events(home, events(home) + 30, process), log_of(home)
+        filler = fill(disk)
+        assert process.wait(timeout=120) == 2, log_of(home)
+        message = log_of(home).splitlines()[-1]
+        assert message.startswith("eig-tune: ") and "No space left on device" in message and "--resume" in message
+        assert "Traceback" not in log_of(home)
+        filler.unlink()
+        home.with_suffix(".log").unlink()
+    assert start(space, home, "--storage", str(checkpoints)).wait(timeout=300) == 0, log_of(home)
+    trials = trials_of(home)
+    assert all(trial.status in ("finished", "stopped") for trial in trials.values())
+    assert len(list(steps_run(home))) == len(set(steps_run(home))), "a report is doubled"
+    assert_mlflow_has_every_report_once(home, trials)
+    assert_study_agrees(home, trials)
+    assert not list(checkpoints.rglob("*.safetensors"))
+
+
+def log_of(home: Path) -> str:
+    return home.with_suffix(".log").read_text()

@@ -1,11 +1,15 @@
 """The engine without Ray: rungs, verdicts, and going on from the ledger."""
 
+import errno
+import os
+from io import FileIO
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from eig_tune.errors import ResultError
+from eig_tune.errors import ResultError, StorageError
 from eig_tune.tuning.curves import write_curves
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.ledger import Ledger
@@ -140,3 +144,48 @@ def test_table_of_curves_has_every_report(tmp_path: Path) -> None:
             for step, report in trial.reports.items()
         }
         assert len(rows) == len(told)
+
+
+def test_ledger_that_cannot_be_written_stays_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk takes a part of a line: nothing may come behind it, also when there is room again."""
+    path = tmp_path / "ledger.jsonl"
+    with Ledger(path) as ledger:
+        engine = Engine(Searching(spec()), ledger)
+        engine.propose()
+        assert engine.halted is None
+        monkeypatch.setattr(ledger, "_file", _FullDisk(ledger._file))
+        with pytest.raises(StorageError, match=r"No space left on device.*--resume"):
+            engine.report(0, 500, measured(0, 500))
+        monkeypatch.undo()
+        with pytest.raises(StorageError, match=r"No space left on device.*--resume"):
+            engine.fail(0, "as Ray says whenever something is raised")
+        assert engine.halted is not None
+    with Ledger(path) as ledger:
+        assert ledger.trials[0].reports == {} and ledger.trials[0].status == "running"
+        run(Engine(Searching(spec()), ledger))
+        assert len(ledger.trials) == 9
+
+
+class _FullDisk:
+    """The ledger's file on a disk that has room for ten more bytes."""
+
+    def __init__(self, file: FileIO) -> None:
+        self._file, self.name, self._room = file, file.name, 10
+
+    def write(self, line: bytes) -> int:
+        if not self._room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._room = 0
+        return self._file.write(line[:10])
+
+
+def test_observer_that_cannot_write_halts_the_search(tmp_path: Path) -> None:
+    class Full:
+        def __getattr__(self, name: str) -> Any:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "study.log")
+
+    with Ledger(tmp_path / "ledger.jsonl") as ledger:
+        engine = Engine(Searching(spec()), ledger, [Full()])
+        engine.propose()
+        assert engine.halted is not None and "study.log cannot be written (No space left on device)" in engine.halted
+        assert ledger.trials[0].status == "running"
