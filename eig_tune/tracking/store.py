@@ -135,8 +135,10 @@ def open_client(uri: str) -> Any:
         os.environ.setdefault(variable, value)
     from mlflow.tracking import MlflowClient
 
-    for noisy in ("alembic", "mlflow", "mlflow.store.db.utils"):
+    for noisy in ("alembic", "mlflow"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    # What a database says comes to us as an exception; it need not be in the log with its traceback, too.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     return MlflowClient(tracking_uri=uri)
 
 

@@ -34,24 +34,34 @@ class EngineSearcher(_StateIsInTheLedger, Searcher):  # type: ignore[misc]
 
     Args:
         make_config: what a trainable is given for a trial.
+        slots: how many trials may run now. A trial is proposed when it can run and no earlier, so that as many
+            results as possible are known by then.
     """
 
-    def __init__(self, engine: Engine, make_config: Callable[[Trial], dict[str, Any]]) -> None:
+    def __init__(
+        self, engine: Engine, make_config: Callable[[Trial], dict[str, Any]], slots: Callable[[], int]
+    ) -> None:
         super().__init__()
         self._engine = engine
         self._make_config = make_config
+        self._slots = slots
+        self._live = set[str]()
         self.numbers: dict[str, int] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if len(self._live) >= self._slots():
+            return None
         trial = self._engine.propose(trial_id)
         if trial is None:
             # While a trial runs its process may die, and the trial be proposed again.
             return str(Searcher.FINISHED) if self._engine.complete else None
         self.numbers[trial_id] = trial.number
+        self._live.add(trial_id)
         return self._make_config(trial)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """The callback tells the engine, once the last checkpoint is whole."""
+        """A slot is free; what has become of the trial, the callback tells the engine, its last checkpoint whole."""
+        self._live.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save."""

@@ -1,11 +1,15 @@
 """Ray: starting or joining it, and how many trials fit."""
 
 import logging
+import math
 import os
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from eig_tune.errors import ClusterError
 
+_COUNT_EVERY_SECONDS = 1.0
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -14,32 +18,64 @@ _QUIET = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     # The ledger is what a search resumes from; Ray's own snapshots of all trials would only cost time.
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+    # How many trials wait for a slot is the searcher's business; Ray would start their processes one by one.
+    "TUNE_MAX_PENDING_TRIALS_PG": "100000",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
 }
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What a search may use: GPUs (shared by ``trials_per_gpu`` trials each) or CPUs."""
+    """What a search may use: GPUs (shared by ``trials_per_gpu`` trials each) or CPUs.
 
-    gpus: int
+    Attributes:
+        gpus: at most so many; 0 is the CPU, and None all that there are, also those of nodes that join later.
+        cpus: without GPUs at most so many; None is all, in the same way.
+    """
+
+    gpus: int | None
     trials_per_gpu: int
-    cpus: int
+    cpus: int | None
 
-    @property
-    def slots(self) -> int:
-        """Trials at once."""
-        return self.gpus * self.trials_per_gpu if self.gpus else self.cpus
+    def slots(self, nodes: Iterable[Mapping[str, float]]) -> int:
+        """Trials at once on nodes with these resources, as Ray names them; a trial on a GPU takes a CPU as well."""
+        if self.gpus == 0:
+            there, most = sum(int(node.get("CPU", 0)) for node in nodes), self.cpus
+        else:
+            per_node = (min(int(n.get("GPU", 0)) * self.trials_per_gpu, int(n.get("CPU", 0))) for n in nodes)
+            there, most = sum(per_node), None if self.gpus is None else self.gpus * self.trials_per_gpu
+        return there if most is None else min(there, most)
 
     @property
     def per_trial(self) -> dict[str, float]:
         """What Ray sets aside for one trial; without GPUs one CPU, and so one thread."""
-        return {"cpu": 1, "gpu": 1 / self.trials_per_gpu} if self.gpus else {"cpu": 1}
+        return {"cpu": 1} if self.gpus == 0 else {"cpu": 1, "gpu": 1 / self.trials_per_gpu}
 
     @property
     def device(self) -> str:
         """Where a trial trains."""
-        return "cuda" if self.gpus else "cpu"
+        return "cpu" if self.gpus == 0 else "cuda"
+
+
+class Slots:
+    """How many trials may run at once: follows the cluster, whose nodes come and go."""
+
+    def __init__(self, given: Resources) -> None:
+        self._given = given
+        self._counted = -math.inf
+        self._now = self.most = 0
+        self.now()
+
+    def now(self) -> int:
+        """As many as there were within the last second; one if there are none, so that Ray waits for a node."""
+        import ray
+
+        if time.monotonic() - self._counted > _COUNT_EVERY_SECONDS:
+            nodes = (node["Resources"] for node in ray.nodes() if node["Alive"])
+            self._now = max(1, self._given.slots(nodes))
+            self._counted = time.monotonic()
+            self.most = max(self.most, self._now)
+        return self._now
 
 
 def start_ray(address: str | None, cpus: int | None) -> None:
@@ -83,7 +119,7 @@ def check_this_machine(gpus: int | None, cpus: int | None) -> None:
 
 
 def resources(gpus: int | None, trials_per_gpu: int, cpus: int | None) -> Resources:
-    """What the running cluster can give of what was asked for; all GPUs unless told otherwise.
+    """What the running cluster can give of what was asked for; GPUs if it has any, unless told otherwise.
 
     Raises:
         ClusterError: more was asked for than there is.
@@ -94,8 +130,7 @@ def resources(gpus: int | None, trials_per_gpu: int, cpus: int | None) -> Resour
     gpus_there, cpus_there = int(available.get("GPU", 0)), int(available.get("CPU", 0))
     _check_there_is("--gpus", gpus, gpus_there, "the cluster")
     _check_there_is("--cpus", cpus, cpus_there, "the cluster")
-    wanted = gpus_there if gpus is None else gpus
-    return Resources(wanted, trials_per_gpu, cpus or max(1, cpus_there))
+    return Resources(0 if gpus_there == 0 else gpus, trials_per_gpu, cpus)
 
 
 def _check_there_is(option: str, wanted: int | None, there: int, where: str) -> None:

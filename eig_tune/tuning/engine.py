@@ -172,7 +172,7 @@ class Engine:
             try:
                 event(observer)
             except OSError as error:
-                where = error.filename or type(observer).__name__
+                where = error.filename or "the home"
                 self.halt(f"{where} cannot be written ({error.strerror or error}); {MEND_AND_RESUME}")
 
     def _broken(self, metrics: Mapping[str, float]) -> str | None:

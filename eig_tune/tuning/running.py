@@ -16,7 +16,7 @@ from eig_tune.data import ImageData
 from eig_tune.errors import ConfigError, Problem, ResultError
 from eig_tune.tracking import Store, open_store
 from eig_tune.training import TrainConfig, TrialData
-from eig_tune.tuning.cluster import Resources, check_this_machine, resources, start_ray
+from eig_tune.tuning.cluster import Resources, Slots, check_this_machine, resources, start_ray
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.home import Home
 from eig_tune.tuning.ledger import Ledger, Trial
@@ -46,10 +46,11 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class Workplace:
-    """Everything that trials need, ready: resources, images with their judge by name, MLflow, and where checkpoints
-    lie."""
+    """Everything that trials need, ready: resources and slots, images with their judge by name, MLflow, and where
+    checkpoints lie."""
 
     given: Resources
+    slots: Slots
     datasets: Mapping[str, TrialData]
     store: Store
     storage: Storage
@@ -90,7 +91,8 @@ def set_up(
         start_ray(options.address, options.cpus)
         given = resources(options.gpus, options.trials_per_gpu, options.cpus)
         judge, store = judging.result().judge, opening.result()
-    return Workplace(given, {name: TrialData(these, judge) for name, these in images.items()}, store, storage)
+    datasets = {name: TrialData(these, judge) for name, these in images.items()}
+    return Workplace(given, Slots(given), datasets, store, storage)
 
 
 def _refuse_at_once(options: RunOptions) -> None:
@@ -149,14 +151,13 @@ def run_trials(
     trainable = tune.with_parameters(
         EigTrainable, datasets=dict(place.datasets), storage=storage, device=place.given.device
     )
-    searcher = EngineSearcher(engine, lambda trial: _trainable_config(orders(trial), trial))
+    searcher = EngineSearcher(engine, lambda trial: _trainable_config(orders(trial), trial), place.slots.now)
     tuner = tune.Tuner(
         tune.with_resources(trainable, place.given.per_trial),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=EngineScheduler(engine, searcher),
             num_samples=-1,  # as many as the engine proposes
-            max_concurrent_trials=place.given.slots,
             reuse_actors=True,
             time_budget_s=seconds,
             trial_dirname_creator=_folder_name,

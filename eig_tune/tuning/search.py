@@ -40,7 +40,11 @@ from eig_tune.tuning.study import StudyFile
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a search has come to."""
+    """What a search has come to.
+
+    Attributes:
+        slots: trials that could run at once, at the most: nodes come and go.
+    """
 
     name: str
     trials: tuple[Trial, ...]
@@ -91,7 +95,7 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
             trials,
             tuple(engine.front()),
             tuple(confirmed),
-            place.given.slots,
+            place.slots.most,
             time.monotonic() - started,
             _tidy(place, tracker, engine, home),
             tuple(tracker.errors),
