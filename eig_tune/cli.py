@@ -92,14 +92,13 @@ def search(
     if dry_run:
         _print_plan(spec)
         return
-    from eig_tune.tracking import local_uri
     from eig_tune.tuning.home import writable_home
     from eig_tune.tuning.running import RunOptions
     from eig_tune.tuning.search import run_search, warm_started
     from eig_tune.tuning.summary import outcome_document, print_outcome
 
     console, place = _console(), writable_home(home)
-    uri = tracking_uri or local_uri(place.path)
+    uri = _store_uri(tracking_uri, place.path)
     if warm_start is not None:
         spec = warm_started(spec, uri, warm_start)
     options = RunOptions(
@@ -132,7 +131,7 @@ def best(
 ) -> None:
     """Show the best trial of a search, and take its model home."""
     from eig_tune.export.take_home import export_trial, register_trial
-    from eig_tune.tracking import find_store, local_uri, read_search
+    from eig_tune.tracking import find_store, read_search
     from eig_tune.tracking.registry import check_model_name
     from eig_tune.tuning.results import choose
     from eig_tune.tuning.summary import print_best, trial_document
@@ -142,7 +141,7 @@ def best(
     if register is not None:
         check_model_name(register)
     console = _console()
-    store = find_store(tracking_uri or local_uri(home), name)
+    store = find_store(_store_uri(tracking_uri, home), name)
     found = read_search(store)
     eligible = found.eligible()
     chosen = eligible[choose([trial.judged for trial in eligible], found.objectives, by)]
@@ -180,7 +179,6 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Make the paper's table: every method on every imbalance with every seed, mean ± standard deviation."""
-    from eig_tune.tracking import local_uri
     from eig_tune.tuning.comparison import Plan, parse_methods, parse_splits, run_comparison, winners_of
     from eig_tune.tuning.home import writable_home
     from eig_tune.tuning.running import RunOptions
@@ -189,7 +187,7 @@ def compare(
     chosen, numbers = parse_methods(methods), parse_splits(splits)
     spec = _spec(space, {"train.steps": steps, "dataset.root": root})
     console, place = _console(), writable_home(home)
-    uri = tracking_uri or local_uri(place.path)
+    uri = _store_uri(tracking_uri, place.path)
     winners = winners_of(uri, best_of, chosen) if best_of is not None else {}
     options = RunOptions(
         name=name or f"{space.stem}-compare",
@@ -257,11 +255,10 @@ def predict(
     from eig_tune.export import open_bundle
     from eig_tune.export.inference import find_images, write_predictions
     from eig_tune.export.inference import predict as predictions
-    from eig_tune.tracking import local_uri
     from eig_tune.tuning.progress import step_bar
 
     console = _console()
-    record, model = open_bundle(bundle, tracking_uri or local_uri(home))
+    record, model = open_bundle(bundle, _store_uri(tracking_uri, home))
     files, unreadable = find_images(images), list[Path]()
     with _csv_file(out) as opened, step_bar(console, "reading images") as on_progress:
         count = write_predictions(predictions(record, model, files, unreadable.append, on_progress), opened)
@@ -284,9 +281,8 @@ def sample(
     from eig_tune.export import open_bundle
     from eig_tune.export.inference import sample as samples
     from eig_tune.export.inference import write_samples
-    from eig_tune.tracking import local_uri
 
-    _, model = open_bundle(bundle, tracking_uri or local_uri(home))
+    _, model = open_bundle(bundle, _store_uri(tracking_uri, home))
     categories = list(range(model.categories)) if category is None else [category]
     write_samples(samples(model, categories, number, seed), categories, out)
     _console().print(f"samples written to {out}", highlight=False, soft_wrap=True)
@@ -299,17 +295,26 @@ def ui(
     tracking_uri: UriOption = None,
 ) -> None:
     """Open the MLflow UI on this home's store."""
-    from eig_tune.tracking import local_uri
     from eig_tune.tracking.ui import serve_ui
 
     _console().print(f"MLflow UI: http://127.0.0.1:{port}  (Ctrl-C ends it)", highlight=False)
-    raise typer.Exit(serve_ui(tracking_uri or local_uri(home), home, port))
+    raise typer.Exit(serve_ui(_store_uri(tracking_uri, home), home, port))
 
 
 def _spec(space: Path, overrides: dict[str, Any]) -> "SearchSpec":
     from eig_tune.tuning.space import load_spec
 
     return load_spec(space, {key: value for key, value in overrides.items() if value is not None})
+
+
+def _store_uri(given: str | None, home: Path) -> str:
+    """The address of the MLflow store: the home's own, unless told."""
+    from eig_tune.tracking import check_address, local_uri
+
+    if not given:
+        return local_uri(home)
+    check_address(given, sys.argv)
+    return given
 
 
 def _assignments(settings: list[str]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """MLflow: the only part that knows it."""
 
+from eig_tune.tracking.address import check_address
 from eig_tune.tracking.reader import (
     CONFIRMED,
     CONFIRMED_DEVIATION,
@@ -9,7 +10,7 @@ from eig_tune.tracking.reader import (
     read_search,
     search_provenance,
 )
-from eig_tune.tracking.store import OBJECTIVES_TAG, Store, find_store, local_uri, open_store
+from eig_tune.tracking.store import OBJECTIVES_TAG, Store, check_store, find_store, local_uri, open_store
 from eig_tune.tracking.tracker import SearchTracker
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "Store",
     "TrackedSearch",
     "TrackedTrial",
+    "check_address",
+    "check_store",
     "download",
     "find_store",
     "local_uri",

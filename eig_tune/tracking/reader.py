@@ -120,7 +120,9 @@ def download(store: Store, run_id: str, folder: str, destination: Path) -> Path:
     try:
         return Path(store.client.download_artifacts(run_id, folder, str(destination)))
     except (MlflowException, OSError) as error:
-        raise TrackingError(f"run {run_id}: its artifact {folder!r} cannot be fetched ({first_line(error)})") from error
+        raise TrackingError(
+            f"run {run_id}: its artifact {folder!r} cannot be fetched ({first_line(error, store.uri)})"
+        ) from error
 
 
 def _parsed(text: str) -> _Value:

@@ -105,7 +105,7 @@ def download_bundle(uri: str, reference: str, destination: Path) -> Path:
     try:
         return Path(download_artifacts(f"{place}/artifacts/{BUNDLE}", dst_path=str(destination), tracking_uri=uri))
     except (MlflowException, OSError) as error:
-        raise TrackingError(f"{reference}: its bundle cannot be fetched ({first_line(error)})") from error
+        raise TrackingError(f"{reference}: its bundle cannot be fetched ({first_line(error, uri)})") from error
 
 
 def _place_of(client: Any, reference: str, name: str, alias: str | None, number: str | None) -> str:

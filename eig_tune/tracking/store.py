@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eig_tune.errors import ResultError, TrackingError
+from eig_tune.tracking.address import LOGIN, masked, without_secrets
 
 KIND_TAG = "eig_tune.kind"
 KEY_TAG = "eig_tune.trial"  # a trial's number; a confirmation's with its seed behind a dot
@@ -19,6 +20,8 @@ PARENT_TAG = "mlflow.parentRunId"
 NOTE_TAG = "mlflow.note.content"
 _PAGE = 1000
 _SQLITE = "sqlite:///"
+_DATABASE_SERVERS = ("postgresql", "mysql")
+_CONNECT_SECONDS = 10
 
 NO_TELEMETRY = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
@@ -35,7 +38,7 @@ _PATIENCE = {
 
 @dataclass(frozen=True)
 class Store:
-    """An open MLflow store and the experiment of one search in it."""
+    """An open MLflow store and the experiment of one search in it; ``uri`` may have a password in it."""
 
     client: Any
     uri: str
@@ -125,8 +128,19 @@ def find_store(uri: str, name: str | None) -> Store:
             found = next((key for key, value in names.items() if value == name), None)
     if found is None:
         there = ", ".join(n for n in names.values() if n != "Default") or "none"
-        raise ResultError(f"no search {'' if name is None else repr(name) + ' '}in {uri}; there are: {there}")
+        raise ResultError(f"no search {'' if name is None else repr(name) + ' '}in {masked(uri)}; there are: {there}")
     return Store(client, uri, found, names[found])
+
+
+def check_store(uri: str) -> None:
+    """See that the store answers, and takes the login; nothing is made where there is none yet.
+
+    Raises:
+        TrackingError: it does not.
+    """
+    if missing_file(uri) is None:
+        with readable_errors(uri):
+            open_client(uri).search_experiments(max_results=1)
 
 
 def open_client(uri: str) -> Any:
@@ -139,7 +153,16 @@ def open_client(uri: str) -> Any:
         logging.getLogger(noisy).setLevel(logging.ERROR)
     # What a database says comes to us as an exception; it need not be in the log with its traceback, too.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    if uri.startswith(_DATABASE_SERVERS):
+        _connect_once(uri)
     return MlflowClient(tracking_uri=uri)
+
+
+def _connect_once(uri: str) -> None:
+    """Fail at once where a database does not answer; MLflow would try for 100 s."""
+    from sqlalchemy import NullPool, create_engine
+
+    create_engine(uri, poolclass=NullPool, connect_args={"connect_timeout": _CONNECT_SECONDS}).connect().close()
 
 
 @contextmanager
@@ -153,12 +176,27 @@ def readable_errors(uri: str) -> Iterator[None]:
         yield
     except Exception as error:
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
-        if not isinstance(error, MlflowException | OSError):
+        if not isinstance(error, MlflowException | SQLAlchemyError | OSError | ImportError):
             raise
-        raise TrackingError(f"the MLflow store {uri} cannot be used: {first_line(error)}") from error
+        told = _refused_login(error) or f"cannot be used: {first_line(error, uri)}"
+        # Not `from error`: what MLflow and its drivers say may quote the password.
+        raise TrackingError(f"the MLflow store {masked(uri)} {told}") from None
 
 
-def first_line(error: Exception) -> str:
-    """What an error says, without the paragraphs that MLflow and its servers append."""
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def first_line(error: Exception, uri: str) -> str:
+    """What an error says, without the paragraphs that MLflow and its servers append, and without a password."""
+    said = str(error).strip().splitlines()
+    return without_secrets(said[0], uri) if said else type(error).__name__
+
+
+def _refused_login(error: Exception) -> str | None:
+    """What to do about a server that wants another login, or None if that is not it."""
+    code = getattr(error, "error_code", None)
+    if code in ("UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"):
+        return f"does not take the login (401): set {LOGIN}"
+    if code == "PERMISSION_DENIED":
+        user = os.environ.get("MLFLOW_TRACKING_USERNAME", "nobody")
+        return f"does not let {user} do this (403): ask for the permission, or set {LOGIN} to another login"
+    return None

@@ -22,6 +22,7 @@ from urllib.parse import quote
 from PIL import Image
 
 from eig_tune.errors import EigTuneError
+from eig_tune.tracking.address import masked
 from eig_tune.tracking.store import ENDED_TAG, KEY_TAG, KIND_TAG, NOTE_TAG, PARENT_TAG, SEARCH_TAG, Store, first_line
 
 # A request costs MLflow some 5 ms and each report in it one more; its UI looks again every half minute at most.
@@ -189,8 +190,9 @@ class SearchTracker:
                 waiting.append(self._queue.get())
             for job in _joined(waiting):
                 if not self._do(job):
+                    where = masked(self._store.uri)
                     self.errors.append(
-                        f"{self._store.uri} is not answering; nothing is lost: --resume will write what is missing"
+                        f"{where} is not answering; nothing is lost: --resume will write what is missing"
                     )
                     return
                 if isinstance(job, _Job) and job.last:
@@ -212,7 +214,7 @@ class SearchTracker:
                 # The store may have come back between the job and the question, so the job gets another chance.
                 answers = self._store.answers()
                 if answers and answered_before:
-                    self.errors.append(first_line(error))
+                    self.errors.append(first_line(error, self._store.uri))
                     self._lacking.add(job.key)
                     return True
                 answered_before = answers

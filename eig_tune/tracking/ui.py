@@ -18,10 +18,11 @@ def serve_ui(uri: str, home: Path, port: int) -> int:
     """
     if (missing := missing_file(uri)) is not None:
         raise ResultError(f"there is nothing to show yet: {missing} does not exist")
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--workers", "1"]
+    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
     command += ["--artifacts-destination", (home / "artifacts").resolve().as_uri()]
     command += ["--host", "127.0.0.1", "--port", str(port)]
-    environment = {**os.environ, **NO_TELEMETRY}
+    # Everybody on the machine can read a command line; the store's address may have a password in it.
+    environment = {**os.environ, **NO_TELEMETRY, "MLFLOW_BACKEND_STORE_URI": uri}
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # else the server would outlive us
     with subprocess.Popen(command, env=environment) as server:
         try:
