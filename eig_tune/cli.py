@@ -244,6 +244,33 @@ def validate(
 
 
 @app.command()
+def doctor(
+    space: Annotated[Path | None, typer.Option("--space", help="A search's YAML file, to check its data too.")] = None,
+    root: RootOption = None,
+    gpus: GpusOption = None,
+    cpus: CpusOption = None,
+    address: AddressOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    tracking_uri: UriOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check the place where a search will run: nodes, GPUs, versions, storage, MLflow, data, token."""
+    from eig_tune.tuning.home import writable_home
+    from eig_tune.tuning.preflight import Place, document, examine, fit
+    from eig_tune.tuning.summary import print_checks
+
+    spec = None if space is None else _spec(space, {"dataset.root": root})
+    console, place = _console(), writable_home(home)
+    uri = _store_uri(tracking_uri, place.path)
+    checks = examine(Place(address, gpus, cpus, str(place.ray), uri), spec, console)
+    print_checks(checks, console)
+    if as_json:
+        typer.echo(json.dumps(document(checks)))
+    if not fit(checks):
+        raise typer.Exit(EigTuneError.exit_code)
+
+
+@app.command()
 def predict(
     bundle: BundleArgument,
     images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],

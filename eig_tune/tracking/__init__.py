@@ -1,6 +1,6 @@
 """MLflow: the only part that knows it."""
 
-from eig_tune.tracking.address import check_address
+from eig_tune.tracking.address import check_address, masked
 from eig_tune.tracking.reader import (
     CONFIRMED,
     CONFIRMED_DEVIATION,
@@ -26,6 +26,7 @@ __all__ = [
     "download",
     "find_store",
     "local_uri",
+    "masked",
     "open_store",
     "read_search",
     "search_provenance",

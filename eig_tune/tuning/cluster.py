@@ -3,11 +3,15 @@
 import logging
 import math
 import os
+import socket
+import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-from eig_tune.errors import ClusterError
+from eig_tune.errors import ClusterError, one_line
 
 _COUNT_EVERY_SECONDS = 1.0
 _QUIET = {
@@ -22,6 +26,13 @@ _QUIET = {
     "TUNE_MAX_PENDING_TRIALS_PG": "100000",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
 }
+
+# Ray of this machine alone listens to this machine alone. Ray has no option for it, but this is how it is on a Mac.
+_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+_AUTH_MODE = "RAY_AUTH_MODE"
+_ADDRESS = "give the HOST:PORT that `ray start --head` has printed"
+_TOKEN_PLACES = "RAY_AUTH_TOKEN, in the file that RAY_AUTH_TOKEN_PATH names, or in ~/.ray/auth_token"
+_KNOCK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -79,13 +90,16 @@ class Slots:
 
 
 def start_ray(address: str | None, cpus: int | None) -> None:
-    """Start Ray on this machine, or join the cluster at ``address``.
+    """Start Ray on this machine, for this machine alone, or join the cluster at ``address``.
 
     Raises:
-        ClusterError: there is no cluster at ``address``.
+        ClusterError: there is no cluster at ``address``, or it does not let us in.
     """
-    for variable, value in _QUIET.items():
+    for variable, value in (_QUIET if address else _QUIET | _LOOPBACK).items():
         os.environ.setdefault(variable, value)
+    if address and _AUTH_MODE not in os.environ and _token_is_there():
+        # Ray would do without; a cluster that wants no token takes no offence at one.
+        os.environ[_AUTH_MODE] = "token"
     import ray
 
     for noisy in ("ray", "ray.tune", "ray.train"):
@@ -93,6 +107,8 @@ def start_ray(address: str | None, cpus: int | None) -> None:
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     if ray.is_initialized():
         return
+    if address:
+        _knock(address)
     try:
         ray.init(
             address=address or "local",
@@ -101,9 +117,76 @@ def start_ray(address: str | None, cpus: int | None) -> None:
             log_to_driver=False,
             logging_level=logging.CRITICAL,
         )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        where = f"the Ray cluster at {address}" if address else "Ray on this machine"
-        raise ClusterError(f"--address: {where} cannot be reached: {str(error).splitlines()[0]}") from error
+    except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+        raise _unreachable(address, _why_not(error)) from error
+
+
+def _token_is_there() -> bool:
+    named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    return bool(named) or Path("~/.ray/auth_token").expanduser().is_file()
+
+
+def _knock(address: str) -> None:
+    """Find out in a moment what ``ray.init`` would try for 20 to 40 seconds, and not tell why.
+
+    Raises:
+        ClusterError: nobody answers at ``address``, or the token is not right.
+    """
+    if "://" in address:
+        raise _unreachable(address, f"a search is driven from a machine of the cluster; {_ADDRESS}")
+    host, colon, port = address.rpartition(":")
+    if not (colon and port.isdecimal()):
+        return  # `auto`, which Ray resolves
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_SECONDS).close()
+    except OSError as error:
+        raise _unreachable(address, f"{error.strerror or error}; {_ADDRESS}") from error
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
+    from ray.exceptions import RayError
+
+    try:
+        with _silent_stderr():
+            GcsClient(address=address)
+    except RayError as error:
+        raise _unreachable(address, _why_not(error)) from error
+
+
+def _unreachable(address: str | None, why: str) -> ClusterError:
+    where = f"the Ray cluster at {address}" if address else "Ray on this machine"
+    return ClusterError(f"--address: {where} cannot be {'reached' if address else 'started'}: {why}")
+
+
+def _why_not(error: Exception) -> str:
+    """Ray's paragraphs as one line with its remedy."""
+    from ray.exceptions import AuthenticationError
+
+    if isinstance(error, AuthenticationError):
+        return _what_is_wrong_with_the_token()
+    told = one_line(error)
+    if told.startswith("Version mismatch"):
+        return f"{told}; install the same versions on all machines"
+    return told
+
+
+def _what_is_wrong_with_the_token() -> str:
+    if os.environ.get(_AUTH_MODE, "token") != "token":
+        return f"it wants a token, and {_AUTH_MODE} forbids to show one; unset it"
+    known = "this is not its token" if _token_is_there() else "it wants a token, and there is none here"
+    return f"{known}; the cluster's own belongs in {_TOKEN_PLACES}"
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Ray's C++ part writes to the file, not to ``sys.stderr``."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def check_this_machine(gpus: int | None, cpus: int | None) -> None:

@@ -66,7 +66,7 @@ def writable_home(path: Path) -> Home:
 
 def try_to_write(path: Path) -> None:
     """Make the folder and a file in it, and take both away again; an ``OSError`` says what is in the way."""
-    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    made = missing_folders(path)
     probe = path / f".probe-{os.getpid()}"
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -76,3 +76,8 @@ def try_to_write(path: Path) -> None:
             probe.unlink()
             for folder in made:
                 folder.rmdir()
+
+
+def missing_folders(path: Path) -> list[Path]:
+    """What making the folder would make, innermost first."""
+    return [folder for folder in (path, *path.parents) if not folder.exists()]

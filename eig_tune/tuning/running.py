@@ -20,6 +20,7 @@ from eig_tune.tuning.cluster import Resources, Slots, check_this_machine, resour
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.home import Home
 from eig_tune.tuning.ledger import Ledger, Trial
+from eig_tune.tuning.preflight import Place, refuse_unfit
 from eig_tune.tuning.prepare import prepare_judge
 from eig_tune.tuning.progress import Console
 from eig_tune.tuning.space import SearchSpec
@@ -82,7 +83,7 @@ def set_up(
     """
     if home.ledger(options.name).exists() and not options.resume:
         raise ResultError(f"--name: there is {options.name!r} already; go on with it by --resume, or give another name")
-    _refuse_at_once(options)
+    _refuse_at_once(options, home, console)
     storage = open_storage(options.storage, home.ray)
     with ThreadPoolExecutor() as pool:
         judging = pool.submit(prepare_judge, spec, next(iter(images.values())), home, console)
@@ -95,13 +96,13 @@ def set_up(
     return Workplace(given, Slots(given), datasets, store, storage)
 
 
-def _refuse_at_once(options: RunOptions) -> None:
+def _refuse_at_once(options: RunOptions, home: Home, console: Console) -> None:
     """See that what is asked for is there, before anything is made; joining a cluster takes no time."""
     if options.address is None:
         check_this_machine(options.gpus, options.cpus)
     else:
-        start_ray(options.address, options.cpus)
-        resources(options.gpus, options.trials_per_gpu, options.cpus)
+        storage = str(home.ray)
+        refuse_unfit(Place(options.address, options.gpus, options.cpus, storage, options.tracking_uri), console)
 
 
 def begin_or_check(ledger: Ledger, identity: Mapping[str, Any], name: str) -> None:

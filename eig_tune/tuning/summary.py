@@ -14,6 +14,7 @@ from eig_tune.tuning.comparison_report import COMPARED, best_of, rows_of
 from eig_tune.tuning.ledger import Trial
 from eig_tune.tuning.notes import KNEE, counted, found_and_confirmed, optimism_in_words, short
 from eig_tune.tuning.plan import Plan
+from eig_tune.tuning.preflight import Check
 from eig_tune.tuning.results import choose
 from eig_tune.tuning.running import DiskUse, total
 from eig_tune.tuning.search import Outcome
@@ -201,6 +202,21 @@ def print_progress(progress: Progress, steps: int, console: Console) -> None:
     metrics = progress.evaluation.metrics
     told = " ".join(f"{name}={metrics[name]:.3f}" for name in _SHOWN if name in metrics)
     console.print(f"step {progress.step:,}/{steps:,}: {told}", highlight=False, soft_wrap=True)
+
+
+def print_checks(checks: Sequence[Check], console: Console) -> None:
+    """What was found, then one line for everything that is wrong."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("check", "", "found"):
+        table.add_column(column)
+    for check in checks:
+        table.add_row(check.name, "[red]✗[/]" if check.problem else "[green]✓[/]", check.found)
+    console.print(table)
+    for check in checks:
+        if check.problem:
+            kind = "" if check.grave else "a search would only warn: "
+            text = f"{check.name}: {kind}{check.problem}"
+            console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def print_plan(spec: SearchSpec, plan: Plan, speed: float, console: Console) -> None:

@@ -1,0 +1,92 @@
+"""What a node of the cluster says about itself. Sent to it as it stands: eig-tune may be missing or old over there."""
+
+import os
+import platform
+import socket
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+
+def describe(libraries: Sequence[str], folder: str, others: str, mine: str, with_gpus: bool) -> dict[str, Any]:
+    """Versions, token, GPUs and the storage as this process finds them; plain values only.
+
+    Args:
+        libraries: distributions whose versions are wanted.
+        folder: path or URI of a folder in the storage.
+        others: the file that the driver has written there.
+        mine: the file to write there.
+        with_gpus: ask torch for GPUs, which takes some seconds.
+    """
+    return {
+        "name": socket.gethostname(),
+        "versions": versions(libraries),
+        "token": os.environ.get("RAY_AUTH_MODE") == "token",
+        "gpu_gib": _gpu_memory() if with_gpus else [],
+        "storage": _try_storage(folder, others, mine),
+    }
+
+
+def versions(libraries: Sequence[str]) -> dict[str, str | None]:
+    """Of Python and of these distributions; None where one is not installed."""
+    return {"python": platform.python_version(), **{name: _version(name) for name in libraries}}
+
+
+def write(folder: str, name: str) -> None:
+    """Write a small file, with its name in it; an ``OSError`` says why it cannot be."""
+    filesystem, path = _opened(folder)
+    filesystem.create_dir(path, recursive=True)
+    with filesystem.open_output_stream(f"{path}/{name}") as file:
+        file.write(name.encode())
+
+
+def is_there(folder: str, name: str) -> bool:
+    """Whether that file is there, and whole."""
+    filesystem, path = _opened(folder)
+    try:
+        with filesystem.open_input_stream(f"{path}/{name}") as file:
+            return bool(file.read() == name.encode())
+    except FileNotFoundError:
+        return False
+
+
+def remove(folder: str) -> None:
+    """Take the folder away, with everything in it."""
+    filesystem, path = _opened(folder)
+    filesystem.delete_dir(path)
+
+
+def _try_storage(folder: str, others: str, mine: str) -> str:
+    """What is wrong with the storage as it is seen from here."""
+    try:
+        if not is_there(folder, others):
+            return "does not see what this machine has written there"
+        write(folder, mine)
+    except OSError as error:
+        return f"cannot use it ({error})"
+    return ""
+
+
+def _opened(folder: str) -> tuple[Any, str]:
+    from pyarrow.fs import FileSystem
+
+    filesystem, path = FileSystem.from_uri(folder)
+    return filesystem, path
+
+
+def _version(library: str) -> str | None:
+    try:
+        return version(library).partition("+")[0]  # torch's 2.9.0+cu128 and 2.9.0+cpu go together
+    except PackageNotFoundError:
+        return None
+
+
+def _gpu_memory() -> list[float]:
+    """GiB of every GPU that torch can see."""
+    os.environ.pop("CUDA_VISIBLE_DEVICES", None)  # Ray hides GPUs from a task that has asked for none
+    try:
+        import torch
+    except ImportError:
+        return []
+    count = torch.cuda.device_count()
+    return [torch.cuda.get_device_properties(device).total_memory / 2**30 for device in range(count)]
