@@ -58,7 +58,13 @@ class _Server:
 
 
 class MlflowServer(_Server):
-    """A tracking server with all it needs in one folder, unless told where metrics and artifacts go."""
+    """A tracking server with all it needs in one folder, unless told where metrics and artifacts go.
+
+    Args:
+        password: of its only user, ``USER``; without one it lets everybody in.
+    """
+
+    USER = "operator"
 
     def __init__(
         self,
@@ -66,10 +72,25 @@ class MlflowServer(_Server):
         backend: str | None = None,
         artifacts: str | None = None,
         environment: Mapping[str, str] | None = None,
+        password: str | None = None,
     ) -> None:
         arguments = ["server", "--workers", "1", "--backend-store-uri", backend or f"sqlite:///{folder}/server.db"]
         arguments += ["--artifacts-destination", artifacts or (folder / "served").as_uri()]
-        super().__init__(arguments, folder / "server.log", environment or {})
+        login = {}
+        if password is not None:
+            arguments += ["--app-name", "basic-auth"]
+            login = self._login(folder, password)
+        super().__init__(arguments, folder / "server.log", {**login, **(environment or {})})
+
+    def _login(self, folder: Path, password: str) -> Mapping[str, str]:
+        settings = folder / "users.ini"
+        lines = ["[mlflow]", "default_permission = NO_PERMISSIONS", f"database_uri = sqlite:///{folder}/users.db"]
+        settings.write_text("\n".join([*lines, f"admin_username = {self.USER}", ""]))
+        return {
+            "MLFLOW_AUTH_CONFIG_PATH": str(settings),
+            "MLFLOW_AUTH_ADMIN_PASSWORD": password,
+            "MLFLOW_FLASK_SERVER_SECRET_KEY": "of the tests",
+        }
 
 
 class ModelServer(_Server):

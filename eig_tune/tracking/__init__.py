@@ -10,7 +10,7 @@ from eig_tune.tracking.reader import (
     read_search,
     search_provenance,
 )
-from eig_tune.tracking.store import OBJECTIVES_TAG, Store, check_store, find_store, local_uri, open_store
+from eig_tune.tracking.store import OBJECTIVES_TAG, Store, check_store, find_store, is_local, local_uri, open_store
 from eig_tune.tracking.tracker import SearchTracker
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "check_store",
     "download",
     "find_store",
+    "is_local",
     "local_uri",
     "masked",
     "open_store",

@@ -82,10 +82,15 @@ def local_uri(home: Path) -> str:
     return f"{_SQLITE}{(home / 'mlflow.db').resolve()}"
 
 
+def is_local(uri: str) -> bool:
+    """Whether the store is a file on this machine."""
+    return uri.startswith(_SQLITE)
+
+
 def missing_file(uri: str) -> Path | None:
     """The file of a local store that does not exist yet; None for a store that exists or is a server."""
     file = Path(uri.removeprefix(_SQLITE))
-    return file if uri.startswith(_SQLITE) and not file.is_file() else None
+    return file if is_local(uri) and not file.is_file() else None
 
 
 def open_store(uri: str, name: str, home: Path) -> Store:
@@ -104,7 +109,7 @@ def open_store(uri: str, name: str, home: Path) -> Store:
         experiment = client.get_experiment_by_name(name)
         if experiment is not None:
             return Store(client, uri, experiment.experiment_id, name)
-        location = (home / "artifacts" / name).resolve().as_uri() if uri.startswith(_SQLITE) else None
+        location = (home / "artifacts" / name).resolve().as_uri() if is_local(uri) else None
         return Store(client, uri, client.create_experiment(name, artifact_location=location), name)
 
 

@@ -97,7 +97,7 @@ def start_ray(address: str | None, cpus: int | None) -> None:
     """
     for variable, value in (_QUIET if address else _QUIET | _LOOPBACK).items():
         os.environ.setdefault(variable, value)
-    if address and _AUTH_MODE not in os.environ and _token_is_there():
+    if address and not os.environ.get(_AUTH_MODE) and _token_is_there():
         # Ray would do without; a cluster that wants no token takes no offence at one.
         os.environ[_AUTH_MODE] = "token"
     import ray
@@ -169,7 +169,7 @@ def _why_not(error: Exception) -> str:
 
 
 def _what_is_wrong_with_the_token() -> str:
-    if os.environ.get(_AUTH_MODE, "token") != "token":
+    if (os.environ.get(_AUTH_MODE) or "token") != "token":
         return f"it wants a token, and {_AUTH_MODE} forbids to show one; unset it"
     known = "this is not its token" if _token_is_there() else "it wants a token, and there is none here"
     return f"{known}; the cluster's own belongs in {_TOKEN_PLACES}"

@@ -8,12 +8,15 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 
-def describe(libraries: Sequence[str], folder: str, others: str, mine: str, with_gpus: bool) -> dict[str, Any]:
+def describe(
+    libraries: Sequence[str], filesystem: Any, folder: str, others: str, mine: str, with_gpus: bool
+) -> dict[str, Any]:
     """Versions, token, GPUs and the storage as this process finds them; plain values only.
 
     Args:
         libraries: distributions whose versions are wanted.
-        folder: path or URI of a folder in the storage.
+        filesystem: the storage's ``pyarrow.fs.FileSystem``.
+        folder: a folder on it.
         others: the file that the driver has written there.
         mine: the file to write there.
         with_gpus: ask torch for GPUs, which takes some seconds.
@@ -23,7 +26,7 @@ def describe(libraries: Sequence[str], folder: str, others: str, mine: str, with
         "versions": versions(libraries),
         "token": os.environ.get("RAY_AUTH_MODE") == "token",
         "gpu_gib": _gpu_memory() if with_gpus else [],
-        "storage": _try_storage(folder, others, mine),
+        "storage": _try_storage(filesystem, folder, others, mine),
     }
 
 
@@ -32,46 +35,31 @@ def versions(libraries: Sequence[str]) -> dict[str, str | None]:
     return {"python": platform.python_version(), **{name: _version(name) for name in libraries}}
 
 
-def write(folder: str, name: str) -> None:
+def write(filesystem: Any, folder: str, name: str) -> None:
     """Write a small file, with its name in it; an ``OSError`` says why it cannot be."""
-    filesystem, path = _opened(folder)
-    filesystem.create_dir(path, recursive=True)
-    with filesystem.open_output_stream(f"{path}/{name}") as file:
+    filesystem.create_dir(folder, recursive=True)
+    with filesystem.open_output_stream(f"{folder}/{name}") as file:
         file.write(name.encode())
 
 
-def is_there(folder: str, name: str) -> bool:
+def is_there(filesystem: Any, folder: str, name: str) -> bool:
     """Whether that file is there, and whole."""
-    filesystem, path = _opened(folder)
     try:
-        with filesystem.open_input_stream(f"{path}/{name}") as file:
+        with filesystem.open_input_stream(f"{folder}/{name}") as file:
             return bool(file.read() == name.encode())
     except FileNotFoundError:
         return False
 
 
-def remove(folder: str) -> None:
-    """Take the folder away, with everything in it."""
-    filesystem, path = _opened(folder)
-    filesystem.delete_dir(path)
-
-
-def _try_storage(folder: str, others: str, mine: str) -> str:
+def _try_storage(filesystem: Any, folder: str, others: str, mine: str) -> str:
     """What is wrong with the storage as it is seen from here."""
     try:
-        if not is_there(folder, others):
+        if not is_there(filesystem, folder, others):
             return "does not see what this machine has written there"
-        write(folder, mine)
+        write(filesystem, folder, mine)
     except OSError as error:
         return f"cannot use it ({error})"
     return ""
-
-
-def _opened(folder: str) -> tuple[Any, str]:
-    from pyarrow.fs import FileSystem
-
-    filesystem, path = FileSystem.from_uri(folder)
-    return filesystem, path
 
 
 def _version(library: str) -> str | None:

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pyarrow.fs import FileSystem
+
 from eig_tune.errors import ConfigError, EigTuneError, Problem, one_line
 from eig_tune.tracking import check_store, masked
 from eig_tune.tuning import on_node
@@ -115,45 +117,52 @@ def _check_cluster(place: Place) -> list[Check]:
     joined = _attempt("Ray", place.address or "this machine", lambda: start_ray(place.address, None))
     if joined.problem:
         return [joined]
-    with _probe_folder(place.storage) as folder:
-        unwritable = _written(folder, _DRIVER)
-        nodes = _ask(folder, with_gpus=place.gpus != 0)
+    with _probe_in(place.storage) as probe:
+        nodes = _ask(probe, with_gpus=place.gpus != 0)
         return [
             joined,
             _check_nodes(nodes),
             _attempt("resources", _promised(nodes), lambda: resources(place.gpus, 1, place.cpus)),
             *([] if place.gpus == 0 else [_check_gpus(nodes)]),
             _check_versions(nodes),
-            _check_storage(nodes, place.storage, folder, unwritable),
+            _check_storage(nodes, place.storage, probe),
             _check_token(nodes),
         ]
 
 
+@dataclass(frozen=True)
+class _Probe:
+    """A folder in the storage where the driver and the nodes write a file each.
+
+    Attributes:
+        unwritable: why this machine cannot write there.
+    """
+
+    filesystem: Any
+    folder: str
+    unwritable: str
+
+
 @contextmanager
-def _probe_folder(storage: str) -> Iterator[str]:
-    """A folder in the storage that is gone afterwards, with those above it that it has taken."""
-    folder = f"{storage.rstrip('/')}/.probe-{uuid.uuid4().hex}"
-    made = [] if "://" in storage else missing_folders(Path(storage))
+def _probe_in(storage: str) -> Iterator[_Probe]:
+    """Gone afterwards, with the folders above it that it has taken."""
+    filesystem, path = FileSystem.from_uri(storage)
+    folder, made = f"{path}/.probe-{uuid.uuid4().hex}", missing_folders(Path(path))
+    unwritable = ""
     try:
-        yield folder
+        on_node.write(filesystem, folder, _DRIVER)
+    except OSError as error:
+        unwritable = one_line(error)
+    try:
+        yield _Probe(filesystem, folder, unwritable)
     finally:
         with suppress(OSError):
-            on_node.remove(folder)
-        for above in made:
-            with suppress(OSError):
+            filesystem.delete_dir(folder)
+            for above in made:
                 above.rmdir()
 
 
-def _written(folder: str, name: str) -> str:
-    """Write a file there; what has gone wrong."""
-    try:
-        on_node.write(folder, name)
-    except OSError as error:
-        return one_line(error)
-    return ""
-
-
-def _ask(folder: str, with_gpus: bool) -> list[Node]:
+def _ask(probe: _Probe, with_gpus: bool) -> list[Node]:
     """Let every node describe itself, all at once."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -164,7 +173,12 @@ def _ask(folder: str, with_gpus: bool) -> list[Node]:
     alive = [node for node in ray.nodes() if node["Alive"]]
     asked = [
         describe.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
-            _LIBRARIES, folder, _DRIVER, node["NodeID"], with_gpus and node["Resources"].get("GPU", 0) > 0
+            _LIBRARIES,
+            probe.filesystem,
+            probe.folder,
+            _DRIVER,
+            node["NodeID"],
+            with_gpus and node["Resources"].get("GPU", 0) > 0,
         )
         for node in alive
     ]
@@ -222,14 +236,15 @@ def _check_versions(nodes: Sequence[Node]) -> Check:
     return Check("versions", found, f"{_some(other)}; {remedy}" if other else "")
 
 
-def _check_storage(nodes: Sequence[Node], storage: str, folder: str, unwritable: str) -> Check:
-    if unwritable:
-        return Check("storage", storage, f"cannot be written from this machine ({unwritable}); give another --home")
+def _check_storage(nodes: Sequence[Node], storage: str, probe: _Probe) -> Check:
+    if probe.unwritable:
+        problem = f"cannot be written from this machine ({probe.unwritable}); give another --home"
+        return Check("storage", storage, problem)
     lost = [f"{node.host} {node.said['storage']}" for node in nodes if node.said.get("storage")]
     lost += [
         f"this machine does not see what {node.host} has written there"
         for node in nodes
-        if node.said and not node.said["storage"] and not on_node.is_there(folder, node.id)
+        if node.said and not node.said["storage"] and not on_node.is_there(probe.filesystem, probe.folder, node.id)
     ]
     remedy = f"give a --home on a disk that all nodes have at the same path (it is {storage} now)"
     return Check("storage", storage, f"{_some(lost)}; {remedy}" if lost else "")
@@ -258,7 +273,7 @@ def _check_data(spec: SearchSpec, console: Console) -> Check:
     except EigTuneError as error:
         return Check("data", spec.dataset.name, one_line(error))
     mebibytes = images.pool.pixels.nbytes / 2**20
-    told = f"{images.name}: {len(images.pool):,} images in the pool, {mebibytes:.0f} MiB; the nodes get them from here"
+    told = f"{images.name}: {len(images.pool):,} images in the pool, {mebibytes:.1f} MiB; the nodes get them from here"
     return Check("data", told)
 
 

@@ -14,7 +14,7 @@ import yaml
 
 from eig_tune.data import ImageData
 from eig_tune.errors import ConfigError, Problem, ResultError
-from eig_tune.tracking import Store, open_store
+from eig_tune.tracking import Store, check_store, is_local, open_store
 from eig_tune.training import TrainConfig, TrialData
 from eig_tune.tuning.cluster import Resources, Slots, check_this_machine, resources, start_ray
 from eig_tune.tuning.engine import Engine
@@ -100,6 +100,8 @@ def _refuse_at_once(options: RunOptions, home: Home, console: Console) -> None:
     """See that what is asked for is there, before anything is made; joining a cluster takes no time."""
     if options.address is None:
         check_this_machine(options.gpus, options.cpus)
+        if not is_local(options.tracking_uri):
+            check_store(options.tracking_uri)
     else:
         storage = str(home.ray)
         refuse_unfit(Place(options.address, options.gpus, options.cpus, storage, options.tracking_uri), console)

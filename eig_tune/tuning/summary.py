@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.filesize import decimal
+from rich.markup import escape
 from rich.table import Table
 
 from eig_tune.tracking import TrackedSearch, TrackedTrial
@@ -210,7 +211,7 @@ def print_checks(checks: Sequence[Check], console: Console) -> None:
     for column in ("check", "", "found"):
         table.add_column(column)
     for check in checks:
-        table.add_row(check.name, "[red]✗[/]" if check.problem else "[green]✓[/]", check.found)
+        table.add_row(check.name, "[red]✗[/]" if check.problem else "[green]✓[/]", escape(check.found))
     console.print(table)
     for check in checks:
         if check.problem:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 from mlflow_server import free_port
+from ports import listeners
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.webdriver.common.by import By  # noqa: E402
@@ -110,6 +111,10 @@ class Pages:
 @pytest.fixture
 def pages(home: Path, address: str) -> Pages:
     return Pages(home, address)
+
+
+def test_ui_is_for_this_machine_alone(address: str, browser: "webdriver.Chrome") -> None:
+    assert listeners(int(address.rpartition(":")[2])) == ["127.0.0.1"]
 
 
 def test_search_is_a_parent_with_its_trials_below(pages: Pages, browser: "webdriver.Chrome") -> None:

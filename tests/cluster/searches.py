@@ -85,6 +85,11 @@ def trial_processes(driver: int) -> list[int]:
     return [pid for pid, command in _processes() if "Trainable" in command and driver in _ancestors(pid)]
 
 
+def descendants(ancestor: int) -> list[int]:
+    """Every process that another one has started, and they in turn."""
+    return [pid for pid, _ in _processes() if ancestor in _ancestors(pid)]
+
+
 def _processes() -> Iterator[tuple[int, str]]:
     for folder in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):

@@ -85,13 +85,22 @@ def test_folder_that_cannot_be_searched_is_one_message(tmp_path: Path, files: di
         (["search", "--space", str(SPACE), "--home", "/proc/eig"], "cannot be written"),
         (["search", "--space", str(SPACE), "--home", "{tmp}/home", "--gpus", "800"], "--gpus: asked for 800"),
         (["search", "--space", str(SPACE), "--home", "{tmp}/home", "--cpus", "8000"], "--cpus: asked for 8000"),
+        (
+            ["ui", "--tracking-uri", "http://me:s3cret@host:5000"],
+            "write http://host:5000 and put the login into MLFLOW_",
+        ),
+        (["ui", "--tracking-uri", "postgresql://me:s3cret@host/db"], "variable MLFLOW_TRACKING_URI"),
+        (["doctor", "--space", "{tmp}/none.yaml"], "no such file"),
+        (["doctor", "--home", "/proc/eig"], "cannot be written"),
         (["train", "--space", str(SPACE), "--set", "lamda_1=3", "--home", "{tmp}/home"], "did you mean 'lambda_1'"),
         (["train", "--space", str(SPACE), "--steps", "100", "--home", "{tmp}/home"], "train.report_every"),
         (["train", "--space", str(SPACE), "--out", "/proc/eig/run", "--home", "{tmp}/home"], "--out"),
     ],
 )
 def test_bad_input_is_one_message_and_exit_code_2(tmp_path: Path, arguments: list[str], told: str) -> None:
-    assert_one_message(eig_tune(*(argument.replace("{tmp}", str(tmp_path)) for argument in arguments)), told)
+    done = eig_tune(*(argument.replace("{tmp}", str(tmp_path)) for argument in arguments))
+    assert_one_message(done, told)
+    assert "s3cret" not in done.stderr
     assert not list(tmp_path.iterdir())
 
 

@@ -1,0 +1,122 @@
+"""`doctor`, and the same checks before a search, against a real cluster that is broken in every way there is."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow_server import free_port
+from ray_nodes import RayNode
+from searches import EIG_TUNE, write_space
+
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+OTHER_PYTHON = Path(__file__).parent / "other_python"
+OTHER = "{}.{}.99".format(*sys.version_info[:2])
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "of-this-test-and-of-nobody-else"}
+
+
+def first_on_path(*folders: Path) -> dict[str, str]:
+    return {"PYTHONPATH": os.pathsep.join([*map(str, folders), os.environ.get("PYTHONPATH", "")])}
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[RayNode]:
+    """A cluster of one node that promises two GPUs which are not there."""
+    temporary = tempfile.mkdtemp(prefix="ray-")  # short: Ray puts sockets below it
+    options = ["--num-cpus=2", "--num-gpus=2", f"--temp-dir={temporary}"]
+    node = RayNode(Path(temporary, "head.log"), options, TOKEN)
+    yield node
+    node.kill()
+    shutil.rmtree(temporary, ignore_errors=True)
+
+
+def eig_tune(*arguments: object, environment: Mapping[str, str] = TOKEN) -> "subprocess.CompletedProcess[str]":
+    done = subprocess.run(
+        [EIG_TUNE, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def problems(done: "subprocess.CompletedProcess[str]") -> dict[str, str]:
+    """What `doctor --json` finds wrong, by check; each is one line on stderr, too."""
+    checks: list[dict[str, Any]] = json.loads(done.stdout)["checks"]
+    wrong = {check["name"]: check["problem"] for check in checks if check["problem"]}
+    assert done.returncode == (2 if wrong else 0), done.stderr
+    lines = done.stderr.splitlines()
+    assert all(any(line.endswith(problem) for line in lines) for problem in wrong.values()), done.stderr
+    return wrong
+
+
+def test_cluster_in_order(head: RayNode, tmp_path: Path) -> None:
+    space, home = write_space(tmp_path), tmp_path / "home"
+    where = ("--address", head.address, "--space", space, "--home", home, "--json")
+    assert problems(eig_tune("doctor", *where, "--gpus", 0)) == {}
+    blind = problems(eig_tune("doctor", *where))
+    assert list(blind) == ["GPU memory"]
+    assert "promises 2 GPUs, of which torch sees none; start Ray there" in blind["GPU memory"]
+    assert not home.exists()
+
+
+def test_wrong_token_missing_token_and_nobody_there(head: RayNode, tmp_path: Path) -> None:
+    nobody = f"127.0.0.1:{free_port()}"
+    for environment, address, told in (
+        ({**TOKEN, "RAY_AUTH_TOKEN": "of-somebody-else"}, head.address, "this is not its token"),
+        (
+            {"RAY_AUTH_MODE": "", "RAY_AUTH_TOKEN": "", "HOME": str(tmp_path)},
+            head.address,
+            "it wants a token, and there is none here",
+        ),
+        (TOKEN, nobody, "Connection refused"),
+        (first_on_path(OTHER_PYTHON) | TOKEN, head.address, f"Python: {OTHER}"),
+    ):
+        done = eig_tune("doctor", "--address", address, "--home", tmp_path, "--json", environment=environment)
+        wrong = problems(done)
+        assert list(wrong) == ["Ray"]
+        assert told in wrong["Ray"]
+        assert "gcs_client" not in done.stderr, "Ray tries again and again"
+        assert ("; the cluster's own belongs in RAY_AUTH_TOKEN" in wrong["Ray"]) is ("token" in wrong["Ray"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a worker with a file system of its own")
+def test_cluster_broken_in_every_way(head: RayNode, tmp_path: Path) -> None:
+    """One worker: another Python, another numpy, and a disk of its own where the home is; no MLflow, no data."""
+    packages, home = tmp_path / "packages", tmp_path / "home"
+    (packages / "numpy-0.9.dist-info").mkdir(parents=True)
+    (packages / "numpy-0.9.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 0.9\n")
+    home.mkdir()
+    environment = {**TOKEN, **first_on_path(OTHER_PYTHON, packages), "RAY_DEFAULT_PYTHON_VERSION_MATCH_LEVEL": "minor"}
+    apart = ["unshare", "--mount", "sh", "-c", f'mount -t tmpfs none "{home}" && exec "$@"', "sh"]
+    worker = RayNode(tmp_path / "worker.log", ["--num-cpus=1"], environment, address=head.address, within=apart)
+    try:
+        space, nowhere = write_space(tmp_path), f"http://127.0.0.1:{free_port()}"
+        space.write_text(space.read_text().replace("{name: digits,", f"{{name: folder, root: {tmp_path}/none,"))
+        where = ("--address", head.address, "--home", home, "--tracking-uri", nowhere, "--gpus", 8)
+        wrong = problems(eig_tune("doctor", *where, "--space", space, "--json"))
+        host = head.address.partition(":")[0]
+        assert f"{host} has python {OTHER}, this machine" in wrong["versions"]
+        assert f"{host} has numpy 0.9, this machine" in wrong["versions"]
+        assert f"{host} does not see what this machine has written there" in wrong["storage"]
+        assert "--home" in wrong["storage"]
+        assert f"the MLflow store {nowhere} cannot be used" in wrong["MLflow"]
+        assert wrong["resources"] == "--gpus: asked for 8, but the cluster has 2; ask for at most 2"
+        assert "torch sees none" in wrong["GPU memory"]
+        assert f"there is no folder {tmp_path}/none" in wrong["data"]
+        assert set(wrong) == {"versions", "storage", "MLflow", "resources", "GPU memory", "data"}
+        refused = eig_tune("search", *where, "--space", write_space(tmp_path))
+        assert refused.returncode == 2
+        assert "is not fit for this: 4 problems" in refused.stderr
+        assert not list(home.iterdir()), "a search that has not begun leaves nothing"
+    finally:
+        worker.kill()
