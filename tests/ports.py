@@ -1,6 +1,7 @@
 """Who listens to whom on this machine, as the kernel has it."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -36,8 +37,7 @@ def _readable(address: str) -> str:
 
 
 def _files(pid: int) -> Iterator[str]:
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            yield str(link.readlink())
-        except OSError:
-            continue  # closed in between
+    with suppress(OSError):  # the process may end, and its files be closed
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                yield str(link.readlink())

@@ -1,6 +1,7 @@
 """A server that wants a login: what is refused and what is told, that no password stays anywhere; and open ports."""
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,9 @@ from searches import (
     wait_for_events,
     write_space,
 )
+
+from eig_tune.errors import TrackingError
+from eig_tune.tracking import check_store
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 PASSWORD = "open-sesame-of-the-tests"
@@ -42,13 +46,15 @@ def test_server_with_login(server: MlflowServer, tmp_path: Path) -> None:
     """No login and a wrong one are one line; with the right one all is as ever, and the password stays nowhere."""
     space, home = write_space(tmp_path), tmp_path / "home"
     where = ("--home", home, "--tracking-uri", server.uri)
-    for wrong in ({}, {"MLFLOW_TRACKING_USERNAME": server.USER, "MLFLOW_TRACKING_PASSWORD": "guessed-wrongly"}):
-        refused = eig_tune("search", "--space", space, "--gpus", 0, *where, environment=wrong)
-        assert refused.returncode == 2
-        line = "does not take the login (401): set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-        assert f"eig-tune: the MLflow store {server.uri} {line}" in refused.stderr
-        assert "Traceback" not in refused.stderr and "guessed-wrongly" not in refused.stderr
-        assert not home.exists()
+    line = "does not take the login (401): set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    with pytest.raises(TrackingError, match=re.escape(line)):
+        check_store(server.uri)
+    wrong = {"MLFLOW_TRACKING_USERNAME": server.USER, "MLFLOW_TRACKING_PASSWORD": "guessed-wrongly"}
+    refused = eig_tune("search", "--space", space, "--gpus", 0, *where, environment=wrong)
+    assert refused.returncode == 2
+    assert f"eig-tune: the MLflow store {server.uri} {line}" in refused.stderr
+    assert "Traceback" not in refused.stderr and "guessed-wrongly" not in refused.stderr
+    assert not home.exists()
     login = {"MLFLOW_TRACKING_USERNAME": server.USER, "MLFLOW_TRACKING_PASSWORD": PASSWORD}
     searching = start(space, home, "--trials", "3", "--tracking-uri", server.uri, environment=login)
     assert wait_for_events(home, 3, searching)
