@@ -250,6 +250,7 @@ def doctor(
     gpus: GpusOption = None,
     cpus: CpusOption = None,
     address: AddressOption = None,
+    storage: StorageOption = None,
     home: HomeOption = DEFAULT_HOME,
     tracking_uri: UriOption = None,
     as_json: JsonOption = False,
@@ -257,12 +258,13 @@ def doctor(
     """Check the place where a search will run: nodes, GPUs, versions, storage, MLflow, data, token."""
     from eig_tune.tuning.home import writable_home
     from eig_tune.tuning.preflight import Place, document, examine, fit
+    from eig_tune.tuning.storage import named_storage
     from eig_tune.tuning.summary import print_checks
 
     spec = None if space is None else _spec(space, {"dataset.root": root})
     console, place = _console(), writable_home(home)
     uri = _store_uri(tracking_uri, place.path)
-    checks = examine(Place(address, gpus, cpus, str(place.ray), uri), spec, console)
+    checks = examine(Place(address, gpus, cpus, named_storage(storage, place.ray), uri), spec, console)
     print_checks(checks, console)
     if as_json:
         typer.echo(json.dumps(document(checks)))

@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pyarrow.fs import FileSystem
-
 from eig_tune.errors import ConfigError, EigTuneError, Problem, one_line
 from eig_tune.tracking import check_store, masked
 from eig_tune.tuning import on_node
@@ -18,6 +16,7 @@ from eig_tune.tuning.home import missing_folders
 from eig_tune.tuning.prepare import prepare_images
 from eig_tune.tuning.progress import Console
 from eig_tune.tuning.space import SearchSpec
+from eig_tune.tuning.storage import Storage
 
 # What a trial is made of; a difference may break it, or worse, change what it measures.
 _LIBRARIES = ("eig-tune", "ray", "torch", "numpy", "scipy", "scikit-learn", "kornia", "pydantic", "pyarrow")
@@ -48,13 +47,13 @@ class Place:
 
     Attributes:
         address: of the Ray cluster; None is this machine.
-        storage: path or URI of the folder for checkpoints.
+        storage: where checkpoints are to lie.
     """
 
     address: str | None
     gpus: int | None
     cpus: int | None
-    storage: str
+    storage: Storage
     tracking_uri: str
 
 
@@ -144,10 +143,10 @@ class _Probe:
 
 
 @contextmanager
-def _probe_in(storage: str) -> Iterator[_Probe]:
+def _probe_in(storage: Storage) -> Iterator[_Probe]:
     """Gone afterwards, with the folders above it that it has taken."""
-    filesystem, path = FileSystem.from_uri(storage)
-    folder, made = f"{path}/.probe-{uuid.uuid4().hex}", missing_folders(Path(path))
+    place, filesystem = storage.below(f".probe-{uuid.uuid4().hex}"), storage.filesystem
+    folder, made = place.path, missing_folders(Path(storage.uri)) if storage.is_local else []
     unwritable = ""
     try:
         on_node.write(filesystem, folder, _DRIVER)
@@ -236,18 +235,18 @@ def _check_versions(nodes: Sequence[Node]) -> Check:
     return Check("versions", found, f"{_some(other)}; {remedy}" if other else "")
 
 
-def _check_storage(nodes: Sequence[Node], storage: str, probe: _Probe) -> Check:
+def _check_storage(nodes: Sequence[Node], storage: Storage, probe: _Probe) -> Check:
     if probe.unwritable:
-        problem = f"cannot be written from this machine ({probe.unwritable}); give another --home"
-        return Check("storage", storage, problem)
+        problem = f"cannot be written from this machine ({probe.unwritable}); give another --storage"
+        return Check("storage", storage.uri, problem)
     lost = [f"{node.host} {node.said['storage']}" for node in nodes if node.said.get("storage")]
     lost += [
         f"this machine does not see what {node.host} has written there"
         for node in nodes
         if node.said and not node.said["storage"] and not on_node.is_there(probe.filesystem, probe.folder, node.id)
     ]
-    remedy = f"give a --home on a disk that all nodes have at the same path (it is {storage} now)"
-    return Check("storage", storage, f"{_some(lost)}; {remedy}" if lost else "")
+    remedy = f"give a --storage that all nodes have: s3://…, or a disk at the same path (it is {storage.uri} now)"
+    return Check("storage", storage.uri, f"{_some(lost)}; {remedy}" if lost else "")
 
 
 def _check_token(nodes: Sequence[Node]) -> Check:

@@ -24,7 +24,7 @@ from eig_tune.tuning.preflight import Place, refuse_unfit
 from eig_tune.tuning.prepare import prepare_judge
 from eig_tune.tuning.progress import Console
 from eig_tune.tuning.space import SearchSpec
-from eig_tune.tuning.storage import Storage, open_storage
+from eig_tune.tuning.storage import Storage, named_storage, open_storage
 
 IMAGES = "images"  # the name of a search's only data set
 _LIBRARIES = ("eig-tune", "ray", "optuna", "mlflow", "torch", "torchvision", "kornia", "numpy", "scikit-learn")
@@ -103,7 +103,7 @@ def _refuse_at_once(options: RunOptions, home: Home, console: Console) -> None:
         if not is_local(options.tracking_uri):
             check_store(options.tracking_uri)
     else:
-        storage = str(home.ray)
+        storage = named_storage(options.storage, home.ray)
         refuse_unfit(Place(options.address, options.gpus, options.cpus, storage, options.tracking_uri), console)
 
 

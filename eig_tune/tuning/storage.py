@@ -46,6 +46,11 @@ class Storage:
         return replace(self, uri="/".join([self.uri.rstrip("/"), *names]))
 
     @property
+    def is_local(self) -> bool:
+        """Whether it is a folder."""
+        return not self.uri.startswith(_S3)
+
+    @property
     def filesystem(self) -> Any:
         """The place's ``pyarrow.fs.FileSystem``."""
         return self._open(self.uri)[0]
@@ -165,12 +170,18 @@ def open_storage(uri: str | None, default: Path) -> Storage:
         EigTuneError: it is no such address.
         StorageError: it cannot be written.
     """
-    storage = _named(str(default) if uri is None else uri)
+    storage = named_storage(uri, default)
     storage.check()
     return storage
 
 
-def _named(uri: str) -> Storage:
+def named_storage(named: str | None, default: Path) -> Storage:
+    """The storage that a person has named, untried; ``default`` when none was.
+
+    Raises:
+        EigTuneError: it is no such address.
+    """
+    uri = str(default) if named is None else named
     if not uri.startswith(_S3):
         if "://" in uri:
             raise EigTuneError(f"--storage: got {uri!r}; write a path, or s3://bucket/prefix")
