@@ -14,7 +14,7 @@ from eig_tune.tuning import health
 from eig_tune.tuning.ledger import MEND_AND_RESUME, Ledger, Report, Status, Trial
 from eig_tune.tuning.results import on_front
 
-_MOST_DEATHS = 3
+_MOST_DEATHS = 3  # of one trial, without a checkpoint in between
 
 
 class Strategy(Protocol):
@@ -113,6 +113,7 @@ class Engine:
         trial = self.ledger.trials[number]
         older = trial.checkpoint
         self.ledger.checkpoint(number, path, step)
+        del self._deaths[number]
         self._tell(lambda observer: observer.trial_checkpointed(trial))
         return older
 
@@ -128,7 +129,11 @@ class Engine:
         self._close(number, "failed", reason)
 
     def died(self, number: int, reason: str) -> None:
-        """The process of a trial is gone: the trial goes on from its checkpoint, unless this happens too often."""
+        """The process of a trial is gone: the trial goes on from its checkpoint.
+
+        Unless it dies again and again without coming any further: then it is the trial that kills it. Losing nodes,
+        however many, is no fault of a trial's.
+        """
         self._deaths[number] += 1
         if self._deaths[number] > _MOST_DEATHS:
             self.fail(number, reason)

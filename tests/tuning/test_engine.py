@@ -127,6 +127,20 @@ def test_not_a_number_fails_the_trial(tmp_path: Path) -> None:
         assert (report.verdict, report.reason) == ("failed", "nmi is not a number at step 500")
 
 
+def test_trial_fails_when_its_process_dies_again_and_again_without_coming_further(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "a" / "ledger.jsonl") as ledger:
+        engine = Engine(Searching(spec()), ledger)
+        for step in range(1, 11):
+            assert engine.propose() is ledger.trials[0]
+            engine.checkpointed(0, "somewhere", step)
+            engine.died(0, "its node was lost")
+        for _ in range(3):
+            assert engine.propose() is ledger.trials[0]
+            assert ledger.trials[0].status == "running"
+            engine.died(0, "it needs too much memory")
+        assert (ledger.trials[0].status, ledger.trials[0].reason) == ("failed", "it needs too much memory")
+
+
 def test_a_search_runs_in_one_process_only(tmp_path: Path) -> None:
     with Ledger(tmp_path / "a" / "ledger.jsonl"), pytest.raises(ResultError, match="running already"):
         Ledger(tmp_path / "a" / "ledger.jsonl")
