@@ -85,6 +85,17 @@ class EngineScheduler(_StateIsInTheLedger, FIFOScheduler):  # type: ignore[misc]
         report = self._engine.report(self._searcher.numbers[trial.trial_id], result["step"], metrics)
         return str(TrialScheduler.CONTINUE if report.verdict == "running" else TrialScheduler.STOP)
 
+    def choose_trial_to_run(self, tune_controller: Any) -> RayTrial | None:
+        """The trial that gets the next process that becomes free: the oldest of those that wait for room.
+
+        Ray's own choice is the oldest of all that do not train yet. That one's own process may be starting; it would
+        be thrown away, and a node that joins would stand idle for as long as trials end elsewhere in less time than
+        a process needs to start.
+        """
+        controller = tune_controller._tune_controller
+        without_room = set(controller._actor_manager.pending_actors)
+        return next((trial for trial, actor in controller._trial_to_actor.items() if actor in without_room), None)
+
 
 class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
     """Tells the engine of checkpoints and ends, and keeps only each trial's newest checkpoint."""
