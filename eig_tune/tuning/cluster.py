@@ -119,6 +119,8 @@ def start_ray(address: str | None, cpus: int | None) -> None:
         )
     except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         raise _unreachable(address, _why_not(error)) from error
+    # When a node is lost, Ray would print its last words, a page of C++ frames, on stdout, where only results belong.
+    ray._private.worker._worker_logs_enabled = False
 
 
 def _token_is_there() -> bool:
