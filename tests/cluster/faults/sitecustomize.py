@@ -1,15 +1,22 @@
-"""Puts faults into real trial processes: Python imports this by itself where its folder is on PYTHONPATH.
+"""Puts faults into real trial processes, and watches them; Python imports this where its folder is on PYTHONPATH.
 
 EIG_TUNE_FAULTS is JSON: trial seed to the fault that strikes when a run of that seed trains. ``raise`` raises, and
 ``kill`` sends SIGKILL to the process, as the kernel does when memory runs out.
+
+EIG_TUNE_WATCH is a folder. Whenever a run begins to train to its next report, it adds a line of JSON to a file there:
+the time, its seed, the step that it has reached, its host, process and CUDA_VISIBLE_DEVICES. EIG_TUNE_PACE is how
+many seconds it sleeps then: what a real trial spends in training, without the processor that eight of them need.
 """
 
 import json
 import os
 import signal
+import socket
 import sys
+import time
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -26,9 +33,13 @@ class _FaultyLoader(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         self._real.exec_module(module)
-        faults, advance = json.loads(os.environ["EIG_TUNE_FAULTS"]), module.Run.advance
+        faults, advance = json.loads(os.environ.get("EIG_TUNE_FAULTS", "{}")), module.Run.advance
+        pace, folder = float(os.environ.get("EIG_TUNE_PACE", "0")), os.environ.get("EIG_TUNE_WATCH")
 
         def faulty(run: Any, steps: int) -> Any:
+            if folder:
+                _note(run, Path(folder))
+            time.sleep(pace)
             fault = faults.get(str(run.config.seed))
             if fault == "raise":
                 raise RuntimeError("a fault was put here")
@@ -37,6 +48,20 @@ class _FaultyLoader(Loader):
             return advance(run, steps)
 
         module.Run.advance = faulty  # type: ignore[attr-defined]
+
+
+def _note(run: Any, folder: Path) -> None:
+    host, process = socket.gethostname(), os.getpid()
+    line = {
+        "at": time.time(),
+        "seed": run.config.seed,
+        "step": run.step,
+        "host": host,
+        "process": process,
+        "devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
+    }
+    with (folder / f"{host}-{process}.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n")
 
 
 class _Finder(MetaPathFinder):
@@ -49,5 +74,5 @@ class _Finder(MetaPathFinder):
         return spec
 
 
-if "EIG_TUNE_FAULTS" in os.environ:
+if {"EIG_TUNE_FAULTS", "EIG_TUNE_WATCH"} & os.environ.keys():
     sys.meta_path.insert(0, _Finder())
