@@ -87,7 +87,7 @@ class Host:
         _run(*self._inside("mount", "--bind", str(folder / "ray"), "/tmp/ray"))
         pids = str(spaces.pid), str(switch.pid)
         _run("ip", "link", "add", "eth0", "netns", pids[0], "type", "veth", "peer", "name", name, "netns", pids[1])
-        _run("nsenter", "--target", pids[1], "--net", "ip", "link", "set", name, "master", "switch", "up")
+        _run("nsenter", "--target", pids[1], "--net", "ip", "link", "set", "dev", name, "master", "switch", "up")
         for settings in (
             ["addr", "add", f"{address}/24", "dev", "eth0"],
             ["link", "set", "eth0", "up"],
@@ -146,7 +146,7 @@ class Host:
     def set_cable(self, *, plugged: bool) -> None:
         """Pull this host's cable at the switch, or plug it in again."""
         state = "up" if plugged else "down"
-        _run("nsenter", "--target", str(self._switch.pid), "--net", "ip", "link", "set", self.name, state)
+        _run("nsenter", "--target", str(self._switch.pid), "--net", "ip", "link", "set", "dev", self.name, state)
 
 
 class Running:
