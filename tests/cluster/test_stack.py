@@ -1,0 +1,150 @@
+"""docker/compose.yaml without Docker: Postgres, S3, MLflow with login, Ray with its token, and a search through all."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow_server import free_port
+from searches import assert_mlflow_has_every_report_once, trials_of, write_space
+from stack import Stack, base_environment, lines_with
+
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+DOCKER = Path(__file__).parents[2] / "docker"
+POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+ROOT = os.geteuid() == 0
+HERE = "127.0.0.1"
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder with a short name, because Ray's sockets lie below it; open to the user whom Postgres runs as."""
+    made = Path(tempfile.mkdtemp(prefix="eig-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture(scope="module")
+def secrets(folder: Path) -> Mapping[str, str]:
+    """The secrets as docker/make_secrets.sh makes them, by file name."""
+    subprocess.run([DOCKER / "make_secrets.sh", folder / "secrets"], check=True)
+    return {file.name: file.read_text() for file in (folder / "secrets").iterdir()}
+
+
+@pytest.fixture(scope="module")
+def stack(folder: Path, secrets: Mapping[str, str]) -> Iterator[Stack]:
+    if not POSTGRES:
+        pytest.skip("needs PostgreSQL (Debian: apt-get install postgresql)")
+    ports = {name: str(free_port()) for name in ("POSTGRES", "S3", "MLFLOW", "HEAD", "DASHBOARD")}
+    running = Stack(
+        file=DOCKER / "compose.yaml",
+        folder=folder,
+        variables={
+            **{f"{name}_PORT": port for name, port in ports.items()},
+            **{f"{name}_HOST": HERE for name in ("POSTGRES", "S3", "MLFLOW", "HEAD")},
+            **{"DASHBOARD_BIND": HERE, "MLFLOW_BIND": HERE, "MLFLOW_WORKERS": "1", "WORKER_CPUS": "1"},
+            **{"NODE_HOME": f"{folder}/home", "RUNS": f"{folder}/runs", "POSTGRES_DATA": f"{folder}/postgres"},
+            "MLFLOW_AUTH_CONFIG": str(DOCKER / "mlflow_auth.ini"),
+            "SECRETS": str(folder / "secrets"),
+        },
+        fresh={"AGENT_PORT": lambda: str(free_port())},
+        # Trials at nice 15 would wait for whatever else this machine does.
+        base={**base_environment(DOCKER / "bin", POSTGRES[-1]), "RAY_TMPDIR": str(folder), "RAY_worker_niceness": "0"},
+        instead={
+            "s3": {
+                "entrypoint": [],
+                "command": ["moto_server", "--host", HERE, "--port", ports["S3"]],
+                "environment": {"HEALTH_URL": f"http://{HERE}:{ports['S3']}"},
+                "healthcheck": {"test": ["CMD", "healthy"]},
+            }
+        },
+        before={"postgres": make_database},
+        users={"postgres": "postgres"} if ROOT else {},  # Postgres refuses to be run by root
+    )
+    try:
+        running.up()
+        yield running
+    finally:
+        running.down()
+
+
+def make_database(environment: Mapping[str, str]) -> None:
+    """What the entrypoint of Postgres's image does with these variables at its first start."""
+    data, user = Path(environment["PGDATA"]), environment["POSTGRES_USER"]
+    data.parent.mkdir()
+    if ROOT:
+        shutil.chown(data.parent, "postgres")
+    command = ["initdb", "--username", user, "--pwfile", environment["POSTGRES_PASSWORD_FILE"], "--encoding", "UTF8"]
+    command += ["--auth", "scram-sha-256"]
+    subprocess.run(command, check=True, capture_output=True, env=environment, user="postgres" if ROOT else None)
+    make = f"create database {environment['POSTGRES_DB']}".encode()
+    command = ["postgres", "--single", "-D", str(data), "postgres"]
+    subprocess.run(command, check=True, capture_output=True, input=make, user="postgres" if ROOT else None, env=environment)
+
+
+def test_search_best_and_register(stack: Stack, secrets: Mapping[str, str], folder: Path, monkeypatch: Any) -> None:
+    """One search through all of it; metrics in Postgres, artifacts in the bucket, nobody in without a password."""
+    space = write_space(folder)
+    searched = stack.exec("head", "eig-tune", "search", "--space", str(space), "--gpus", "0")
+    assert searched.returncode == 0, searched.stderr
+    runs, uri = folder / "runs", f"http://{HERE}:{stack.variables['MLFLOW_PORT']}"
+    trials = trials_of(runs)
+    with monkeypatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_USERNAME", "eig-tune")
+        patch.setenv("MLFLOW_TRACKING_PASSWORD", secrets["mlflow_password"])
+        assert_mlflow_has_every_report_once(runs, trials, uri)
+    reports = sum(len(trial.reports) * len(trial.last.metrics) for trial in trials.values() if trial.last)
+    assert metrics_in_postgres(stack, secrets["postgres_password"]) >= reports
+
+    bundle = folder / "bundle"
+    taken = stack.exec("head", "eig-tune", "best", "--export", str(bundle), "--register", "digits")
+    assert taken.returncode == 0, taken.stderr
+    assert {"weights.safetensors", "encoder.onnx", "README.md"} <= {file.name for file in bundle.iterdir()}
+    assert "is the champion of digits now" in taken.stderr
+    assert any(key.endswith("encoder.onnx") for key in stored(stack)), "the registered model is not in the bucket"
+
+    refused = stack.exec("head", "eig-tune", "best", MLFLOW_TRACKING_PASSWORD="wrong")
+    assert refused.returncode == 2
+    assert len(refused.stderr.splitlines()) == 1 and "401" in refused.stderr, refused.stderr
+
+    written = (file for place in (*folder.glob("*.log"), runs, bundle, *folder.glob("session_*")) for file in files(place))
+    assert lines_with({name: secrets[name] for name in secrets if not name.endswith("credentials")}, written) == []
+
+
+def test_ray_wants_its_token(stack: Stack, secrets: Mapping[str, str]) -> None:
+    dashboard = f"http://{HERE}:{stack.variables['DASHBOARD_PORT']}/nodes?view=summary"
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(dashboard, timeout=10)
+    asked = urllib.request.Request(dashboard, headers={"Authorization": f"Bearer {secrets['ray_token']}"})
+    with urllib.request.urlopen(asked, timeout=10) as answer:
+        assert answer.read().count(b'"raylet": {') == 3, "a head and two workers"
+
+
+def metrics_in_postgres(stack: Stack, password: str) -> int:
+    import psycopg2
+
+    port = stack.variables["POSTGRES_PORT"]
+    database = psycopg2.connect(host=HERE, port=port, user="mlflow", dbname="mlflow", password=password)
+    with database, database.cursor() as cursor:
+        cursor.execute("select count(*) from metrics")
+        return int(cursor.fetchone()[0])
+
+
+def stored(stack: Stack) -> list[str]:
+    import boto3
+
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
+    client = boto3.client("s3", endpoint_url=f"http://{HERE}:{stack.variables['S3_PORT']}", **keys)
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket="eig-tune")
+    return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+
+def files(place: Path) -> Iterator[Path]:
+    return (file for file in (place, *place.rglob("*")) if file.is_file())
