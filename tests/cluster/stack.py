@@ -42,7 +42,9 @@ class Process:
             assert self.popen.poll() is None, f"ended with {self.popen.returncode}: {self.log.read_text()[-3000:]}"
             kind, *command = check["test"]
             assert kind == "CMD"
-            self.healthy = subprocess.run(command, env=self.environment, capture_output=True, check=False).returncode == 0
+            self.healthy = (
+                subprocess.run(command, env=self.environment, capture_output=True, check=False).returncode == 0
+            )
         return self.healthy
 
     def completed(self) -> bool:

@@ -56,7 +56,12 @@ def stack(folder: Path, secrets: Mapping[str, str]) -> Iterator[Stack]:
         },
         fresh={"AGENT_PORT": lambda: str(free_port())},
         # Trials at nice 15 would wait for whatever else this machine does.
-        base={**base_environment(DOCKER / "bin", POSTGRES[-1]), "RAY_TMPDIR": str(folder), "RAY_worker_niceness": "0"},
+        base={
+            **base_environment(DOCKER / "bin", POSTGRES[-1]),
+            "RAY_TMPDIR": str(folder),
+            "RAY_raylet_start_wait_time_s": "120",
+            "RAY_worker_niceness": "0",
+        },
         instead={
             "s3": {
                 "entrypoint": [],
@@ -86,14 +91,17 @@ def make_database(environment: Mapping[str, str]) -> None:
     subprocess.run(command, check=True, capture_output=True, env=environment, user="postgres" if ROOT else None)
     make = f"create database {environment['POSTGRES_DB']}".encode()
     command = ["postgres", "--single", "-D", str(data), "postgres"]
-    subprocess.run(command, check=True, capture_output=True, input=make, user="postgres" if ROOT else None, env=environment)
+    subprocess.run(
+        command, check=True, capture_output=True, input=make, user="postgres" if ROOT else None, env=environment
+    )
 
 
 def test_search_best_and_register(stack: Stack, secrets: Mapping[str, str], folder: Path, monkeypatch: Any) -> None:
     """One search through all of it; metrics in Postgres, artifacts in the bucket, nobody in without a password."""
     space = write_space(folder)
-    searched = stack.exec("head", "eig-tune", "search", "--space", str(space), "--gpus", "0")
+    searched = stack.exec("head", "eig-tune", "search", "--space", str(space), "--storage", "s3://eig-tune/checkpoints")
     assert searched.returncode == 0, searched.stderr
+    assert "PUT /eig-tune/checkpoints/" in stack.processes["s3"][0].log.read_text(), "no checkpoint went to the bucket"
     runs, uri = folder / "runs", f"http://{HERE}:{stack.variables['MLFLOW_PORT']}"
     trials = trials_of(runs)
     with monkeypatch.context() as patch:
@@ -114,7 +122,9 @@ def test_search_best_and_register(stack: Stack, secrets: Mapping[str, str], fold
     assert refused.returncode == 2
     assert len(refused.stderr.splitlines()) == 1 and "401" in refused.stderr, refused.stderr
 
-    written = (file for place in (*folder.glob("*.log"), runs, bundle, *folder.glob("session_*")) for file in files(place))
+    written = (
+        file for place in (*folder.glob("*.log"), runs, bundle, *folder.glob("session_*")) for file in files(place)
+    )
     assert lines_with({name: secrets[name] for name in secrets if not name.endswith("credentials")}, written) == []
 
 
@@ -138,12 +148,12 @@ def metrics_in_postgres(stack: Stack, password: str) -> int:
 
 
 def stored(stack: Stack) -> list[str]:
-    import boto3
+    """What lies in the bucket."""
+    from pyarrow.fs import FileSelector, S3FileSystem
 
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-    client = boto3.client("s3", endpoint_url=f"http://{HERE}:{stack.variables['S3_PORT']}", **keys)
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket="eig-tune")
-    return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+    endpoint = f"http://{HERE}:{stack.variables['S3_PORT']}"
+    bucket = S3FileSystem(access_key="any", secret_key="any", endpoint_override=endpoint, region="us-east-1")
+    return [entry.path for entry in bucket.get_file_info(FileSelector("eig-tune", recursive=True))]
 
 
 def files(place: Path) -> Iterator[Path]:
