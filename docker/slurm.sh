@@ -13,7 +13,8 @@ set -euo pipefail
 
 nodes=$SLURM_JOB_NUM_NODES
 first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-address=$first:$((20000 + SLURM_JOB_ID % 10000)) # another job on the same node has another port
+port=$((20000 + SLURM_JOB_ID % 10000)) # another job on the same node has another one
+address=$first:$port
 ray=(ray start --block "--num-cpus=${SLURM_CPUS_PER_TASK:-1}" --dashboard-agent-listen-port=0)
 
 umask 077
@@ -29,7 +30,7 @@ finish() {
 trap finish EXIT
 
 srun --overlap --nodes=1 --ntasks=1 --nodelist="$first" \
-    "${ray[@]}" --head "--port=${address#*:}" --include-dashboard=false &
+    "${ray[@]}" --head "--port=$port" "--ray-client-server-port=$((port + 10000))" --include-dashboard=false &
 if [ "$nodes" -gt 1 ]; then
     srun --overlap --nodes=$((nodes - 1)) --ntasks=$((nodes - 1)) --exclude="$first" \
         "${ray[@]}" "--address=$address" &

@@ -90,6 +90,11 @@ def descendants(ancestor: int) -> list[int]:
     return [pid for pid, _ in _processes() if ancestor in _ancestors(pid)]
 
 
+def processes_naming(text: str) -> list[str]:
+    """The command lines of this machine's processes that have the text in them."""
+    return [command for _, command in _processes() if text in command]
+
+
 def _processes() -> Iterator[tuple[int, str]]:
     for folder in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):

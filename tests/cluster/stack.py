@@ -23,6 +23,7 @@ from searches import descendants
 _VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}|\$\$")
 _INHERITED = ("PYTHONPATH", "OMP_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 _PATIENCE_SECONDS = 180
+_GRACE_SECONDS = 10
 
 
 @dataclass
@@ -122,17 +123,20 @@ class Stack:
         return subprocess.run(command, env=where, cwd=self.folder, capture_output=True, text=True, check=False)
 
     def down(self) -> None:
-        """End everything that was started, in the opposite order."""
-        for process in reversed([process for replicas in self.processes.values() for process in replicas]):
-            below = descendants(process.popen.pid)
+        """End everything that was started; whoever does not end within some seconds is ended by force."""
+        processes = [process.popen for replicas in self.processes.values() for process in replicas]
+        below = [pid for process in processes for pid in descendants(process.pid)]
+        for process in processes:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.popen.pid, signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.popen.wait(timeout=10)
-            for pid in (process.popen.pid, *below):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            process.popen.wait()
+                os.killpg(process.pid, signal.SIGTERM)
+        end = time.monotonic() + _GRACE_SECONDS
+        while any(process.poll() is None for process in processes) and time.monotonic() < end:
+            time.sleep(0.1)
+        for pid in (*(process.pid for process in processes), *below):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for process in processes:
+            process.wait()
 
     def _hand_over_secrets(self, definition: Mapping[str, Any], folder: Path) -> None:
         """Those secrets that the service lists, and no others."""
