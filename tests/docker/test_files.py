@@ -5,7 +5,9 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
@@ -92,6 +96,31 @@ def test_image_is_made_of_files_that_exist() -> None:
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (DOCKER / "Dockerfile").read_text(), re.MULTILINE)
     sent = tuple(line[1:] for line in ignored)
     assert copied and all(source.startswith(sent) for line in copied for source in line.split())
+
+
+def closure(requirements: list[str]) -> dict[str, str]:
+    """Name and version of every package that these need, as they are installed here."""
+    waiting, found = [Requirement(line) for line in requirements], dict[str, str]()
+    seen = set[tuple[str, str]]()
+    while waiting:
+        needed = waiting.pop()
+        name, installed = canonicalize_name(needed.name), distribution(needed.name)
+        found[name] = installed.version.partition("+")[0]  # torch's wheels without CUDA are 2.14.1+cpu
+        for extra in {"", *needed.extras} - {known for known_name, known in seen if known_name == name}:
+            seen.add((name, extra))
+            lines = map(Requirement, installed.requires or [])
+            waiting += [line for line in lines if line.marker is None or line.marker.evaluate({"extra": extra})]
+    return found
+
+
+def test_lock_pins_all_that_the_image_installs() -> None:
+    """The image takes requirements.lock as constraints: what is not in there would be of any version."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = closure([*project["dependencies"], *project["optional-dependencies"]["cluster"]])
+    lines = map(Requirement, (ROOT / "requirements.lock").read_text().splitlines())
+    pinned = {canonicalize_name(line.name): str(line.specifier).removeprefix("==") for line in lines}
+    del needed["setuptools"]  # pip freeze leaves it out; the Dockerfile pins it
+    assert {name: version for name, version in needed.items() if pinned.get(name) != version} == {}
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
