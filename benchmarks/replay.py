@@ -194,7 +194,7 @@ class Contender:
     changes: Mapping[str, Any]
 
 
-NO_STOPPING = {"asha.grace": 2000}
+NO_STOPPING = {"asha.grace": 2000}  # the full budget of the space
 NMI_ALONE = {"objectives": {"nmi": "maximize"}}
 CONTENDERS = (
     Contender("random", OurEngine, {"sampler": "random", **NO_STOPPING}),
