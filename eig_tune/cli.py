@@ -41,7 +41,9 @@ UriOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 GpusOption = Annotated[int | None, typer.Option(min=0, help="GPUs to use; 0 is the CPU. All, unless told.")]
-TrialsPerGpuOption = Annotated[int, typer.Option(min=1, help="Trials that share one GPU.")]
+TrialsPerGpuOption = Annotated[
+    str, typer.Option(help="Trials that share one GPU; auto is as many as its memory takes.", metavar="INTEGER|auto")
+]
 CpusOption = Annotated[int | None, typer.Option(min=1, help="CPU trials at once. All, unless told.")]
 AddressOption = Annotated[
     str | None, typer.Option(envvar="RAY_ADDRESS", help="Ray cluster; this machine, unless told.")
@@ -72,7 +74,7 @@ def search(
     seed: Annotated[int | None, typer.Option(help="Seed of the search.")] = None,
     root: RootOption = None,
     gpus: GpusOption = None,
-    trials_per_gpu: TrialsPerGpuOption = 1,
+    trials_per_gpu: TrialsPerGpuOption = "1",
     cpus: CpusOption = None,
     address: AddressOption = None,
     storage: StorageOption = None,
@@ -87,6 +89,7 @@ def search(
     """Search for good hyperparameters: Optuna proposes, successive halving stops, MLflow remembers."""
     from eig_tune.tuning.durations import parse_duration
 
+    per_gpu = _trials_per_gpu(trials_per_gpu)
     seconds = None if time_budget is None else parse_duration(time_budget, "--time-budget")
     spec = _spec(space, {"trials": trials, "train.steps": steps, "seed": seed, "dataset.root": root})
     if dry_run:
@@ -105,7 +108,7 @@ def search(
         name=name or space.stem,
         tracking_uri=uri,
         gpus=gpus,
-        trials_per_gpu=trials_per_gpu,
+        trials_per_gpu=per_gpu,
         cpus=cpus,
         address=address,
         storage=storage,
@@ -169,7 +172,7 @@ def compare(
     steps: StepsOption = None,
     root: RootOption = None,
     gpus: GpusOption = None,
-    trials_per_gpu: TrialsPerGpuOption = 1,
+    trials_per_gpu: TrialsPerGpuOption = "1",
     cpus: CpusOption = None,
     address: AddressOption = None,
     storage: StorageOption = None,
@@ -184,6 +187,7 @@ def compare(
     from eig_tune.tuning.running import RunOptions
     from eig_tune.tuning.summary import comparison_document, print_comparison
 
+    per_gpu = _trials_per_gpu(trials_per_gpu)
     chosen, numbers = parse_methods(methods), parse_splits(splits)
     spec = _spec(space, {"train.steps": steps, "dataset.root": root})
     console, place = _console(), writable_home(home)
@@ -193,7 +197,7 @@ def compare(
         name=name or f"{space.stem}-compare",
         tracking_uri=uri,
         gpus=gpus,
-        trials_per_gpu=trials_per_gpu,
+        trials_per_gpu=per_gpu,
         cpus=cpus,
         address=address,
         storage=storage,
@@ -344,6 +348,15 @@ def _store_uri(given: str | None, home: Path) -> str:
         return local_uri(home)
     check_address(given, sys.argv)
     return given
+
+
+def _trials_per_gpu(text: str) -> int | None:
+    """The number, or None for auto."""
+    if text == "auto":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise EigTuneError(f"--trials-per-gpu: got {text!r}; write a number from 1 on, or auto")
+    return int(text)
 
 
 def _assignments(settings: list[str]) -> dict[str, Any]:

@@ -125,8 +125,8 @@ def read_tensors_file(file: Path, step: int) -> dict[str, Tensor]:
 
 
 def _what_must_match(record: RunRecord) -> RunRecord:
-    """The budget may be raised between two parts of a run; nothing else may change."""
-    return replace(record, config=record.config.with_values({"steps": 1}), step=0)
+    """Between two parts of a run the budget may be raised, and the batch made smaller when memory does not suffice."""
+    return replace(record, config=record.config.with_values({"steps": 1, "batch_size": 2}), step=0)
 
 
 def collect(modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]) -> dict[str, Tensor]:

@@ -15,9 +15,11 @@ from ray.tune.search import Searcher
 from eig_tune.errors import DISK_IS_FULL, StorageError
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.ledger import MEND_AND_RESUME, Trial
+from eig_tune.tuning.progress import Terminal
 from eig_tune.tuning.storage import Storage
 
 _CANNOT_BE_STORED = f"{StorageError.__module__}.{StorageError.__qualname__}: "
+_OURS = re.compile(rf"^{re.escape(StorageError.__module__)}\.\w+: ")  # its message is made for people
 _FULL = [os.strerror(code) for code in DISK_IS_FULL]
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit|Warning)\b")
 
@@ -100,11 +102,14 @@ class EngineScheduler(_StateIsInTheLedger, FIFOScheduler):  # type: ignore[misc]
 class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
     """Tells the engine of checkpoints and ends, and keeps only each trial's newest checkpoint."""
 
-    def __init__(self, engine: Engine, searcher: EngineSearcher, storage: Storage, on_tick: Callable[[], None]) -> None:
+    def __init__(
+        self, engine: Engine, searcher: EngineSearcher, storage: Storage, device: str, terminal: Terminal
+    ) -> None:
         self._engine = engine
         self._searcher = searcher
         self._storage = storage
-        self._on_tick = on_tick
+        self._device = device
+        self._terminal = terminal
         # A store far away takes a tenth of a second to delete something; no trial has to wait for that.
         self._deleting = ThreadPoolExecutor(max_workers=1)
 
@@ -112,7 +117,16 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
         if self._engine.halted is not None:
             # Here alone Ray lets an exception pass; anywhere else it would be the trial's.
             raise StorageError(self._engine.halted)
-        self._on_tick()
+        self._terminal.tick()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **info: Any
+    ) -> None:
+        if result.get("device", self._device) != self._device:
+            self._terminal.say_once(
+                f"Ray has given trials a GPU on {result['node_ip']}, but PyTorch sees none there (no driver, or a "
+                "build of PyTorch without CUDA): they train on the CPU"
+            )
 
     def on_experiment_end(self, trials: list[RayTrial], **info: Any) -> None:
         self._deleting.shutdown()
@@ -137,7 +151,7 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
         elif raised is None:
             self._engine.died(number, f"its process died, killed from outside or for want of memory; see {log}")
         else:
-            self._engine.fail(number, f"{raised}; see {log}")
+            self._engine.fail(number, f"{_OURS.sub('', raised)}; see {log}")
 
     def _storage_failed(self, number: int, reason: str) -> None:
         """No trial can help it: it goes on if the storage is well again, else the whole search waits for a person."""

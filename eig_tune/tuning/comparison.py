@@ -193,7 +193,7 @@ def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home
                 seen.catch_up(ledger.trials)
                 tidy(place, wanted_checkpoints(ledger.trials.values(), tracker.ended), home)
                 journal.catch_up(ledger.trials, front=())
-                run_trials(engine, place, lambda trial: _order(spec, plan, trial), terminal.tick)
+                run_trials(engine, place, lambda trial: _order(spec, plan, trial), terminal)
             trials = tuple(ledger.trials.values())
             draw = partial(write_report, trials, plan.methods, images[BALANCED].classes, seen.folder)
             draw(folder)

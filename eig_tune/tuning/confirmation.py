@@ -72,7 +72,7 @@ def confirm(
             if not engine.complete:
                 judged = prepare_confirming_judge(spec, data, home, console)
                 confirming = replace(place, datasets={IMAGES: judged})
-                run_trials(engine, confirming, lambda t: _order(spec, search, t.values), terminal.tick)
+                run_trials(engine, confirming, lambda t: _order(spec, search, t.values), terminal)
         return summaries(chosen, ledger.trials.values())
 
 
@@ -89,7 +89,8 @@ def summaries(chosen: Mapping[int, Trial], runs: Collection[Trial]) -> list[Conf
     for number in chosen:
         reached = [r.last.metrics for r in runs if r.values["trial"] == number and r.status == "finished" and r.last]
         if reached:
-            spread = {name: mean_and_deviation([metrics[name] for metrics in reached]) for name in reached[0]}
+            told_by_all = [name for name in reached[0] if all(name in metrics for metrics in reached)]
+            spread = {name: mean_and_deviation([metrics[name] for metrics in reached]) for name in told_by_all}
             means = {name: mean for name, (mean, _) in spread.items()}
             deviations = {name: deviation for name, (_, deviation) in spread.items()}
             confirmed.append(Confirmed(number, len(reached), means, deviations))

@@ -7,7 +7,7 @@ from eig_tune.evaluation import figures
 from eig_tune.evaluation.record import SAMPLES_FILE, read_evaluation
 from eig_tune.tracking import SearchTracker
 from eig_tune.training import checkpoint as checkpoints
-from eig_tune.tuning.ledger import Report, Trial
+from eig_tune.tuning.ledger import HALVED_BATCH, Report, Trial
 from eig_tune.tuning.storage import Storage
 
 MODEL_FOLDER = "model"
@@ -115,8 +115,9 @@ class MlflowJournal:
             checkpoints.write_weights(checkpoint, folder)
 
     def _tags(self, trial: Trial) -> dict[str, str]:
-        """What ended trials are filtered by; no ``rung`` where the trial has entered none."""
+        """What ended trials are filtered by; ``rung`` and ``halved_batch_size`` only where there is one."""
         rung = trial.rung(self._rungs)
+        halved = trial.last.metrics.get(HALVED_BATCH) if trial.last else None
         return {
             "status": trial.status,
             "stop_reason": trial.reason,
@@ -124,6 +125,7 @@ class MlflowJournal:
             "ray_trial_id": trial.runner,
             "step": str(trial.last.step if trial.last else 0),
             **({} if rung is None else {"rung": str(rung)}),
+            **({} if halved is None else {HALVED_BATCH: f"{halved:.0f}"}),
         }
 
 

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from eig_tune.errors import ResultError, StorageError
 
 MEND_AND_RESUME = "nothing is lost: when that is mended, go on with --resume"
+HALVED_BATCH = "halved_batch_size"  # reported by a trial for whose whole batch there was not enough memory
 _SYNC_EVERY_SECONDS = 1.0
 Status = Literal["running", "finished", "stopped", "collapsed", "failed"]
 

@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
+from rich.filesize import decimal as in_words
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from eig_tune.tuning.ledger import Report, Trial
+from eig_tune.tuning.ledger import HALVED_BATCH, Report, Trial
 
-__all__ = ["Console", "Terminal", "step_bar"]
+__all__ = ["Console", "Terminal", "in_words", "step_bar"]
 
 _PLAIN_EVERY_SECONDS = 30.0
 _DRAW_EVERY_SECONDS = 0.25  # a table of thousands of trials takes milliseconds to make
@@ -51,6 +52,7 @@ class Terminal:
         self._ended_before = sum(trial.status != "running" for trial in trials.values())
         self._last_plain = self._started
         self._last_drawn = 0.0
+        self._said = set[str]()
         self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
 
     def __enter__(self) -> "Terminal":
@@ -68,7 +70,16 @@ class Terminal:
         self._redraw()
 
     def trial_reported(self, trial: Trial, report: Report) -> None:
+        if HALVED_BATCH in report.metrics:
+            batch = report.metrics[HALVED_BATCH]
+            self.say_once(f"trial {trial.number}: not enough GPU memory, it goes on with a batch of {batch:.0f}")
         self._redraw()
+
+    def say_once(self, line: str) -> None:
+        """Print a line above the table, unless it has been printed before."""
+        if line not in self._said:
+            self._said.add(line)
+            self._console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
     def trial_checkpointed(self, trial: Trial) -> None:
         """Comes right after a report, which has been drawn."""

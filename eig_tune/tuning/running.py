@@ -22,7 +22,7 @@ from eig_tune.tuning.home import Home
 from eig_tune.tuning.ledger import Ledger, Trial
 from eig_tune.tuning.preflight import Place, refuse_unfit
 from eig_tune.tuning.prepare import prepare_judge
-from eig_tune.tuning.progress import Console
+from eig_tune.tuning.progress import Console, Terminal, in_words
 from eig_tune.tuning.space import SearchSpec
 from eig_tune.tuning.storage import Storage, named_storage, open_storage
 
@@ -37,7 +37,7 @@ class RunOptions:
     name: str
     tracking_uri: str
     gpus: int | None = None
-    trials_per_gpu: int = 1
+    trials_per_gpu: int | None = 1  # None: as many as its memory takes
     cpus: int | None = None
     address: str | None = None
     storage: str | None = None
@@ -90,9 +90,12 @@ def set_up(
         opening = pool.submit(open_store, options.tracking_uri, options.name, home.path)
         # In this thread, because the kernel ends Ray's processes together with the thread that started them.
         start_ray(options.address, options.cpus)
-        given = resources(options.gpus, options.trials_per_gpu, options.cpus)
+        given = resources(options.gpus, options.trials_per_gpu or 1, options.cpus)
         judge, store = judging.result().judge, opening.result()
     datasets = {name: TrialData(these, judge) for name, these in images.items()}
+    if options.trials_per_gpu is None:
+        trials = as_many_as_fit(spec, next(iter(datasets.values())), given, console)
+        given = replace(given, trials_per_gpu=trials)
     return Workplace(given, Slots(given), datasets, store, storage)
 
 
@@ -105,6 +108,28 @@ def _refuse_at_once(options: RunOptions, home: Home, console: Console) -> None:
     else:
         storage = named_storage(options.storage, home.ray)
         refuse_unfit(Place(options.address, options.gpus, options.cpus, storage, options.tracking_uri), console)
+
+
+def as_many_as_fit(spec: SearchSpec, data: TrialData, given: Resources, console: Console) -> int:
+    """How many trials shall share a GPU, measured on the first that Ray gives; says what was measured."""
+    import ray
+
+    from eig_tune.tuning.memory import Need, largest_runs, measure
+
+    need: Need | None = None
+    if given.device == "cuda":
+        need = ray.get(ray.remote(measure).options(num_cpus=1, num_gpus=1).remote(largest_runs(spec), data))
+    if need is None:
+        why = "there is no GPU" if given.device == "cpu" else "PyTorch sees no GPU where Ray has one"
+        console.print(f"--trials-per-gpu auto: 1, because {why}", highlight=False)
+        return 1
+    console.print(
+        f"--trials-per-gpu auto: {need.trials}; the largest trial takes {in_words(need.reserved + need.context)} of "
+        f"the {in_words(need.total)} of a {need.device}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return need.trials
 
 
 def begin_or_check(ledger: Ledger, identity: Mapping[str, Any], name: str) -> None:
@@ -132,14 +157,14 @@ def run_trials(
     engine: Engine,
     place: Workplace,
     orders: Callable[[Trial], Order],
-    on_tick: Callable[[], None],
+    terminal: Terminal,
     seconds: float | None = None,
 ) -> None:
     """Let Ray run the engine's trials until there are none left or somebody stops it.
 
     Args:
         orders: what a trial trains.
-        on_tick: called several times a second.
+        terminal: told several times a second that time goes by, and what a person has to know.
         seconds: stop after so long; what is not finished then can be resumed.
 
     Raises:
@@ -169,7 +194,7 @@ def run_trials(
             name=f"{time.strftime('%Y%m%d-%H%M%S')}",
             storage_path=storage.path,
             storage_filesystem=storage.filesystem,
-            callbacks=[EngineCallback(engine, searcher, storage, on_tick)],
+            callbacks=[EngineCallback(engine, searcher, storage, place.given.device, terminal)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1, checkpoint_at_end=False),
             # The engine decides who gets another try; Ray counts the death of one process more than once.
             failure_config=tune.FailureConfig(max_failures=0),

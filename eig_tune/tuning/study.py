@@ -70,7 +70,11 @@ class StudyFile:
         """Nor has the study anything to do with weights and pictures."""
 
     def trial_ended(self, trial: Trial, on_front: bool) -> None:
-        self._study.add_trial(as_optuna(trial, self._space, self._objectives))
+        try:
+            self._study.add_trial(as_optuna(trial, self._space, self._objectives))
+        except RuntimeError as error:
+            # Optuna says that it has lost its lock when the disk had no room for one.
+            raise _first_cause(error) from error
         self._written.add(trial.number)
 
 
@@ -110,6 +114,12 @@ def _name_metrics(study: optuna.Study, objectives: Iterable[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study.set_metric_names(list(objectives))
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    while error.__context__ is not None:
+        error = error.__context__
+    return error
 
 
 def _mend(file: Path) -> None:

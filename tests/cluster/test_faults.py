@@ -11,23 +11,28 @@ pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 FAULTS = Path(__file__).parent / "faults"
 
 
-def test_exception_and_killed_worker_fail_their_trials_alone(tmp_path: Path) -> None:
+def test_exception_killed_worker_and_want_of_memory_fail_their_trials_alone(tmp_path: Path) -> None:
     home = tmp_path / "home"
+    faults = {"0": "not enough memory", "2": "raise", "4": "kill", "5": "never enough memory"}
     environment = {
-        "EIG_TUNE_FAULTS": json.dumps({"2": "raise", "4": "kill"}),
+        "EIG_TUNE_FAULTS": json.dumps(faults),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(FAULTS), os.environ.get("PYTHONPATH")])),
     }
-    process = start(write_space(tmp_path), home, "--trials", "7", environment=environment)
+    process = start(write_space(tmp_path), home, "--trials", "7", "--cpus", "1", environment=environment)
     assert process.wait(timeout=300) == 0
     trials, log = trials_of(home), home.with_suffix(".log").read_text()
-    assert {number for number, trial in trials.items() if trial.status == "failed"} == {2, 4}
+    assert {number for number, trial in trials.items() if trial.status == "failed"} == {2, 4, 5}
+    batches = [report.metrics.get("halved_batch_size") for report in trials[0].reports.values()]
+    assert batches[0] is None and set(batches[1:]) == {16.0}, "it goes on from its first checkpoint"
+    assert "trial 0: not enough GPU memory, it goes on with a batch of 16" in log
+    assert trials[5].reason.startswith("the GPU's memory does not suffice for a batch of 32, nor for one of 16; ")
     assert "a fault was put here" in trials[2].reason
     assert "its process died" in trials[4].reason
-    for number in (2, 4):
+    for number in (2, 4, 5):
         line = next(line for line in log.splitlines() if line.startswith(trials[number].name))
         assert "lambda_1=" in line
     assert Path(trials[2].reason.rpartition("see ")[2]).exists()
-    assert "2 failed" in log
+    assert "3 failed" in log
     assert_mlflow_has_every_report_once(home, trials)
     assert_study_agrees(home, trials)
 

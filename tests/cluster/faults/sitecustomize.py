@@ -1,7 +1,8 @@
 """Puts faults into real trial processes, and watches them; Python imports this where its folder is on PYTHONPATH.
 
 EIG_TUNE_FAULTS is JSON: trial seed to the fault that strikes when a run of that seed trains. ``raise`` raises, and
-``kill`` sends SIGKILL to the process, as the kernel does when memory runs out.
+``kill`` sends SIGKILL to the process, as the kernel does when memory runs out. With ``not enough memory`` the GPU has
+none for a batch of 32 behind the first report, and with ``never enough memory`` for none at all.
 
 EIG_TUNE_WATCH is a folder. Whenever a run begins to train to its next report, it adds a line of JSON to a file there:
 the time, its seed, the step that it has reached, its host, process and CUDA_VISIBLE_DEVICES. EIG_TUNE_PACE is how
@@ -36,6 +37,9 @@ class _FaultyLoader(Loader):
         faults, advance = json.loads(os.environ.get("EIG_TUNE_FAULTS", "{}")), module.Run.advance
         pace, folder = float(os.environ.get("EIG_TUNE_PACE", "0")), os.environ.get("EIG_TUNE_WATCH")
 
+        def small(run: Any) -> bool:
+            return bool(run.config.train.batch_size < 32)
+
         def faulty(run: Any, steps: int) -> Any:
             if folder:
                 _note(run, Path(folder))
@@ -45,6 +49,8 @@ class _FaultyLoader(Loader):
                 raise RuntimeError("a fault was put here")
             if fault == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
+            if fault == "never enough memory" or (fault == "not enough memory" and not small(run) and run.step):
+                raise module.torch.OutOfMemoryError("CUDA out of memory, as a fault that was put here says")
             return advance(run, steps)
 
         module.Run.advance = faulty  # type: ignore[attr-defined]
