@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import secrets
 import socket
 import sys
 import time
@@ -97,7 +98,10 @@ def start_ray(address: str | None, cpus: int | None) -> None:
     """
     for variable, value in (_QUIET if address else _QUIET | _LOOPBACK).items():
         os.environ.setdefault(variable, value)
-    if address and not os.environ.get(_AUTH_MODE) and _token_is_there():
+    if not _token_is_there():
+        if not address:
+            os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex()  # Ray would write one into HOME
+    elif address and not os.environ.get(_AUTH_MODE):
         # Ray would do without; a cluster that wants no token takes no offence at one.
         os.environ[_AUTH_MODE] = "token"
     import ray

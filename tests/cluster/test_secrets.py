@@ -56,7 +56,7 @@ def test_server_with_login(server: MlflowServer, tmp_path: Path) -> None:
     assert "Traceback" not in refused.stderr and "guessed-wrongly" not in refused.stderr
     assert not home.exists()
     login = {"MLFLOW_TRACKING_USERNAME": server.USER, "MLFLOW_TRACKING_PASSWORD": PASSWORD}
-    searching = start(space, home, "--trials", "3", "--tracking-uri", server.uri, environment=login)
+    searching = start(space, home, "--trials", "3", "--steps", "60", "--tracking-uri", server.uri, environment=login)
     assert wait_for_events(home, 3, searching)
     family = [searching.pid, *descendants(searching.pid)]
     assert {address for pid in family for address, _ in listening(pid)} == {"127.0.0.1"}
