@@ -1,8 +1,8 @@
 """The services of a compose file as processes of this machine, started by the file's own commands.
 
 Of compose it does what that needs: variables, merged keys, secrets as files, entrypoint and command, environment,
-health checks, `depends_on` with its conditions, scale, `exec`. Images, volumes and networks are left out: folders,
-hosts and ports are variables of the file.
+health checks, `depends_on` with its conditions, scale, restarts, `exec`. Images, volumes and networks are left out:
+folders, hosts and ports are variables of the file.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from searches import descendants
 
 _VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}|\$\$")
 _INHERITED = ("PYTHONPATH", "OMP_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-_PATIENCE_SECONDS = 180
+_PATIENCE_SECONDS = 300
 _GRACE_SECONDS = 10
 
 
@@ -40,7 +40,6 @@ class Process:
         """Whether the health check of the file is content, or has been before."""
         check = self.definition.get("healthcheck")
         if not self.healthy and check is not None and not check.get("disable"):
-            assert self.popen.poll() is None, f"ended with {self.popen.returncode}: {self.log.read_text()[-3000:]}"
             kind, *command = check["test"]
             assert kind == "CMD"
             self.healthy = (
@@ -50,8 +49,11 @@ class Process:
 
     def completed(self) -> bool:
         """Whether it has ended, and well."""
-        assert self.popen.poll() in (None, 0), self.log.read_text()[-3000:]
-        return self.popen.returncode == 0
+        return self.popen.poll() == 0
+
+    def failed(self) -> bool:
+        """Whether it has ended, and not well."""
+        return self.popen.poll() not in (None, 0)
 
 
 @dataclass
@@ -60,7 +62,7 @@ class Stack:
 
     Args:
         file: the compose file.
-        folder: where logs and secrets go.
+        folder: where each process has a folder for its log, its secrets and its temporary files.
         variables: for the file.
         fresh: variables that are another one in every process, such as a port.
         base: environment of every process, as an image has one; ``PATH`` must find the commands.
@@ -83,27 +85,34 @@ class Stack:
         self._document = yaml.safe_load(self.file.read_text())
 
     def up(self) -> None:
-        """Start every service as soon as those it depends on let it, and wait until all are healthy."""
+        """Start every service as soon as those it depends on let it, and wait until all are healthy.
+
+        Replicas start one after another: Ray's nodes choose the names of their sockets by what there is already, and
+        here they share one folder.
+        """
         waiting, end = dict(self._document["services"]), time.monotonic() + _PATIENCE_SECONDS
-        while waiting or not self._all_well():
-            for name in [name for name in waiting if self._may_start(waiting[name])]:
-                for _ in range(int(substituted(waiting.pop(name).get("scale", 1), self.variables))):
-                    self.start(name)
-            assert time.monotonic() < end, f"not healthy: {self._unwell()}, not started: {[*waiting]}"
+        while waiting or self._unwell():
+            for name in [name for name in waiting if self._may_start(name)]:
+                replicas = self.processes.setdefault(name, [])
+                replicas.append(self._start(name, len(replicas)))
+                if len(replicas) == int(substituted(waiting[name].get("scale", 1), self.variables)):
+                    del waiting[name]
+            self._start_again()
+            assert time.monotonic() < end, f"not started: {[*waiting]}, not healthy: {self._unwell()}"
             time.sleep(0.3)
 
-    def start(self, name: str) -> Process:
-        """Start one process of a service."""
-        number = len(self.processes.setdefault(name, []))
-        secrets = self.folder / f"{name}-{number}-secrets"
-        variables = {**self.variables, "SECRETS": str(secrets), **{key: make() for key, make in self.fresh.items()}}
+    def _start(self, name: str, number: int, *, again: bool = False) -> Process:
+        place = self.folder / f"{name}-{number}"
+        fresh = {variable: make() for variable, make in self.fresh.items()}
+        variables = {**self.variables, "EIG_SECRETS": str(place / "secrets"), **fresh}
         definition = {**substituted(self._document["services"][name], variables), **self.instead.get(name, {})}
-        self._hand_over_secrets(definition, secrets)
-        environment = {**self.base, **definition.get("environment", {})}
-        if name in self.before:
-            self.before[name](environment)
-        log = self.folder / f"{name}-{number}.log"
-        with log.open("w") as opened:
+        environment = {**self.base, "TMPDIR": str(place / "tmp"), **definition.get("environment", {})}
+        if not again:
+            (place / "tmp").mkdir(parents=True)
+            self._hand_over_secrets(definition, place / "secrets")
+            self.before.get(name, lambda _: None)(environment)
+        log = place / "log"
+        with log.open("a") as opened:
             popen = subprocess.Popen(
                 [*definition.get("entrypoint", []), *definition["command"]],
                 stdout=opened,
@@ -113,9 +122,14 @@ class Stack:
                 user=self.users.get(name),
                 start_new_session=True,
             )
-        process = Process(definition, environment, log, popen)
-        self.processes[name].append(process)
-        return process
+        return Process(definition, environment, log, popen)
+
+    def _start_again(self) -> None:
+        """What a restart policy asks for."""
+        for name, replicas in self.processes.items():
+            for number, process in enumerate(replicas):
+                if process.failed() and process.definition.get("restart") in ("unless-stopped", "on-failure"):
+                    replicas[number] = self._start(name, number, again=True)
 
     def exec(self, name: str, *command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         """Run a command where a service runs, as `docker compose exec` does."""
@@ -145,23 +159,23 @@ class Stack:
             source, target = (entry, entry) if isinstance(entry, str) else (entry["source"], entry["target"])
             file = folder / target  # an absolute target stays what it is
             file.parent.mkdir(parents=True, exist_ok=True)
-            where = Path(self.variables["SECRETS"]).parent / self._document["secrets"][source]["file"]
+            where = Path(self.variables["EIG_SECRETS"]).parent / self._document["secrets"][source]["file"]
             file.write_bytes(where.read_bytes())
 
-    def _may_start(self, definition: Mapping[str, Any]) -> bool:
-        return all(self._fulfilled(name, needed) for name, needed in definition.get("depends_on", {}).items())
+    def _may_start(self, name: str) -> bool:
+        needed = self._document["services"][name].get("depends_on", {})
+        earlier_replicas = self.processes.get(name, [])
+        return all(map(Process.check, earlier_replicas)) and all(self._fulfilled(*item) for item in needed.items())
 
     def _fulfilled(self, name: str, needed: Mapping[str, str]) -> bool:
         met = {"service_healthy": Process.check, "service_completed_successfully": Process.completed}
         replicas = self.processes.get(name, [])
         return bool(replicas) and all(met[needed["condition"]](process) for process in replicas)
 
-    def _all_well(self) -> bool:
-        return not self._unwell()
-
     def _unwell(self) -> list[str]:
+        """What the logs of those say that are neither healthy nor done."""
         return [
-            process.log.stem
+            f"{process.log.parent.name}: {process.log.read_text()[-2000:]}"
             for replicas in self.processes.values()
             for process in replicas
             if not (process.check() or process.completed())
