@@ -138,6 +138,11 @@ class Host:
         holders = {self._spaces.pid, _child(self._spaces.pid)}
         return [pid for pid in found if pid not in holders]
 
+    def running(self, what: str) -> list[int]:
+        """Those processes on this host that have ``what`` in their command line."""
+        commands = {pid: Path(f"/proc/{pid}/cmdline") for pid in self.processes()}
+        return [pid for pid, file in commands.items() if file.exists() and what.encode() in file.read_bytes()]
+
     def kill_processes(self) -> None:
         """SIGKILL everything that runs on this host; its network stays."""
         for pid in self.processes():

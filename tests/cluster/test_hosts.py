@@ -180,6 +180,7 @@ def test_search_outlives_its_hosts(site: Site) -> None:
         time.sleep(CUT_SECONDS)
         one.set_cable(plugged=True)
 
+    assert len(one.running("Trainable")) == GPUS
     site.lose(one, cut)
 
     site.driver.kill()
@@ -197,6 +198,7 @@ def test_search_outlives_its_hosts(site: Site) -> None:
     assert len(ends) == len(site.events("end")), "a trial has ended twice"
     assert all(training.at < ends[training.seed] for training in site.trainings()), "an ended trial was trained again"
     assert_at_most_one_report_redone_per_start(site)
+    assert not one.running("Trainable"), "a node that was given up, and is back, goes on training for nobody"
     assert_mlflow_has_every_report_once(site.home, trials)
     assert_study_agrees(site.home, trials)
     assert "raylet" not in site.log.read_text()
