@@ -108,7 +108,7 @@ def test_cluster_broken_in_every_way(head: RayNode, tmp_path: Path) -> None:
         assert f"{host} has python {OTHER}, this machine" in wrong["versions"]
         assert f"{host} has numpy 0.9, this machine" in wrong["versions"]
         assert f"{host} does not see what this machine has written there" in wrong["storage"]
-        assert "--home" in wrong["storage"]
+        assert "give a --storage that all nodes have" in wrong["storage"]
         assert f"the MLflow store {nowhere} cannot be used" in wrong["MLflow"]
         assert wrong["resources"] == "--gpus: asked for 8, but the cluster has 2; ask for at most 2"
         assert "torch sees none" in wrong["GPU memory"]
