@@ -103,7 +103,7 @@ class Site:
             told = self.log.read_text()[-3000:]
             assert self.driver.poll() is None, f"the search ended while it was to wait for {what}\n{told}"
             assert time.monotonic() < end, f"waited in vain for {what}\n{told}"
-            time.sleep(0.1)
+            time.sleep(0.3)
 
     def lose(self, host: Host, fault: Callable[[], None]) -> None:
         """Let ``fault`` befall a host: every trial on it goes on elsewhere, one report further back at most."""
@@ -159,19 +159,16 @@ def test_search_outlives_its_hosts(site: Site) -> None:
     one, two = site.add_worker("one"), site.add_worker("two")
     site.say("cluster of three hosts")
     site.search(site.head, "--gpus", "8", "--trials-per-gpu", "1")
-    site.wait_for("eight trials at once", lambda: site.devices_of(one) == site.devices_of(two) == all_devices)
-    assert len(site.events("trial")) - len(site.events("end")) == 8
+    site.wait_for(
+        "eight trials, each with a device", lambda: site.devices_of(one) == site.devices_of(two) == all_devices
+    )
+    site.wait_for("them to run at once", lambda: len(site.events("trial")) - len(site.events("end")) == 8)
     site.say("eight trials at once, each with a device of its own")
     time.sleep(1.5 * PACE)  # in mid-report, and beyond the first checkpoints
 
-    third: list[Host] = []
+    site.lose(two, two.kill_processes)  # its trials go on first wherever one ends
 
-    def killed() -> None:
-        two.kill_processes()
-        third.append(site.add_worker("three"))
-
-    site.lose(two, killed)
-    three = third[0]
+    three = site.add_worker("three")
     site.wait_for("a node that joins to be used", lambda: site.devices_of(three) == all_devices)
     site.say("all devices of a node that has joined are in use")
 
