@@ -200,3 +200,7 @@ def test_save_over_an_older_checkpoint_that_was_cut_short_is_noticed(
 
 def killed(*arguments: object, **options: object) -> int:
     raise KeyboardInterrupt
+
+
+def test_run_goes_on_with_a_smaller_batch(written: Path, tiny_config: TrainConfig, trial_data: TrialData) -> None:
+    assert resume(written, tiny_config.with_values({"batch_size": 4}), trial_data) == 4

@@ -1,6 +1,7 @@
 """A comparison's cells, its table, and what of an earlier one is not run again."""
 
 import math
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,16 @@ import pytest
 from scipy.stats import wilcoxon
 
 from eig_tune.errors import ConfigError
+from eig_tune.evaluation.record import EVALUATION_FILE, SAMPLES_FILE
 from eig_tune.models import METHODS
-from eig_tune.tuning.comparison import Plan, parse_methods, parse_splits
+from eig_tune.tuning.comparison import KeptEvaluations, Plan, parse_methods, parse_splits
 from eig_tune.tuning.comparison_report import COMPARED, best_of, markdown, mean_curves, rows_of, write_report
 from eig_tune.tuning.engine import Engine
-from eig_tune.tuning.ledger import Ledger, Report, Trial
+from eig_tune.tuning.ledger import Ledger, Report, Status, Trial
+from eig_tune.tuning.storage import Storage
 from eig_tune.tuning.strategies import GivenRuns
 
+STATUSES: dict[int, Status] = {0: "finished", 1: "finished", 2: "stopped", 3: "finished"}
 METHODS_HERE = ("uniform-infogan", "ground-truth-infogan", "elastic-infogan")
 
 
@@ -136,3 +140,21 @@ def test_methods_are_all_or_named() -> None:
     assert parse_methods("joint-vae, elastic-infogan") == ("joint-vae", "elastic-infogan")
     with pytest.raises(ConfigError, match="did you mean 'joint-vae'"):
         parse_methods("joint-vea")
+
+
+def test_what_pictures_show_of_a_finished_cell_outlives_its_checkpoint(tmp_path: Path) -> None:
+    trials = {n: Trial(n, {}, 0.0, status, checkpoint=str(tmp_path / f"c{n}")) for n, status in STATUSES.items()}
+    for trial in trials.values():
+        Path(str(trial.checkpoint)).mkdir()
+        for file in (EVALUATION_FILE, SAMPLES_FILE):
+            (Path(str(trial.checkpoint)) / file).write_text(f"{file} of {trial.number}")
+    trials[3].checkpoint = str(tmp_path / "gone")
+    kept = KeptEvaluations(tmp_path / "kept", Storage(str(tmp_path)))
+    kept.trial_ended(trials[0], on_front=False)
+    kept.trial_ended(trials[2], on_front=False)
+    shutil.rmtree(tmp_path / "c0")
+    KeptEvaluations(tmp_path / "kept", Storage(str(tmp_path))).catch_up(trials)
+    assert {folder.name for folder in (tmp_path / "kept").iterdir() if folder.name.isdecimal()} == {"0", "1"}
+    for number in ("0", "1"):
+        for file in (EVALUATION_FILE, SAMPLES_FILE):
+            assert (tmp_path / "kept" / number / file).read_text() == f"{file} of {number}"

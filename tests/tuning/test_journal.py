@@ -10,7 +10,7 @@ from PIL import Image
 
 from eig_tune.tracking import SearchTracker, Store, open_store
 from eig_tune.tuning.engine import Engine
-from eig_tune.tuning.journal import MlflowJournal
+from eig_tune.tuning.journal import MlflowJournal, wanted_checkpoints
 from eig_tune.tuning.ledger import Ledger, Report, Trial
 from eig_tune.tuning.space import parse_spec
 from eig_tune.tuning.storage import Storage
@@ -158,3 +158,31 @@ def test_fast_trial_makes_no_more_pictures_than_can_be_sent_and_always_its_last(
     search.train(0, 250, 500, 750, 1500, nmi=0.5)
     assert search.close() == []
     assert set(pictures(store, 0, tmp_path)) == {250, 1500}
+
+
+def test_checkpoint_of_an_ended_trial_stays_until_mlflow_has_everything(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture cannot be drawn, as on a full disk: the trial has not ended for MLflow, and a resume draws it."""
+
+    def full(checkpoint: Path, *arguments: Any) -> None:
+        if checkpoint.name == "1-500":
+            raise OSError("No space left on device")
+
+    search = Search(store, tmp_path)
+    for _ in range(3):
+        search.engine.propose()
+    search.train(0, 500, 1500, nmi=0.5)
+    with monkeypatch.context() as patch:
+        patch.setattr("eig_tune.tuning.journal.draw_trial", full)
+        search.train(1, 500, nmi=0.1)
+        search.train(2, 250, nmi=0.5)
+        assert search.close() == ["No space left on device"]
+    assert set(runs(store, "and tags.`eig_tune.ended` != ''")) == {"0"}
+    assert sorted(folder.name for folder in tmp_path.glob("*-*")) == ["1-500", "2-250"]
+    with Ledger(tmp_path / "ledger.jsonl") as ledger:
+        wanted = wanted_checkpoints(ledger.trials.values(), {"0"})
+    assert {Path(location).name for location in wanted} == {"1-500", "2-250"}
+    assert Search(store, tmp_path).close() == []
+    assert set(runs(store, "and tags.`eig_tune.ended` != ''")) == {"0", "1"}
+    assert [folder.name for folder in tmp_path.glob("*-*")] == ["2-250"]

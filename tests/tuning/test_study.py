@@ -1,6 +1,8 @@
 """The study that Optuna's tools open says of every trial what it was."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 import time
@@ -87,6 +89,23 @@ def test_killed_search_doubles_and_misses_nothing(tmp_path: Path, torn: str) -> 
     (tmp_path / "optuna.log.lock").symlink_to(file)  # the killed writer held the lock
     run(tmp_path)
     assert sorted(trial.user_attrs["trial"] for trial in load(tmp_path).trials) == list(range(12))
+
+
+def test_no_room_for_the_lock_halts_the_search_and_a_resume_adds_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any, **options: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with Ledger(tmp_path / "ledger.jsonl") as ledger:
+        engine = Engine(Searching(SPEC), ledger, [study_file(tmp_path)])
+        engine.propose()
+        monkeypatch.setattr(os, "symlink", full)  # how Optuna locks its file
+        engine.fail(0, "the worker died")
+        monkeypatch.undo()
+        assert engine.halted is not None and "No space left on device" in engine.halted
+    run(tmp_path)
+    assert len(load(tmp_path).trials) == 12
 
 
 def asked(address: str) -> Any:
