@@ -11,8 +11,8 @@
 # it goes on where it was.
 set -euo pipefail
 
-nodes=$SLURM_JOB_NUM_NODES
-first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+mapfile -t hosts < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
+first=${hosts[0]} nodes=${#hosts[@]}
 port=$((20000 + SLURM_JOB_ID % 10000)) # another job on the same node has another one
 address=$first:$port
 ray=(ray start --block "--num-cpus=${SLURM_CPUS_PER_TASK:-1}" --dashboard-agent-listen-port=0)

@@ -28,7 +28,7 @@ def folder() -> Iterator[Path]:
 def test_job_starts_ray_searches_and_leaves_nothing_behind(folder: Path) -> None:
     environment = {
         **base_environment(Path(__file__).parent / "slurm"),
-        **{"SLURM_JOB_ID": str(os.getpid()), "SLURM_JOB_NUM_NODES": "2", "SLURM_JOB_NODELIST": "127.0.0.1,127.0.0.1"},
+        **{"SLURM_JOB_ID": str(os.getpid()), "SLURM_JOB_NODELIST": "127.0.0.1,127.0.0.1"},
         **{"TMPDIR": str(folder), "RAY_raylet_start_wait_time_s": "120", "RAY_worker_niceness": "0"},
     }
     command = [ROOT / "docker" / "slurm.sh", "--space", write_space(folder), "--trials", "2"]
