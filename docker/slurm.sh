@@ -20,6 +20,8 @@ ray=(ray start --block "--num-cpus=${SLURM_CPUS_PER_TASK:-1}" --dashboard-agent-
 umask 077
 RAY_AUTH_TOKEN_PATH=$(mktemp "$PWD/.ray-token-$SLURM_JOB_ID-XXXXXX")
 export RAY_AUTH_TOKEN_PATH RAY_AUTH_MODE=token RAY_TMPDIR=${TMPDIR:-/tmp}/eig-$SLURM_JOB_ID
+# A node that is silent is given up after 24 s, not 65: its trials go on elsewhere one report further back.
+export RAY_health_check_timeout_ms=5000 RAY_health_check_failure_threshold=3
 od -An -N24 -tx1 /dev/urandom | tr -d ' \n' >"$RAY_AUTH_TOKEN_PATH"
 finish() {
     rm -f "$RAY_AUTH_TOKEN_PATH"

@@ -110,7 +110,19 @@ def open_store(uri: str, name: str, home: Path) -> Store:
         if experiment is not None:
             return Store(client, uri, experiment.experiment_id, name)
         location = (home / "artifacts" / name).resolve().as_uri() if is_local(uri) else None
-        return Store(client, uri, client.create_experiment(name, artifact_location=location), name)
+        return Store(client, uri, _new_experiment(client, name, location), name)
+
+
+def _new_experiment(client: Any, name: str, location: str | None) -> str:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return str(client.create_experiment(name, artifact_location=location))
+    except MlflowException:
+        # A slow server is asked again by MLflow's client, and then has it already from the first time.
+        if (made := client.get_experiment_by_name(name)) is None:
+            raise
+        return str(made.experiment_id)
 
 
 def find_store(uri: str, name: str | None) -> Store:

@@ -200,6 +200,8 @@ class SearchTracker:
 
     def _do(self, job: _Batch | _Job) -> bool:
         """Do a job, as often as it takes while the store is down; False when the time for that has run out."""
+        if job.key in self._lacking and job.key not in self._runs:
+            return True  # its run could not be made, which has been told
         wait, answered_before = _FIRST_WAIT, False
         self._retrying = False
         while True:
