@@ -49,7 +49,11 @@ AddressOption = Annotated[
     str | None, typer.Option(envvar="RAY_ADDRESS", help="Ray cluster; this machine, unless told.")
 ]
 StorageOption = Annotated[
-    str | None, typer.Option(help="Where checkpoints lie: a folder, or s3://bucket/prefix. In the home, unless told.")
+    str | None,
+    typer.Option(
+        envvar="EIG_TUNE_STORAGE",
+        help="Where checkpoints lie: a folder, or s3://bucket/prefix. In the home, unless told.",
+    ),
 ]
 BundleArgument = Annotated[
     str, typer.Argument(help="Folder that `best --export` wrote, or models:/NAME@champion or models:/NAME/3.")
