@@ -149,7 +149,7 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
         if raised is not None and raised.startswith(_CANNOT_BE_STORED):
             self._storage_failed(number, raised.removeprefix(_CANNOT_BE_STORED))
         elif raised is None:
-            self._engine.died(number, f"its process died, killed from outside or for want of memory; see {log}")
+            self._died(number, f"its process died, killed from outside or for want of memory; see {log}")
         else:
             self._engine.fail(number, f"{_OURS.sub('', raised)}; see {log}")
 
@@ -162,7 +162,14 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
         except StorageError as error:
             self._engine.halt(f"{error}; {MEND_AND_RESUME}")
         else:
-            self._engine.died(number, reason)
+            self._died(number, reason)
+
+    def _died(self, number: int, reason: str) -> None:
+        self._engine.died(number, reason)
+        trial = self._engine.ledger.trials[number]
+        if trial.status == "running":
+            step = f"step {trial.checkpoint_step:,}"
+            self._terminal.say_once(f"trial {number} goes on elsewhere from {step}: {reason}")
 
 
 def _raised(log: Path) -> str | None:

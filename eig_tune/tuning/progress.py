@@ -141,7 +141,7 @@ class Terminal:
         ended_now = self._ended() - self._ended_before
         if ended_now == 0:
             return f"{_clock(elapsed)} gone"
-        left = elapsed / ended_now * (self._wanted - self._ended())
+        left = elapsed / ended_now * max(0, self._wanted - self._ended())
         return f"{_clock(elapsed)} gone, about {_clock(left)} left"
 
     def _ended(self) -> int:

@@ -199,6 +199,8 @@ def test_search_outlives_its_hosts(site: Site) -> None:
     assert_mlflow_has_every_report_once(site.home, trials)
     assert_study_agrees(site.home, trials)
     assert "raylet" not in site.log.read_text()
+    assert "goes on elsewhere from step" in site.log.read_text()
+    assert "but PyTorch sees none there" in site.log.read_text(), "Ray has promised GPUs that do not exist"
 
 
 def assert_at_most_one_report_redone_per_start(site: Site) -> None:
