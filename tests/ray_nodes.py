@@ -33,13 +33,13 @@ class RayNode:
     ) -> None:
         self.port = free_port()
         role = (
-            ["--head", f"--port={self.port}", "--include-dashboard=false"]
+            ["--head", f"--port={self.port}", f"--ray-client-server-port={free_port()}", "--include-dashboard=false"]
             if address is None
             else [f"--address={address}"]
         )
         with log.open("w") as opened:
             self._process = subprocess.Popen(
-                [*within, str(RAY), "start", *role, *options, "--block"],
+                [*within, str(RAY), "start", "--log-color=false", *role, *options, "--block"],
                 stdout=opened,
                 stderr=opened,
                 start_new_session=True,
