@@ -89,9 +89,10 @@ def fill(disk: Path) -> Path:
 def test_full_disks_are_one_message_each_and_nothing_is_lost(disks: tuple[Path, Path], tmp_path: Path) -> None:
     """First there is no room for checkpoints, then none for the home, and then there is."""
     space, home, checkpoints = write_space(tmp_path), disks[0], disks[1] / "checkpoints"
+    options = ("--storage", str(checkpoints), "--trials", "8")
     for disk in (disks[1], disks[0]):
-        process = start(space, home, "--storage", str(checkpoints))
-        assert wait_for_events(home, events(home) + 30, process), log_of(home)
+        process = start(space, home, *options)
+        assert wait_for_events(home, events(home) + 20, process), log_of(home)
         filler = fill(disk)
         assert process.wait(timeout=120) == 2, log_of(home)
         message = log_of(home).splitlines()[-1]
@@ -99,7 +100,7 @@ def test_full_disks_are_one_message_each_and_nothing_is_lost(disks: tuple[Path, 
         assert "Traceback" not in log_of(home)
         filler.unlink()
         home.with_suffix(".log").unlink()
-    assert start(space, home, "--storage", str(checkpoints)).wait(timeout=300) == 0, log_of(home)
+    assert start(space, home, *options).wait(timeout=300) == 0, log_of(home)
     trials = trials_of(home)
     assert all(trial.status in ("finished", "stopped") for trial in trials.values())
     assert len(list(steps_run(home))) == len(set(steps_run(home))), "a report is doubled"
