@@ -39,12 +39,14 @@ def checkpoints(s3: S3Server) -> list[str]:
 def test_search_in_a_bucket_is_killed_and_resumed_elsewhere(s3: S3Server, tmp_path: Path) -> None:
     """The second process has another folder of the bucket, and finds the checkpoints of the first one."""
     space, home, where = write_space(tmp_path), tmp_path / "home", f"s3://{BUCKET}/checkpoints"
-    process = start(space, home, "--storage", where, environment=s3.environment)
+    process = start(space, home, "--trials", "8", "--storage", where, environment=s3.environment)
     assert wait_for_events(home, 60, process), home.with_suffix(".log").read_text()
     kill(process)
     stopped_at = {n: t.checkpoint_step for n, t in trials_of(home).items() if t.status == "running"}
     assert stopped_at and all(t.checkpoint.startswith(where) for t in trials_of(home).values() if t.checkpoint)
-    process = start(space, home, "--storage", f"{where}-elsewhere", "--json", environment=s3.environment)
+    process = start(
+        space, home, "--storage", f"{where}-elsewhere", "--trials", "8", "--json", environment=s3.environment
+    )
     assert process.wait(timeout=300) == 0, home.with_suffix(".log").read_text()
     trials, log = trials_of(home), home.with_suffix(".log").read_text()
     assert all(trial.status in ("finished", "stopped") for trial in trials.values())
@@ -89,7 +91,7 @@ def fill(disk: Path) -> Path:
 def test_full_disks_are_one_message_each_and_nothing_is_lost(disks: tuple[Path, Path], tmp_path: Path) -> None:
     """First there is no room for checkpoints, then none for the home, and then there is."""
     space, home, checkpoints = write_space(tmp_path), disks[0], disks[1] / "checkpoints"
-    options = ("--storage", str(checkpoints), "--trials", "8")
+    options = ("--storage", str(checkpoints), "--trials", "6")
     for disk in (disks[1], disks[0]):
         process = start(space, home, *options)
         assert wait_for_events(home, events(home) + 20, process), log_of(home)

@@ -56,7 +56,7 @@ def test_server_with_login(server: MlflowServer, tmp_path: Path) -> None:
     assert "Traceback" not in refused.stderr and "guessed-wrongly" not in refused.stderr
     assert not home.exists()
     login = {"MLFLOW_TRACKING_USERNAME": server.USER, "MLFLOW_TRACKING_PASSWORD": PASSWORD}
-    searching = start(space, home, "--trials", "3", "--steps", "60", "--tracking-uri", server.uri, environment=login)
+    searching = start(space, home, "--trials", "2", "--steps", "60", "--tracking-uri", server.uri, environment=login)
     assert wait_for_events(home, 3, searching)
     family = [searching.pid, *descendants(searching.pid)]
     assert {address for pid in family for address, _ in listening(pid)} == {"127.0.0.1"}
@@ -65,6 +65,4 @@ def test_server_with_login(server: MlflowServer, tmp_path: Path) -> None:
         for name, value in login.items():
             patch.setenv(name, value)
         assert_mlflow_has_every_report_once(home, trials_of(home), server.uri)
-    exported = eig_tune("best", *where, "--export", tmp_path / "bundle", environment=login)
-    assert exported.returncode == 0, exported.stderr
     assert not [file for file in tmp_path.rglob("*") if file.is_file() and PASSWORD.encode() in file.read_bytes()]
