@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from eig_tune.data import ImageData
-from eig_tune.errors import ConfigError, Problem, ResultError
+from eig_tune.errors import ConfigError, Problem, ResultError, StorageError
 from eig_tune.tracking import Store, check_store, is_local, open_store
 from eig_tune.training import TrainConfig, TrialData
 from eig_tune.tuning.cluster import Resources, Slots, check_this_machine, resources, start_ray
@@ -201,7 +201,13 @@ def run_trials(
             verbose=0,
         ),
     )
-    tuner.fit()
+    try:
+        tuner.fit()
+    except Exception as error:
+        # Ray wraps what the engine raises, or hides it, by where in its loop that happens.
+        if engine.halted is None:
+            raise
+        raise StorageError(engine.halted) from error
 
 
 def _folder_name(trial: Any) -> str:
