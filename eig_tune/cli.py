@@ -410,7 +410,8 @@ def main() -> None:
     except OSError as error:
         if error.errno not in DISK_IS_FULL:
             raise
-        _give_up(f"{error.filename or 'a file'} cannot be written ({error.strerror})", EigTuneError.exit_code)
+        what = f"{error.filename or 'a file'} cannot be written ({error.strerror or error})"
+        _give_up(f"{what}; make room: a search, comparison or run goes on with --resume", EigTuneError.exit_code)
 
 
 def _give_up(message: str, exit_code: int) -> None:
