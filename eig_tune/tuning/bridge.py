@@ -115,7 +115,7 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
 
     def on_step_end(self, iteration: int, trials: list[RayTrial], **info: Any) -> None:
         if self._engine.halted is not None:
-            # Here alone Ray lets an exception pass; anywhere else it would be the trial's.
+            # Here Ray lets an exception pass; elsewhere it may take it for the trial's.
             raise StorageError(self._engine.halted)
         self._terminal.tick()
 

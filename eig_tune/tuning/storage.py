@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow.fs
 
 from eig_tune.errors import CheckpointError, EigTuneError, StorageError, one_line
+from eig_tune.tuning import on_node
 from eig_tune.tuning.home import try_to_write
 
 _S3 = "s3://"
@@ -62,7 +63,7 @@ class Storage:
 
     def location(self, path: str) -> str:
         """The location of a path on this place's file system."""
-        return f"{_S3}{path}" if self.uri.startswith(_S3) else path
+        return path if self.is_local else f"{_S3}{path}"
 
     def read(self, location: str, file: str) -> bytes:
         """A file of a checkpoint.
@@ -145,11 +146,12 @@ class Storage:
         """
         remedy = "give another folder"
         try:
-            if self.uri.startswith(_S3):
-                remedy = _REMEDY
-                _try_to_write(self.filesystem, self.path, f".probe-{os.getpid()}")
-            else:
+            if self.is_local:
                 try_to_write(Path(self.uri))
+            else:
+                remedy, probe = _REMEDY, f".probe-{os.getpid()}"
+                on_node.write(self.filesystem, self.path, probe)
+                self.filesystem.delete_file(f"{self.path}/{probe}")
         except OSError as error:
             raise StorageError(f"--storage: {self.uri} cannot be written ({reason_of(error)}); {remedy}") from error
 
@@ -202,13 +204,6 @@ def named_storage(named: str | None, default: Path) -> Storage:
 def _s3(endpoint: str | None, region: str | None) -> Any:
     """No keys are given to it, so that none are pickled with it: each process finds its own."""
     return pyarrow.fs.S3FileSystem(endpoint_override=endpoint, region=region)
-
-
-def _try_to_write(filesystem: Any, path: str, name: str) -> None:
-    filesystem.create_dir(path)
-    with filesystem.open_output_stream(f"{path}/{name}") as opened:
-        opened.write(b"eig-tune")
-    filesystem.delete_file(f"{path}/{name}")
 
 
 def _region_of(bucket: str) -> str | None:
