@@ -334,8 +334,9 @@ def ui(
     """Open the MLflow UI on this home's store."""
     from eig_tune.tracking.ui import serve_ui
 
+    uri = _store_uri(tracking_uri, home)
     _console().print(f"MLflow UI: http://127.0.0.1:{port}  (Ctrl-C ends it)", highlight=False)
-    raise typer.Exit(serve_ui(_store_uri(tracking_uri, home), home, port))
+    raise typer.Exit(serve_ui(uri, home, port))
 
 
 def _spec(space: Path, overrides: dict[str, Any]) -> "SearchSpec":

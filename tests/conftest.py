@@ -1,6 +1,7 @@
 """Shared fixtures: real digits at 16 × 16, a judge of them, and the smallest run that is still a whole one."""
 
 import gzip
+import os
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +23,18 @@ IDX_NAMES = (
     "t10k-labels-idx1-ubyte",
 )
 Array = NDArray[np.uint8]
+
+
+def pytest_configure() -> None:
+    """Ray's processes wait for nobody: at nice 15, as Ray has them, a test would wait for whatever else runs."""
+    os.environ.setdefault("RAY_worker_niceness", "0")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `-n 2` the tests of a file stay together, and so do those that start Ray nodes on ports of Ray's choice."""
+    for item in items:
+        if not any(item.iter_markers("xdist_group")):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,7 @@ def test_search_in_a_bucket_is_killed_and_resumed_elsewhere(s3: S3Server, tmp_pa
     """The second process has another folder of the bucket, and finds the checkpoints of the first one."""
     space, home, where = write_space(tmp_path), tmp_path / "home", f"s3://{BUCKET}/checkpoints"
     process = start(space, home, "--trials", "8", "--storage", where, environment=s3.environment)
-    assert wait_for_events(home, 60, process), home.with_suffix(".log").read_text()
+    assert wait_for_events(home, 25, process), home.with_suffix(".log").read_text()
     kill(process)
     stopped_at = {n: t.checkpoint_step for n, t in trials_of(home).items() if t.status == "running"}
     assert stopped_at and all(t.checkpoint.startswith(where) for t in trials_of(home).values() if t.checkpoint)
@@ -94,7 +94,7 @@ def test_full_disks_are_one_message_each_and_nothing_is_lost(disks: tuple[Path, 
     options = ("--storage", str(checkpoints), "--trials", "6")
     for disk in (disks[1], disks[0]):
         process = start(space, home, *options)
-        assert wait_for_events(home, events(home) + 20, process), log_of(home)
+        assert wait_for_events(home, events(home) + 10, process), log_of(home)
         filler = fill(disk)
         assert process.wait(timeout=120) == 2, log_of(home)
         message = log_of(home).splitlines()[-1]

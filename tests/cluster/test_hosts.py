@@ -15,7 +15,7 @@ from PIL import Image
 from searches import NAME, assert_mlflow_has_every_report_once, assert_study_agrees, ledger_file, trials_of
 from sklearn.datasets import load_digits
 
-pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.alone]
 GPUS = 4  # of a worker, as far as Ray is told
 REPORT_EVERY = 20
 PACE = 2.0  # seconds that a trial trains to its next report, at least

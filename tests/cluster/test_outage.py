@@ -27,6 +27,7 @@ def server(tmp_path: Path) -> Iterator[MlflowServer]:
     running.kill()
 
 
+@pytest.mark.alone
 def test_server_away_for_a_minute(server: MlflowServer, tmp_path: Path) -> None:
     home = tmp_path / "home"
     endless = ("--tracking-uri", server.uri, "--trials", "1000", "--time-budget", "100s")
