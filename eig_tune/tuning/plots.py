@@ -72,7 +72,7 @@ def write_page(trials: Sequence[Trial], spec: SearchSpec, title: str, folder: Pa
         drawn = [plot(visualization) for plot in _optuna_plots(trials, spec).values()]
         drawn.insert(0, _interactive_rungs(trials, spec))
         if 2 <= len(spec.objectives) <= 3 and _finished(trials):
-            drawn.insert(0, visualization.plot_pareto_front(study_of(trials, spec.search, spec.objectives)))
+            drawn.insert(0, visualization.plot_pareto_front(study_of(trials, spec, spec.objectives)))
         parts = [plot.to_html(full_html=False, include_plotlyjs=False, default_height=_PAGE_HEIGHT) for plot in drawn]
         head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><script>{get_plotlyjs()}</script>'
     page = f"<!doctype html>\n<html><head>{head}</head><body>{''.join(parts)}</body></html>\n"
@@ -112,14 +112,14 @@ def _importances(trials: Sequence[Trial], spec: SearchSpec, name: str, module: M
 
 def _parallel_coordinates(trials: Sequence[Trial], spec: SearchSpec, module: ModuleType) -> Any:
     return module.plot_parallel_coordinate(
-        study_of(trials, spec.search, spec.objectives), target_name=next(iter(spec.objectives))
+        study_of(trials, spec, spec.objectives), target_name=next(iter(spec.objectives))
     )
 
 
 def _alone(trials: Sequence[Trial], spec: SearchSpec, name: str) -> "Study":
     """The search as one for ``name`` alone: of an objective among others Optuna draws no best so far, and takes it
     for one to be minimised."""
-    return study_of(trials, spec.search, {name: spec.objectives[name]})
+    return study_of(trials, spec, {name: spec.objectives[name]})
 
 
 def _still(plot: Callable[[ModuleType], Any], size: tuple[float, float]) -> "Figure":

@@ -79,7 +79,7 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
             tracker.log_artifacts(None, lambda folder: write_spec(spec, folder))
             journal = MlflowJournal(tracker, place.storage, images.classes, spec.method, spec.rungs())
             with Terminal(ledger.trials, spec.trials, spec.objectives, console) as terminal:
-                study = StudyFile(home.study_file(options.name), options.name, spec.search, spec.objectives)
+                study = StudyFile(home.study_file(options.name), options.name, spec)
                 engine = Engine(Searching(spec), ledger, (journal, study, terminal))
                 study.catch_up(ledger.trials)
                 _tidy(place, tracker, engine, home)

@@ -14,8 +14,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from eig_tune.tuning.distributions import Distribution
 from eig_tune.tuning.ledger import Report, Trial
+from eig_tune.tuning.space import SearchSpec
 
 _STATES = {
     "running": TrialState.RUNNING,
@@ -35,23 +35,21 @@ class StudyFile:
     Args:
         file: Optuna's journal; made when it does not exist.
         name: the study's name.
-        space: the searched parameters.
-        objectives: metric to direction.
+        spec: the search.
     """
 
-    def __init__(self, file: Path, name: str, space: Mapping[str, Distribution], objectives: Mapping[str, str]) -> None:
-        self._space = space
-        self._objectives = objectives
+    def __init__(self, file: Path, name: str, spec: SearchSpec) -> None:
+        self._spec = spec
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         _mend(file)
         self._study = optuna.create_study(
             study_name=name,
             storage=JournalStorage(JournalFileBackend(str(file))),
-            directions=_directions(objectives),
+            directions=_directions(spec.objectives),
             load_if_exists=True,
         )
         if self._study.metric_names is None:
-            _name_metrics(self._study, objectives)
+            _name_metrics(self._study, spec.objectives)
         self._written = {trial.user_attrs["trial"] for trial in self._study.get_trials(deepcopy=False)}
 
     def catch_up(self, trials: Mapping[int, Trial]) -> None:
@@ -71,38 +69,43 @@ class StudyFile:
 
     def trial_ended(self, trial: Trial, on_front: bool) -> None:
         try:
-            self._study.add_trial(as_optuna(trial, self._space, self._objectives))
+            self._study.add_trial(as_optuna(trial, self._spec, self._spec.objectives))
         except RuntimeError as error:
             # Optuna says that it has lost its lock when the disk had no room for one.
             raise _first_cause(error) from error
         self._written.add(trial.number)
 
 
-def as_optuna(trial: Trial, space: Mapping[str, Distribution], objectives: Iterable[str]) -> FrozenTrial:
-    """The trial as Optuna knows trials; only a finished one has values."""
+def as_optuna(trial: Trial, spec: SearchSpec, objectives: Iterable[str]) -> FrozenTrial:
+    """The trial as Optuna knows trials; only a finished one has values. ``rung`` is None before the first."""
     state, last = _STATES[trial.status], trial.last
     metrics = dict(last.metrics) if last is not None else {}
     return create_trial(
         state=state,
         params=dict(trial.values),
-        distributions={name: space[name].for_optuna() for name in trial.values},
+        distributions={name: spec.search[name].for_optuna() for name in trial.values},
         values=[metrics[name] for name in objectives] if state == TrialState.COMPLETE else None,
         user_attrs={
             "trial": trial.number,
             "ray_trial_id": trial.runner,
             "stop_reason": trial.reason,
             "step": last.step if last is not None else 0,
+            "rung": trial.rung(spec.rungs()),
             **{f"reached.{name}": metrics[name] for name in objectives if name in metrics},
         },
     )
 
 
-def study_of(trials: Sequence[Trial], space: Mapping[str, Distribution], objectives: Mapping[str, str]) -> optuna.Study:
-    """A study in memory of all trials of a search in their order, so that Optuna's numbers are the search's own."""
+def study_of(trials: Sequence[Trial], spec: SearchSpec, objectives: Mapping[str, str]) -> optuna.Study:
+    """A study in memory of all trials of a search in their order, so that Optuna's numbers are the search's own.
+
+    Args:
+        objectives: those of the search, or some of them.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(directions=_directions(objectives))
     _name_metrics(study, objectives)
-    study.add_trials([as_optuna(trial, space, objectives) for trial in trials])
+    study.add_trials([as_optuna(trial, spec, objectives) for trial in trials])
     return study
 
 

@@ -57,7 +57,7 @@ def trials(of: SearchSpec, *statuses: str) -> list[Trial]:
 def test_numbers_of_the_study_are_those_of_the_search() -> None:
     of = spec(search=CONDITIONAL)
     told = trials(of, "stopped", "running", "finished", "failed", "finished", "collapsed")
-    study = study_of(told, of.search, of.objectives)
+    study = study_of(told, of, of.objectives)
     assert [(t.number, t.state.name) for t in study.trials] == [
         (0, "PRUNED"), (1, "RUNNING"), (2, "COMPLETE"), (3, "FAIL"), (4, "COMPLETE"), (5, "FAIL")
     ]  # fmt: skip

@@ -36,7 +36,7 @@ SPEC = parse_spec(
 
 
 def study_file(folder: Path) -> StudyFile:
-    return StudyFile(folder / "optuna.log", "mine", SPEC.search, SPEC.objectives)
+    return StudyFile(folder / "optuna.log", "mine", SPEC)
 
 
 def load(folder: Path) -> optuna.Study:
@@ -71,6 +71,8 @@ def test_every_trial_is_in_the_study_as_what_it_was(tmp_path: Path) -> None:
     assert told == {number: (states[status], reason) for number, (status, reason) in ended.items()}
     assert {status for status, _ in ended.values()} == set(states)
     assert {trial.user_attrs["ray_trial_id"] for trial in trials} == {"ray-17"}
+    rungs = {trial.state.name: trial.user_attrs["rung"] for trial in trials}
+    assert (rungs["COMPLETE"], rungs["PRUNED"], rungs["FAIL"]) == (500, 500, None)
     assert load(tmp_path).metric_names == ["nmi", "prior_rmse"]
 
 
