@@ -24,7 +24,7 @@ from eig_tune.tuning.preflight import Place, refuse_unfit
 from eig_tune.tuning.prepare import prepare_judge
 from eig_tune.tuning.progress import Console, Terminal, in_words
 from eig_tune.tuning.space import SearchSpec
-from eig_tune.tuning.storage import Storage, named_storage, open_storage
+from eig_tune.tuning.storage import Storage, named_storage
 
 IMAGES = "images"  # the name of a search's only data set
 _LIBRARIES = ("eig-tune", "ray", "optuna", "mlflow", "torch", "torchvision", "kornia", "numpy", "scikit-learn")
@@ -83,8 +83,8 @@ def set_up(
     """
     if home.ledger(options.name).exists() and not options.resume:
         raise ResultError(f"--name: there is {options.name!r} already; go on with it by --resume, or give another name")
-    _refuse_at_once(options, home, console)
-    storage = open_storage(options.storage, home.ray)
+    storage = named_storage(options.storage, home.ray)
+    _refuse_at_once(options, storage, console)
     with ThreadPoolExecutor() as pool:
         judging = pool.submit(prepare_judge, spec, next(iter(images.values())), home, console)
         opening = pool.submit(open_store, options.tracking_uri, options.name, home.path)
@@ -99,14 +99,14 @@ def set_up(
     return Workplace(given, Slots(given), datasets, store, storage)
 
 
-def _refuse_at_once(options: RunOptions, home: Home, console: Console) -> None:
+def _refuse_at_once(options: RunOptions, storage: Storage, console: Console) -> None:
     """See that what is asked for is there, before anything is made; joining a cluster takes no time."""
     if options.address is None:
         check_this_machine(options.gpus, options.cpus)
         if not is_local(options.tracking_uri):
             check_store(options.tracking_uri)
+        storage.check()
     else:
-        storage = named_storage(options.storage, home.ray)
         refuse_unfit(Place(options.address, options.gpus, options.cpus, storage, options.tracking_uri), console)
 
 

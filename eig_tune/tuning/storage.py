@@ -161,24 +161,12 @@ class Storage:
         return pyarrow.fs.LocalFileSystem(), location
 
 
-def open_storage(uri: str | None, default: Path) -> Storage:
-    """The storage that a person has named, after a try to write there.
+def named_storage(named: str | None, default: Path) -> Storage:
+    """The storage that a person has named, untried.
 
     Args:
-        uri: a path, or ``s3://bucket/prefix``.
+        named: a path, or ``s3://bucket/prefix``.
         default: the folder to use when none was named.
-
-    Raises:
-        EigTuneError: it is no such address.
-        StorageError: it cannot be written.
-    """
-    storage = named_storage(uri, default)
-    storage.check()
-    return storage
-
-
-def named_storage(named: str | None, default: Path) -> Storage:
-    """The storage that a person has named, untried; ``default`` when none was.
 
     Raises:
         EigTuneError: it is no such address.

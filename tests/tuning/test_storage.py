@@ -8,7 +8,7 @@ import pytest
 from s3_server import BUCKET, KEYS, S3Server
 
 from eig_tune.errors import CheckpointError, EigTuneError, StorageError
-from eig_tune.tuning.storage import Storage, open_storage
+from eig_tune.tuning.storage import Storage, named_storage
 
 
 @pytest.fixture(scope="module")
@@ -21,10 +21,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 @pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.slow)])
 def storage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
     if request.param == "folder":
-        return open_storage(str(tmp_path / "checkpoints"), tmp_path)
+        return opened(str(tmp_path / "checkpoints"), tmp_path)
     for name, value in request.getfixturevalue("server").environment.items():
         monkeypatch.setenv(name, value)
-    return open_storage(f"s3://{BUCKET}/{request.node.callspec.id}/{request.function.__name__}/", tmp_path)
+    return opened(f"s3://{BUCKET}/{request.node.callspec.id}/{request.function.__name__}/", tmp_path)
+
+
+def opened(uri: str | None, default: Path) -> Storage:
+    """The storage of that name, found fit."""
+    storage = named_storage(uri, default)
+    storage.check()
+    return storage
 
 
 def write(storage: Storage, checkpoint: str, size: int) -> str:
@@ -62,7 +69,7 @@ def test_only_what_is_wanted_stays(storage: Storage) -> None:
 
 
 def test_try_to_write_leaves_nothing(tmp_path: Path) -> None:
-    open_storage(None, tmp_path / "home" / "ray")
+    opened(None, tmp_path / "home" / "ray")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -78,7 +85,7 @@ def test_try_to_write_leaves_nothing(tmp_path: Path) -> None:
 )
 def test_place_that_is_none_is_one_line(uri: str, told: str, tmp_path: Path) -> None:
     with pytest.raises(EigTuneError) as refused:
-        open_storage(uri, tmp_path)
+        opened(uri, tmp_path)
     assert str(refused.value).startswith("--storage: ") and told in str(refused.value)
     assert "secret" not in str(refused.value) and "\n" not in str(refused.value)
 
@@ -97,7 +104,7 @@ def test_no_bucket_wrong_keys_and_no_server_are_one_line_each(
             for name, value in {**KEYS, "AWS_ENDPOINT_URL": endpoint}.items():
                 monkeypatch.setenv(name, value)
             with pytest.raises(StorageError, match=f"s3://{bucket} cannot be written .*{told}.*AWS_ENDPOINT_URL"):
-                open_storage(f"s3://{bucket}", tmp_path)
+                opened(f"s3://{bucket}", tmp_path)
     finally:
         strict.kill()
 
@@ -115,6 +122,6 @@ def test_keys_do_not_travel(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_checkpoint_that_is_gone_is_told(server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
-    storage = open_storage(f"s3://{BUCKET}/gone", tmp_path)
+    storage = opened(f"s3://{BUCKET}/gone", tmp_path)
     with pytest.raises(CheckpointError, match="cannot be read"), storage.local(f"s3://{BUCKET}/gone/checkpoint"):
         pass
