@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 _WIDTH_OF_A_LOG = 160
 
+# Threads that wait for each other spin, unless told to sleep: beside other work on the machine, two threads then train
+# the evaluation classifier eight times as slowly as one does. PyTorch's OpenMP reads this when it is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,

@@ -5,6 +5,7 @@ import math
 import os
 import secrets
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -98,12 +99,7 @@ def start_ray(address: str | None, cpus: int | None) -> None:
     """
     for variable, value in (_QUIET if address else _QUIET | _LOOPBACK).items():
         os.environ.setdefault(variable, value)
-    if not _token_is_there():
-        if not address:
-            os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex()  # Ray would write one into HOME
-    elif address and not os.environ.get(_AUTH_MODE):
-        # Ray would do without; a cluster that wants no token takes no offence at one.
-        os.environ[_AUTH_MODE] = "token"
+    _settle_the_token(address)
     import ray
 
     for noisy in ("ray", "ray.tune", "ray.train"):
@@ -127,9 +123,37 @@ def start_ray(address: str | None, cpus: int | None) -> None:
     ray._private.worker._worker_logs_enabled = False
 
 
+def _settle_the_token(address: str | None) -> None:
+    if not _token_is_there():
+        if not address:
+            os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex()  # Ray would write one into HOME
+    elif address and not os.environ.get(_AUTH_MODE) and _wants_a_token(address):
+        os.environ[_AUTH_MODE] = "token"
+
+
 def _token_is_there() -> bool:
     named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
     return bool(named) or Path("~/.ray/auth_token").expanduser().is_file()
+
+
+def _wants_a_token(address: str) -> bool:
+    """Whether the cluster turns away who shows no token.
+
+    Ray by itself shows none, and to show one to a cluster that wants none is no courtesy either: this process would
+    then turn away the cluster, and no trial would ever start. Ray reads once how it shall be, so another process asks.
+    """
+    program = (
+        "import sys; from ray._private.services import canonicalize_bootstrap_address as resolved; "
+        "from ray._raylet import GcsClient; GcsClient(address=resolved(sys.argv[1]))"
+    )
+    asked = subprocess.run(
+        [sys.executable, "-c", program, address],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, _AUTH_MODE: "disabled"},
+    )
+    return "AuthenticationError" in asked.stderr
 
 
 def _knock(address: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from mlflow_server import free_port
 from ray_nodes import RayNode
-from searches import EIG_TUNE, write_space
+from searches import EIG_TUNE, start, trials_of, write_space
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.xdist_group("ray start")]
 OTHER_PYTHON = Path(__file__).parent / "other_python"
@@ -87,6 +87,24 @@ def test_wrong_token_missing_token_and_nobody_there(head: RayNode, tmp_path: Pat
         assert told in wrong["Ray"]
         assert "gcs_client" not in done.stderr, "Ray tries again and again"
         assert ("; the cluster's own belongs in RAY_AUTH_TOKEN" in wrong["Ray"]) is ("token" in wrong["Ray"])
+
+
+def test_cluster_without_a_token_takes_who_has_one(tmp_path: Path) -> None:
+    """Of another cluster, in HOME, where Ray keeps it."""
+    temporary, home = tempfile.mkdtemp(prefix="ray-"), tmp_path / "home"
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("0" * 64)
+    environment = {"RAY_AUTH_MODE": "", "RAY_AUTH_TOKEN": "", "HOME": str(tmp_path)}
+    node = RayNode(tmp_path / "head.log", ["--num-cpus=2", f"--temp-dir={temporary}"], environment)
+    try:
+        searching = start(
+            write_space(tmp_path), home, "--address", node.address, "--trials", "2", environment=environment
+        )
+        assert searching.wait(timeout=300) == 0, home.with_suffix(".log").read_text()
+        assert {trial.status for trial in trials_of(home).values()} <= {"finished", "stopped"}
+    finally:
+        node.kill()
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a worker with a file system of its own")
