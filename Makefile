@@ -23,7 +23,7 @@ demo: install
 
 # Two at a time, one thread each; then one by one what wants the machine for itself.
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not alone"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not alone" --durations=30
 	$(BIN)/python -m pytest -m alone
 
 unit: install

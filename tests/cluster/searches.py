@@ -34,15 +34,15 @@ search:
 objectives: {q_mutual_information: maximize, prior_posterior_gap: minimize}
 asha: {grace: 20, reduction_factor: 3}
 trials: 12
-confirm: {top: 1, seeds: 1}
+confirm: {top: %d, seeds: 1}
 seed: 0
 """
 
 
-def write_space(folder: Path, further: str = "") -> Path:
-    """The space; ``further`` is one more searched parameter."""
+def write_space(folder: Path, further: str = "", confirmed: int = 0) -> Path:
+    """The space; ``further`` is one more searched parameter, ``confirmed`` how many trials a fresh seed confirms."""
     file = folder / f"{NAME}.yaml"
-    file.write_text(SPACE % further)
+    file.write_text(SPACE % (further, confirmed))
     return file
 
 

@@ -26,7 +26,7 @@ KILLS = 5
 
 @pytest.fixture(scope="module")
 def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_space(tmp_path_factory.mktemp("space"))
+    return write_space(tmp_path_factory.mktemp("space"), confirmed=1)
 
 
 @pytest.fixture(scope="module")

@@ -99,7 +99,7 @@ def make_database(environment: Mapping[str, str]) -> None:
 
 def test_search_best_and_register(stack: Stack, secrets: Mapping[str, str], folder: Path, monkeypatch: Any) -> None:
     """One search through all of it; metrics in Postgres, artifacts in the bucket, nobody in without a password."""
-    space = write_space(folder)
+    space = write_space(folder, confirmed=1)
     searched = stack.exec("head", "eig-tune", "search", "--space", str(space))
     assert searched.returncode == 0, searched.stderr
     assert "PUT /eig-tune/checkpoints/" in stack.processes["s3"][0].log.read_text(), "no checkpoint went to the bucket"
