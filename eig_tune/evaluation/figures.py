@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
 from eig_tune.evaluation.metrics import class_of_category
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
 _GAP = 1
@@ -28,7 +31,7 @@ def sample_picture(samples_KnCSS: NDArray[np.uint8], scale: int = 2) -> Image.Im
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 
 
-def table_figure(table_KC: Array, classes: Sequence[str]) -> Figure:
+def table_figure(table_KC: Array, classes: Sequence[str]) -> "Figure":
     """Categories × classes as a heat map, categories in the order of their classes."""
     order = np.argsort(class_of_category(table_KC), kind="stable")
     shares = table_KC[order] / np.maximum(table_KC[order].sum(axis=1, keepdims=True), 1)
@@ -42,7 +45,7 @@ def table_figure(table_KC: Array, classes: Sequence[str]) -> Figure:
     return figure
 
 
-def prior_figure(table_KC: Array, prior_K: Array, class_distribution_C: Array, classes: Sequence[str]) -> Figure:
+def prior_figure(table_KC: Array, prior_K: Array, class_distribution_C: Array, classes: Sequence[str]) -> "Figure":
     """The learned prior, carried over to classes, beside the true class distribution."""
     learned_C = np.bincount(class_of_category(table_KC), weights=prior_K, minlength=len(classes))
     figure, axes = _figure(6.0, 3.6)
@@ -65,9 +68,9 @@ def ordered_rows(samples: Image.Image, table_KC: Array) -> Image.Image:
     return Image.fromarray(np.concatenate([pixels[:edge], *(rows[category] for category in order)]))
 
 
-def panels_figure(panels: Sequence[tuple[str, Image.Image]]) -> Figure:
+def panels_figure(panels: Sequence[tuple[str, Image.Image]]) -> "Figure":
     """Pictures side by side under their titles."""
-    figure = Figure(figsize=(4.2 * len(panels), 4.8), layout="constrained")
+    figure = _empty_figure(4.2 * len(panels), 4.8)
     for axes, (title, picture) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
         axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
         axes.set_title(title, fontsize=10)
@@ -75,13 +78,13 @@ def panels_figure(panels: Sequence[tuple[str, Image.Image]]) -> Figure:
     return figure
 
 
-def methods_figure(names: Sequence[str], columns: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
+def methods_figure(names: Sequence[str], columns: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> "Figure":
     """One panel per metric: mean and standard deviation of every method.
 
     Args:
         columns: metric to means and standard deviations, in the order of ``names``.
     """
-    figure = Figure(figsize=(3.4 * len(columns) + 1.6, 0.42 * len(names) + 1.2), layout="constrained")
+    figure = _empty_figure(3.4 * len(columns) + 1.6, 0.42 * len(names) + 1.2)
     positions = np.arange(len(names))
     for axes, (metric, (means, deviations)) in zip(
         np.atleast_1d(figure.subplots(1, len(columns), sharey=True)), columns.items(), strict=True
@@ -93,13 +96,13 @@ def methods_figure(names: Sequence[str], columns: Mapping[str, tuple[Sequence[fl
     return figure
 
 
-def learning_figure(curves: Mapping[str, Mapping[str, tuple[Sequence[int], Sequence[float]]]]) -> Figure:
+def learning_figure(curves: Mapping[str, Mapping[str, tuple[Sequence[int], Sequence[float]]]]) -> "Figure":
     """One panel per metric, one line per name.
 
     Args:
         curves: metric to name to (steps, values).
     """
-    figure = Figure(figsize=(4.6 * len(curves), 3.8), layout="constrained")
+    figure = _empty_figure(4.6 * len(curves), 3.8)
     panels = np.atleast_1d(figure.subplots(1, len(curves)))
     for axes, (metric, lines) in zip(panels, curves.items(), strict=True):
         for name, (steps, values) in lines.items():
@@ -115,14 +118,14 @@ def rungs_figure(
     curves: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]],
     rungs: Sequence[int],
     styles: Mapping[str, tuple[str, float]],
-) -> Figure:
+) -> "Figure":
     """One panel per metric: the learning curves of many trials, the rungs as dotted lines.
 
     Args:
         curves: metric to kind of trial to (steps, values) of all trials of that kind, a NaN between two of them.
         styles: kind of trial to its colour and opacity.
     """
-    figure = Figure(figsize=(3.9 * len(curves), 3.8), layout="constrained")
+    figure = _empty_figure(3.9 * len(curves), 3.8)
     panels = np.atleast_1d(figure.subplots(1, len(curves)))
     for axes, (metric, lines) in zip(panels, curves.items(), strict=True):
         for kind, (steps, values) in lines.items():
@@ -136,7 +139,9 @@ def rungs_figure(
     return figure
 
 
-def front_figure(points_NM: Array, on_front: NDArray[np.bool_], labels: Sequence[str], names: Sequence[str]) -> Figure:
+def front_figure(
+    points_NM: Array, on_front: NDArray[np.bool_], labels: Sequence[str], names: Sequence[str]
+) -> "Figure":
     """Trials in the plane of the first two objectives, the Pareto front joined by a line.
 
     Args:
@@ -156,12 +161,18 @@ def front_figure(points_NM: Array, on_front: NDArray[np.bool_], labels: Sequence
     return figure
 
 
-def save_figure(figure: Figure, path: Path) -> None:
+def save_figure(figure: "Figure", path: Path) -> None:
     """Write the figure as PNG."""
     figure.savefig(path, dpi=110)
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    # Figures are made without pyplot, whose global state is not safe in a background thread.
-    figure = Figure(figsize=(width, height), layout="constrained")
+def _figure(width: float, height: float) -> "tuple[Figure, Axes]":
+    figure = _empty_figure(width, height)
     return figure, figure.add_subplot()
+
+
+def _empty_figure(width: float, height: float) -> "Figure":
+    """A figure of so many inches, without pyplot, whose global state is not safe in a background thread."""
+    from matplotlib.figure import Figure  # trials import this module, and draw nothing
+
+    return Figure(figsize=(width, height), layout="constrained")
