@@ -16,11 +16,14 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState, create_trial
 from scipy.stats.qmc import Sobol
 
+from eig_tune.tuning import pareto
 from eig_tune.tuning.distributions import Distribution, Value, draw
 
 SamplerKind = Literal["tpe", "nsga2", "random", "quasi-random"]
 ENOUGH = 8
 _POPULATION = 16
+# TPE takes the longer the more it has seen, and a quarter of a second at ten thousand trials says it no better.
+MOST = 1_000
 
 
 class Sampler:
@@ -71,6 +74,8 @@ class Sampler:
 
     def observe(self, number: int, rung: int, values: Mapping[str, Value], losses: Sequence[float]) -> None:
         """Trial ``number`` with ``values`` has reached ``losses`` at ``rung``."""
+        if self._kind == "tpe" and len(self._studies[rung].get_trials(deepcopy=False)) >= MOST:
+            self._forget(rung)
         study = self._studies[rung]
         asked_at, optuna_number = self._asked.get(number, (None, -1))
         self._seen[rung] += 1
@@ -87,6 +92,20 @@ class Sampler:
         if number in self._asked:
             rung, optuna_number = self._asked.pop(number)
             self._studies[rung].tell(optuna_number, state=TrialState.FAIL)
+
+    def _forget(self, rung: int) -> None:
+        """Keep of a rung's study a quarter of ``MOST`` that are best, as many that are newest, and what runs."""
+        trials = self._studies[rung].get_trials(deepcopy=False)
+        told = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+        best_first = pareto.order(np.array([trial.values for trial in told])).tolist()
+        kept = {told[index].number for index in best_first[: MOST // 4]}
+        kept |= {trial.number for trial in told[-MOST // 4 :]}
+        kept |= {trial.number for trial in trials if trial.state == TrialState.RUNNING}
+        study = optuna.create_study(directions=self._studies[rung].directions)
+        study.add_trials([trial for trial in trials if trial.number in kept])
+        self._studies[rung] = study
+        renumbered = {old: new for new, old in enumerate(sorted(kept))}
+        self._asked = {n: (r, renumbered[o] if r == rung else o) for n, (r, o) in self._asked.items()}
 
     def _quasi_random(self, number: int) -> dict[str, Value]:
         """Point ``number`` of a scrambled Sobol sequence (Owen 1998): spread more evenly than random points."""

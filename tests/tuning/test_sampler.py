@@ -108,3 +108,23 @@ def test_first_proposals_are_spread_over_the_whole_range() -> None:
 def test_quantiles(distribution: Distribution, values: list[Value]) -> None:
     found = [distribution.at(quantile) for quantile in (0.0, 0.5, 0.999)]
     assert found == [pytest.approx(v, rel=0.01) if isinstance(v, float) else v for v in values]
+
+
+def test_tpe_forgets_what_is_neither_good_nor_new_nor_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eig_tune.tuning.sampler.MOST", 40)
+    of = sampler()
+    best = {"lambda_1": 3.0, "distance": "nt_xent", "nt_xent_temperature": 0.5}
+    of.observe(0, 500, best, losses(best))
+    running = {number: of.propose(number) for number in (1, 2)}
+    for number in range(3, 103):
+        values = of.propose(number)
+        of.observe(number, 500, values, losses(values))
+    known = of._studies[500].get_trials(deepcopy=False)
+    assert len(known) <= 40
+    assert best in [trial.params for trial in known], "the best was forgotten"
+    assert known[-1].params == values, "the newest was forgotten"
+    for number, asked in running.items():
+        of.observe(number, 500, asked, (9.0, 9.0))
+    told = {tuple(t.params.items()): t.values for t in of._studies[500].get_trials(deepcopy=False)}
+    assert all(told[tuple(asked.items())] == [9.0, 9.0] for asked in running.values())
+    assert not of._asked
