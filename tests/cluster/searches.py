@@ -3,12 +3,15 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +19,12 @@ import optuna
 from mlflow.tracking import MlflowClient
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from rich.console import Console
 
+from eig_tune.tuning.home import Home
 from eig_tune.tuning.ledger import Ledger, Trial
+from eig_tune.tuning.prepare import prepare_images, prepare_judge
+from eig_tune.tuning.space import load_spec
 
 EIG_TUNE = Path(sys.executable).with_name("eig-tune")
 NAME = "tiny"
@@ -46,10 +53,25 @@ def write_space(folder: Path, further: str = "", confirmed: int = 0) -> Path:
     return file
 
 
+@cache
+def _judges() -> "tempfile.TemporaryDirectory[str]":
+    kept = tempfile.TemporaryDirectory(prefix="judges-")
+    with tempfile.TemporaryDirectory() as folder:
+        spec = load_spec(write_space(Path(folder)))
+    prepare_judge(spec, prepare_images(spec, Console(quiet=True)), Home(Path(kept.name)), Console(quiet=True))
+    return kept
+
+
+def give_judge(home: Path) -> None:
+    """Spare a search the training of its judge, which is most of what it does before its first trial."""
+    shutil.copytree(Home(Path(_judges().name)).judges, Home(home).judges, dirs_exist_ok=True)
+
+
 def start(
     space: Path, home: Path, *options: str, environment: Mapping[str, str] | None = None
 ) -> "subprocess.Popen[str]":
     """A search, begun or resumed, whose output goes to ``home``.log."""
+    give_judge(home)
     command = [str(EIG_TUNE), "search", "--space", str(space), "--home", str(home), "--gpus", "0", "--resume", *options]
     with home.with_suffix(".log").open("a") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, text=True, env={**os.environ, **(environment or {})})

@@ -8,13 +8,23 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from searches import EIG_TUNE, NAME, assert_mlflow_has_every_report_once, kill, trials_of, wait_for_events, write_space
+from searches import (
+    EIG_TUNE,
+    NAME,
+    assert_mlflow_has_every_report_once,
+    give_judge,
+    kill,
+    trials_of,
+    wait_for_events,
+    write_space,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 METHODS = ["uniform-infogan", "elastic-infogan", "joint-vae"]
 
 
 def compare(space: Path, home: Path, *options: str) -> "subprocess.Popen[str]":
+    give_judge(home)
     command = [str(EIG_TUNE), "compare", "--space", str(space), "--home", str(home), "--name", NAME, "--gpus", "0"]
     command += ["--methods", ",".join(METHODS), "--splits", "0", "--seeds", "1", "--resume", *options]
     with home.with_suffix(".log").open("a") as log:
