@@ -1,6 +1,6 @@
 """Samplers and schedulers against recorded learning curves: how many steps each needs for a good Pareto front.
 
-    eig-tune search --space benchmarks/replay_space.yaml --name curves --gpus 0     (about 50 minutes on two cores)
+    eig-tune search --space benchmarks/replay_space.yaml --name curves --gpus 0     (about 100 minutes on two cores)
     python -m benchmarks.replay [--curves eig-runs/studies/curves/curves.parquet] [--replays 50] [--slots 4]
 
 Nothing is trained. What is proposed gets the curve of the nearest recorded trial (every range scaled to 0..1) that
@@ -194,7 +194,7 @@ class Contender:
     changes: Mapping[str, Any]
 
 
-NO_STOPPING = {"asha.grace": 2000}  # the full budget of the space
+NO_STOPPING = {"asha.grace": 4000}  # the full budget of the space
 NMI_ALONE = {"objectives": {"nmi": "maximize"}}
 CONTENDERS = (
     Contender("random", OurEngine, {"sampler": "random", **NO_STOPPING}),
@@ -246,7 +246,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--replays", type=int, default=50)
     parser.add_argument("--slots", type=int, default=4)
     parser.add_argument("--trials", type=int, default=128, help="at most so many trials in a replay")
-    parser.add_argument("--grace", type=int, default=200)
+    parser.add_argument("--grace", type=int, default=600)
     parser.add_argument("--reduction-factor", type=int, default=3)
     parser.add_argument("--processes", type=int, default=2)
     return parser.parse_args()
