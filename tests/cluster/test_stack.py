@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -132,7 +133,10 @@ def test_ray_wants_its_token(stack: Stack, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("0" * 48)
     refused = stack.exec("head", "ray", "status", RAY_AUTH_TOKEN_PATH=str(tmp_path / "token"))
     assert refused.returncode != 0 and "node_" not in refused.stdout
-    assert stack.exec("head", "ray", "status").stdout.count(" node_") == 3, "a head and two workers"
+    end = time.monotonic() + 60
+    while (status := stack.exec("head", "ray", "status").stdout).count(" node_") < 3:  # a head and two workers
+        assert time.monotonic() < end, status
+        time.sleep(1)
 
 
 def metrics_in_postgres(stack: Stack, password: str) -> int:
