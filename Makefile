@@ -21,9 +21,9 @@ demo: install
 	$(BIN)/eig-tune best --home demo --export demo/model
 	@echo "Look at demo/model/samples.png, then at every trial:  $(BIN)/eig-tune ui --home demo"
 
-# Two at a time, one thread each; then one by one what wants the machine for itself.
+# Two files at a time, one thread each; then one by one what wants the machine for itself.
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not alone" --durations=30
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not alone" --durations=30
 	$(BIN)/python -m pytest -m alone
 
 unit: install

@@ -30,14 +30,6 @@ def pytest_configure() -> None:
     os.environ.setdefault("RAY_worker_niceness", "0")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `-n 2` the tests of a file stay together, and so do those that start Ray nodes on ports of Ray's choice."""
-    for item in items:
-        if not any(item.iter_markers("xdist_group")):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-
-
 @pytest.fixture(scope="session")
 def digits() -> ImageData:
     """scikit-learn's digits, imbalance split 0."""

@@ -15,7 +15,7 @@ from mlflow_server import free_port
 from ray_nodes import RayNode
 from searches import EIG_TUNE, start, trials_of, write_space
 
-pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.xdist_group("ray start")]
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 OTHER_PYTHON = Path(__file__).parent / "other_python"
 OTHER = "{}.{}.99".format(*sys.version_info[:2])
 TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "of-this-test-and-of-nobody-else"}

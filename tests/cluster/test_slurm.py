@@ -14,7 +14,7 @@ import pytest
 from searches import give_judge, processes_naming, trials_of, write_space
 from stack import base_environment
 
-pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.xdist_group("ray start")]
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 ROOT = Path(__file__).parents[2]
 
 

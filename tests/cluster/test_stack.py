@@ -14,7 +14,7 @@ from mlflow_server import free_port
 from searches import assert_mlflow_has_every_report_once, give_judge, trials_of, write_space
 from stack import Stack, base_environment, lines_with
 
-pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.xdist_group("ray start")]
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 DOCKER = Path(__file__).parents[2] / "docker"
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 ROOT = os.geteuid() == 0
