@@ -99,16 +99,20 @@ def start_ray(address: str | None, cpus: int | None) -> None:
     """
     for variable, value in (_QUIET if address else _QUIET | _LOOPBACK).items():
         os.environ.setdefault(variable, value)
-    _settle_the_token(address)
-    import ray
+    joined = "ray" in sys.modules and sys.modules["ray"].is_initialized()
+    if not joined:
+        if address:
+            _knock(address)
+        _settle_the_token(address)
+    import ray  # it reads the environment as soon as it is imported
 
     for noisy in ("ray", "ray.tune", "ray.train"):
         # What goes wrong in a trial is told in the trial's own words, and its traceback lies in a file.
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    if ray.is_initialized():
+    if joined:
         return
     if address:
-        _knock(address)
+        _show_the_token(address)
     try:
         ray.init(
             address=address or "local",
@@ -160,7 +164,7 @@ def _knock(address: str) -> None:
     """Find out in a moment what ``ray.init`` would try for 20 to 40 seconds, and not tell why.
 
     Raises:
-        ClusterError: nobody answers at ``address``, or the token is not right.
+        ClusterError: nobody answers at ``address``.
     """
     if "://" in address:
         raise _unreachable(address, f"a search is driven from a machine of the cluster; {_ADDRESS}")
@@ -171,6 +175,16 @@ def _knock(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_SECONDS).close()
     except OSError as error:
         raise _unreachable(address, f"{error.strerror or error}; {_ADDRESS}") from error
+
+
+def _show_the_token(address: str) -> None:
+    """The same for a token.
+
+    Raises:
+        ClusterError: it is not the right one.
+    """
+    if ":" not in address:
+        return  # `auto`
     from ray._raylet import GcsClient  # type: ignore[attr-defined]
     from ray.exceptions import RayError
 
