@@ -187,22 +187,22 @@ def hypervolumes(points: list[tuple[int, tuple[float, ...]]], reference_2: Array
 
 @dataclass(frozen=True)
 class Contender:
-    """One row of the table: a policy and what it changes in the space file."""
+    """One row of the table: a policy, what it changes in the space file, and whether it stops trials early."""
 
     name: str
     policy: Callable[[SearchSpec, Path], Policy]
     changes: Mapping[str, Any]
+    stops: bool = True
 
 
-NO_STOPPING = {"asha.grace": 4000}  # the full budget of the space
 NMI_ALONE = {"objectives": {"nmi": "maximize"}}
 CONTENDERS = (
-    Contender("random", OurEngine, {"sampler": "random", **NO_STOPPING}),
+    Contender("random", OurEngine, {"sampler": "random"}, stops=False),
     Contender("random + ASHA on NMI", OurEngine, {"sampler": "random", **NMI_ALONE}),
     Contender("random + two-objective ASHA", OurEngine, {"sampler": "random"}),
-    Contender("NSGA-II", OurEngine, {"sampler": "nsga2", **NO_STOPPING}),
+    Contender("NSGA-II", OurEngine, {"sampler": "nsga2"}, stops=False),
     Contender("NSGA-II + two-objective ASHA", OurEngine, {"sampler": "nsga2"}),
-    Contender("TPE", OurEngine, {"sampler": "tpe", **NO_STOPPING}),
+    Contender("TPE", OurEngine, {"sampler": "tpe"}, stops=False),
     Contender("Ray's OptunaSearch + ASHAScheduler", StockRay, {}),
     Contender("eig-tune: TPE + two-objective ASHA", OurEngine, {"sampler": "tpe"}),
 )
@@ -211,7 +211,8 @@ CONTENDERS = (
 def run(contender: Contender, curves_file: Path, arguments: argparse.Namespace, seed: int) -> list[Any]:
     """One replay of one contender: (steps spent, losses) of what it finished."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    common = {"seed": seed, "trials": arguments.trials, "asha.grace": arguments.grace}
+    grace = arguments.grace if contender.stops else load_spec(arguments.space).train.steps
+    common = {"seed": seed, "trials": arguments.trials, "asha.grace": grace}
     common["asha.reduction_factor"] = arguments.reduction_factor
     spec = load_spec(arguments.space, {**common, **contender.changes})
     with tempfile.TemporaryDirectory(dir="/dev/shm" if sys.platform == "linux" else None) as folder:

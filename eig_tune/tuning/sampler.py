@@ -22,7 +22,8 @@ from eig_tune.tuning.distributions import Distribution, Value, draw
 SamplerKind = Literal["tpe", "nsga2", "random", "quasi-random"]
 ENOUGH = 8
 _POPULATION = 16
-# TPE takes the longer the more it has seen, and a quarter of a second at ten thousand trials says it no better.
+# A proposal of TPE takes 6 ms when it has seen a thousand results and 50 ms when it has seen ten thousand, and more
+# beside the thread that writes to MLflow.
 MOST = 1_000
 
 
