@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eig_tune.export.bundle import read_bundle, write_bundle
+from eig_tune.errors import CheckpointError
+from eig_tune.export.bundle import PICTURES, read_bundle, write_bundle
 from eig_tune.export.inference import sample
 from eig_tune.tracking import Store, TrackedSearch, TrackedTrial, download, search_provenance
 from eig_tune.tracking.champion import DATA_TAG, crown
@@ -48,11 +49,14 @@ def export_trial(store: Store, chosen: TrackedTrial, directory: Path, by: str) -
         CheckpointError: the trial has no model, or it is damaged.
     """
     with tempfile.TemporaryDirectory() as temporary:
-        everything = download(store, chosen.run_id, "", Path(temporary))
+        fetched = Path(temporary)
+        download(store, chosen.run_id, {MODEL_FOLDER, *PICTURES}, fetched)
+        if not (fetched / MODEL_FOLDER).is_dir():
+            raise CheckpointError(f"trial {chosen.number} of {store.name!r} has no model in run {chosen.run_id}")
         where = {"search": store.name, "trial": chosen.number, "mlflow_run": chosen.run_id, "chosen_by": by}
         write_bundle(
-            everything / MODEL_FOLDER,
-            everything,
+            fetched / MODEL_FOLDER,
+            fetched,
             metrics_document(chosen),
             {**where, **search_provenance(store)},
             directory,

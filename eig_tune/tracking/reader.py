@@ -1,7 +1,7 @@
 """Reading a search back from MLflow alone, on any machine."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,19 +109,21 @@ def search_provenance(store: Store) -> dict[str, str]:
     }
 
 
-def download(store: Store, run_id: str, folder: str, destination: Path) -> Path:
-    """Fetch an artifact folder of a run.
+def download(store: Store, run_id: str, wanted: Collection[str], destination: Path) -> None:
+    """Fetch those files and folders among a run's artifacts that are ``wanted``; what is not there is left out.
 
     Raises:
-        TrackingError: it is not there or cannot be fetched.
+        TrackingError: one cannot be fetched.
     """
     from mlflow.exceptions import MlflowException
 
     try:
-        return Path(store.client.download_artifacts(run_id, folder, str(destination)))
+        for artifact in store.client.list_artifacts(run_id):
+            if artifact.path in wanted:
+                store.client.download_artifacts(run_id, artifact.path, str(destination))
     except (MlflowException, OSError) as error:
         raise TrackingError(
-            f"run {run_id}: its artifact {folder!r} cannot be fetched ({first_line(error, store.uri)})"
+            f"run {run_id}: its artifacts cannot be fetched ({first_line(error, store.uri)})"
         ) from error
 
 

@@ -161,6 +161,19 @@ def test_model_that_is_not_there_is_one_line_and_exit_code_2(
     assert told in done.stderr and done.stderr.count("\n") == 1
 
 
+def test_trial_without_a_model_is_one_line_and_exit_code_2(uri: str, tmp_path: Path) -> None:
+    tags = {OBJECTIVES_TAG: json.dumps({"nmi": "maximize"})}
+    tracker = SearchTracker(open_store(uri, "modelless", tmp_path), "search", {"data_sha256": "d1"}, tags)
+    tracker.start_run("0", "trial 0", {"lambda_1": 0.5}, at=1000.0)
+    tracker.log_metrics("0", 100, {"nmi": 0.5}, at=1001.0)
+    tracker.end_run("0", "FINISHED", {"status": "finished", "stop_reason": "full budget"}, at=2000.0)
+    tracker.close("FINISHED", {"front": "0"})
+    done = eig_tune("best", "--name", "modelless", "--tracking-uri", uri, "--export", tmp_path / "model")
+    assert done.returncode == 2, done.stdout
+    assert "eig-tune: trial 0 of 'modelless' has no model in run " in done.stderr, done.stderr
+    assert not (tmp_path / "model").exists()
+
+
 def test_changed_model_in_the_registry_is_refused_as_a_folder_is(uri: str, taken: Path, tmp_path: Path) -> None:
     changed = shutil.copytree(taken, tmp_path / "bundle")
     raw = (changed / "weights.safetensors").read_bytes()
