@@ -25,6 +25,21 @@ def test_every_shipped_space_loads(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("grace", "steps", "rungs"),
+    [
+        (500, 1500, [500]),
+        (1000, 30_000, [1000, 3000, 9000]),  # not at 27,000, where little is left to save
+        (1000, 27_000, [1000, 3000, 9000]),
+        (1500, 2000, [1500]),  # one there is, wherever it lies
+        (2000, 2000, []),
+    ],
+)
+def test_rungs_lie_where_they_save_something(grace: int, steps: int, rungs: list[int]) -> None:
+    settings = {"train": {"steps": steps, "report_every": 500}, "asha": {"grace": grace, "reduction_factor": 3}}
+    assert parse_spec({**GOOD, **settings}, "space.yaml").rungs() == rungs
+
+
+@pytest.mark.parametrize(
     ("change", "where"),
     [
         ({"typo": 1}, "typo"),
