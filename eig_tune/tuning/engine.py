@@ -8,6 +8,7 @@ death by opening the ledger again.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from eig_tune.tuning import health
@@ -33,6 +34,16 @@ class Strategy(Protocol):
 
     def judge(self, trial: Trial, step: int, metrics: Mapping[str, float]) -> tuple[Status, str]:
         """Learn from a report; the verdict on its trial and the reason."""
+
+    def paused(self, number: int) -> None:
+        """Trial ``number`` rests, as was its verdict, and could go on."""
+
+    def promote(self, anyway: bool) -> int | None:
+        """A trial that has been paused and shall go on.
+
+        Args:
+            anyway: whether it must be one, if any is paused, since no trial has got to its end.
+        """
 
     def recall(self, trial: Trial, report: Report) -> None:
         """Learn from a report that an earlier process has judged."""
@@ -73,15 +84,22 @@ class Engine:
         self._recall()
 
     def propose(self, runner: str = "") -> Trial | None:
-        """The next trial to run: one that was cut short, else a new one; None when all are proposed.
+        """The next trial to run: one that was cut short, one that is promoted, or a new one; None when there is none.
 
         Args:
             runner: by what name Ray knows the trial.
         """
-        trial = self._unfinished.pop(0) if self._unfinished else self._new_trial()
+        if self._unfinished:
+            trial: Trial | None = self._unfinished.pop(0)
+        else:
+            trial = self._promoted() or self._new_trial() or self._last_one()
         if trial is not None:
             self.ledger.start(trial.number, runner)
         return trial
+
+    def _promoted(self, anyway: bool = False) -> Trial | None:
+        number = self.strategy.promote(anyway)
+        return None if number is None else self.ledger.trials[number]
 
     def _new_trial(self) -> Trial | None:
         number = len(self.ledger.trials)
@@ -91,14 +109,26 @@ class Engine:
         self._tell(lambda observer: observer.trial_started(trial))
         return trial
 
+    def _last_one(self) -> Trial | None:
+        """When all have been tried and none runs: one at least gets to its end, and who is paused then has lost."""
+        if any(trial.status == "running" for trial in self.ledger.trials.values()):
+            return None
+        trial = None if self.finished() else self._promoted(anyway=True)
+        if trial is None:
+            for paused in [trial for trial in self.ledger.trials.values() if trial.status == "paused"]:
+                self._close(paused.number, "stopped", paused.last.reason if paused.last else "")
+        return trial
+
     def report(self, number: int, step: int, metrics: Mapping[str, float]) -> Report:
         """Take a trial's report; the verdict in it says whether the trial goes on.
 
-        A report that came before (its trial was set back to a checkpoint) gets the verdict it got then.
+        A report that came before (its trial was set back to a checkpoint) gets the verdict it got then. Where it was
+        paused it has been promoted since.
         """
         trial = self.ledger.trials[number]
         if step in trial.reports:
-            return trial.reports[step]
+            before = trial.reports[step]
+            return replace(before, verdict="running", reason="") if before.verdict == "paused" else before
         verdict: Status
         if (broken := self._broken(metrics)) is not None:
             verdict, reason = "failed", f"{broken} at step {step}"
@@ -122,7 +152,11 @@ class Engine:
         last = self.ledger.trials[number].last
         if last is None or last.verdict == "running":
             return  # the whole search is being stopped; the trial goes on when it is resumed
-        self._close(number, last.verdict, last.reason)
+        if last.verdict == "paused":
+            self.ledger.pause(number)
+            self.strategy.paused(number)
+        else:
+            self._close(number, last.verdict, last.reason)
 
     def fail(self, number: int, reason: str) -> None:
         """A trial cannot go on."""
@@ -135,10 +169,13 @@ class Engine:
         however many, is no fault of a trial's.
         """
         self._deaths[number] += 1
+        trial = self.ledger.trials[number]
         if self._deaths[number] > _MOST_DEATHS:
             self.fail(number, reason)
+        elif trial.last is not None and trial.last.verdict == "paused":
+            self.end(number)  # also if it had been promoted: so it will be again
         else:
-            self._unfinished.append(self.ledger.trials[number])
+            self._unfinished.append(trial)
 
     def halt(self, reason: str) -> None:
         """The search cannot go on until a person has mended something."""
@@ -163,7 +200,7 @@ class Engine:
     def complete(self) -> bool:
         """Whether every wanted trial has ended."""
         trials = self.ledger.trials.values()
-        return len(trials) >= self.strategy.wanted and all(trial.status != "running" for trial in trials)
+        return len(trials) >= self.strategy.wanted and all(trial.ended for trial in trials)
 
     def _close(self, number: int, status: Status, reason: str) -> None:
         trial = self.ledger.end(number, status, reason)
@@ -188,7 +225,7 @@ class Engine:
         return None if missing is None else f"{missing} is missing"
 
     def _end_what_was_decided(self) -> None:
-        """End trials that an earlier process had judged, but died before it could end them.
+        """End or pause trials that an earlier process had judged, but died before it could do so.
 
         A finished one whose last checkpoint had not become whole is trained again from the one before: its
         model is wanted.
@@ -197,7 +234,9 @@ class Engine:
             last = trial.last
             if trial.status != "running" or last is None or last.verdict == "running":
                 continue
-            if last.verdict != "finished" or trial.checkpoint_step == last.step:
+            if last.verdict == "paused":
+                self.ledger.pause(trial.number)
+            elif last.verdict != "finished" or trial.checkpoint_step == last.step:
                 self.ledger.end(trial.number, last.verdict, last.reason)
 
     def _recall(self) -> None:
@@ -206,3 +245,6 @@ class Engine:
         for report, trial in sorted(reports, key=lambda pair: pair[0].at):
             if self._broken(report.metrics) is None:
                 self.strategy.recall(trial, report)
+        for trial in self.ledger.trials.values():
+            if trial.status == "paused":
+                self.strategy.paused(trial.number)

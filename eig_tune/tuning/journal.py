@@ -66,7 +66,7 @@ class MlflowJournal:
             for report in trial.reports.values():
                 self.trial_reported(trial, report)
             self.trial_checkpointed(trial)
-            if trial.status != "running":
+            if trial.ended:
                 self.trial_ended(trial, on_front=trial.number in front)
 
     def trial_started(self, trial: Trial) -> None:
@@ -83,7 +83,7 @@ class MlflowJournal:
     def trial_checkpointed(self, trial: Trial) -> None:
         report = trial.reports.get(trial.checkpoint_step)
         at = trial.at if report is None else report.at
-        is_last = report is not None and report.verdict != "running"
+        is_last = report is not None and report.verdict not in ("running", "paused")
         is_soon = at - self._last_picture.get(trial.number, 0.0) < _PICTURE_EVERY_SECONDS
         if trial.checkpoint is None or (is_soon and not is_last):
             return
@@ -142,7 +142,7 @@ def wanted_checkpoints(trials: Iterable[Trial], ended: Container[str], *, confir
     return {
         trial.checkpoint
         for trial in trials
-        if trial.checkpoint is not None and (trial.status == "running" or _key(trial, confirming) not in ended)
+        if trial.checkpoint is not None and (not trial.ended or _key(trial, confirming) not in ended)
     }
 
 

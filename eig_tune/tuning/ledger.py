@@ -21,7 +21,7 @@ from eig_tune.errors import ResultError, StorageError
 MEND_AND_RESUME = "nothing is lost: when that is mended, go on with --resume"
 HALVED_BATCH = "halved_batch_size"  # reported by a trial for whose whole batch there was not enough memory
 _SYNC_EVERY_SECONDS = 1.0
-Status = Literal["running", "finished", "stopped", "collapsed", "failed"]
+Status = Literal["running", "paused", "finished", "stopped", "collapsed", "failed"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,11 @@ class Trial:
     def last(self) -> Report | None:
         """The newest report."""
         return self.reports[max(self.reports)] if self.reports else None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it will report no more."""
+        return self.status not in ("running", "paused")
 
     def rung(self, rungs: Sequence[int]) -> int | None:
         """The highest of ``rungs`` that it has entered; a report that failed or showed a collapse enters none."""
@@ -116,7 +121,7 @@ class Ledger:
         return self.trials[number]
 
     def start(self, number: int, runner: str) -> None:
-        """A trial begins, or begins again, as Ray's trial ``runner``."""
+        """A trial begins, or goes on, as Ray's trial ``runner``."""
         self._append({"event": "start", "trial": number, "runner": runner, "at": time.time()})
 
     def report(self, number: int, step: int, metrics: Mapping[str, float], verdict: Status, reason: str) -> Report:
@@ -137,6 +142,10 @@ class Ledger:
     def checkpoint(self, number: int, path: str, step: int) -> None:
         """A trial's newest checkpoint, of ``step``, is whole and lies at ``path``."""
         self._append({"event": "checkpoint", "trial": number, "path": path, "step": step, "at": time.time()})
+
+    def pause(self, number: int) -> None:
+        """A trial rests at its rung."""
+        self._append({"event": "pause", "trial": number, "at": time.time()})
 
     def end(self, number: int, status: Status, reason: str) -> Trial:
         """A trial is over; nothing will be added to it."""
@@ -173,7 +182,9 @@ class Ledger:
             fields = (event[name] for name in ("step", "metrics", "at", "verdict", "reason"))
             trial.reports[event["step"]] = Report(*fields)
         elif event["event"] == "start":
-            trial.runner = event["runner"]
+            trial.runner, trial.status = event["runner"], "running"
+        elif event["event"] == "pause":
+            trial.status = "paused"
         elif event["event"] == "checkpoint":
             trial.checkpoint, trial.checkpoint_step = event["path"], event["step"]
         elif event["event"] == "end":

@@ -7,6 +7,7 @@ from bisect import bisect_right
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 Array = NDArray[np.float64]
 
@@ -69,9 +70,8 @@ def normalised(losses_NM: Array) -> Array:
 def distance_to_front(losses_NM: Array) -> Array:
     """Euclidean distance of each point to the nearest point of the front, objectives scaled to 0..1; [N]."""
     scaled_NM = normalised(losses_NM)
-    front_FM = scaled_NM[front(losses_NM)]
-    distances: Array = np.linalg.norm(scaled_NM[:, None, :] - front_FM[None, :, :], axis=2).min(axis=1)
-    return distances
+    distances, _ = KDTree(scaled_NM[front(losses_NM)]).query(scaled_NM)
+    return np.asarray(distances, dtype=np.float64)
 
 
 def order(losses_NM: Array) -> NDArray[np.int64]:

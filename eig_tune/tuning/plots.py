@@ -36,6 +36,7 @@ _STYLES = {
     "stopped": ("#999999", 0.35),
     "failed": ("#333333", 0.5),
     "collapsed": ("#c2408c", 0.5),
+    "paused": ("#8fbfb8", 0.5),
     "running": ("#2a9d8f", 0.8),
     "finished": ("#2a6fbb", 0.9),
 }

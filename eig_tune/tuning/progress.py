@@ -20,6 +20,7 @@ _DRAW_EVERY_SECONDS = 0.25  # a table of thousands of trials takes milliseconds 
 _ROWS = 12
 _STATUS_STYLE = {
     "running": "cyan",
+    "paused": "blue",
     "finished": "green",
     "stopped": "yellow",
     "collapsed": "magenta",
@@ -49,7 +50,7 @@ class Terminal:
         self._objectives = objectives
         self._console = console
         self._started = time.monotonic()
-        self._ended_before = sum(trial.status != "running" for trial in trials.values())
+        self._tried_before = self._ended() + self._paused()
         self._last_plain = self._started
         self._last_drawn = 0.0
         self._said = set[str]()
@@ -118,9 +119,7 @@ class Terminal:
     def _shown(self) -> Sequence[Trial]:
         """Running trials and the newest ended ones."""
         running = [trial for trial in self._trials.values() if trial.status == "running"]
-        ended = sorted(
-            (trial for trial in self._trials.values() if trial.status != "running"), key=lambda t: t.ended_at or 0
-        )
+        ended = sorted((trial for trial in self._trials.values() if trial.ended), key=lambda t: t.ended_at or 0)
         return [*ended[-max(0, _ROWS - len(running)) :], *running]
 
     def _bar(self) -> RenderableType:
@@ -134,18 +133,22 @@ class Terminal:
             for name, direction in self._objectives.items()
             if (seen := [t.last.metrics[name] for t in self._trials.values() if t.last and name in t.last.metrics])
         ]
-        return " · ".join([f"{self._ended()}/{self._wanted} trials ended", *best, self._time_left()])
+        paused = [f"{count} paused"] if (count := self._paused()) else []
+        return " · ".join([f"{self._ended()}/{self._wanted} trials ended", *paused, *best, self._time_left()])
 
     def _time_left(self) -> str:
         elapsed = time.monotonic() - self._started
-        ended_now = self._ended() - self._ended_before
-        if ended_now == 0:
+        tried = self._ended() + self._paused()
+        if tried <= self._tried_before:
             return f"{_clock(elapsed)} gone"
-        left = elapsed / ended_now * max(0, self._wanted - self._ended())
+        left = elapsed / (tried - self._tried_before) * max(0, self._wanted - tried)
         return f"{_clock(elapsed)} gone, about {_clock(left)} left"
 
     def _ended(self) -> int:
-        return sum(trial.status != "running" for trial in self._trials.values())
+        return sum(trial.ended for trial in self._trials.values())
+
+    def _paused(self) -> int:
+        return sum(trial.status == "paused" for trial in self._trials.values())
 
     def _line(self, trial: Trial) -> str:
         values = " ".join(f"{n}={v}" for n, v in zip(self._objectives, self._values(trial), strict=True))

@@ -89,7 +89,7 @@ class Sampler:
             )
 
     def abandon(self, number: int) -> None:
-        """Trial ``number`` will reach no further rung."""
+        """Trial ``number`` does not run any more."""
         if number in self._asked:
             rung, optuna_number = self._asked.pop(number)
             self._studies[rung].tell(optuna_number, state=TrialState.FAIL)

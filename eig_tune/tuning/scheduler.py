@@ -1,8 +1,9 @@
 """Asynchronous successive halving with one or more objectives.
 
-Li et al., ASHA (arXiv 1810.05934); with several objectives a rung ranks its trials by non-dominated sorting
-(after Schmucker et al., MO-ASHA, arXiv 2106.12639). Knows nothing of Ray: it is told results and answers
-whether a trial may go on.
+Li et al., ASHA (arXiv 1810.05934), by promotion as published: a trial waits at its rung until it is among the best
+of it, and its slot goes to another one meanwhile. With several objectives a rung ranks its trials by non-dominated
+sorting (after Schmucker et al., MO-ASHA, arXiv 2106.12639). Knows nothing of Ray: it is told results and answers
+which trial goes on.
 """
 
 import math
@@ -30,31 +31,84 @@ class SuccessiveHalving:
     Args:
         rungs: steps at which trials are compared, rising.
         reduction_factor: the best 1 / ``reduction_factor`` of a rung may go on.
+        wanted: how many trials there will be.
         brackets: how many; with 1 every trial is judged at every rung.
     """
 
-    def __init__(self, rungs: Sequence[int], reduction_factor: int, brackets: int = 1) -> None:
+    def __init__(self, rungs: Sequence[int], reduction_factor: int, wanted: int, brackets: int = 1) -> None:
         self._reduction_factor = reduction_factor
+        self._most_places = max(1, wanted // reduction_factor)
         self._rungs: dict[int, dict[int, tuple[float, ...]]] = {step: {} for step in rungs}
+        self._orders: dict[int, list[int]] = {}
+        self._waiting: dict[int, set[int]] = {step: set() for step in rungs}
         self._ends_of_brackets = np.cumsum(bracket_shares(brackets, reduction_factor))[:-1]
 
-    def record(self, trial: int, step: int, losses: tuple[float, ...]) -> int | None:
+    def enter(self, trial: int, step: int, losses: tuple[float, ...]) -> int | None:
         """Note what ``trial`` has reached at ``step``; the rung it has entered, if any."""
         entered = [rung for rung, entries in self._rungs.items() if step >= rung and trial not in entries]
         for rung in entered:
             self._rungs[rung][trial] = losses
+            self._orders.pop(rung, None)
         return max(entered, default=None)
 
-    def may_go_on(self, trial: int, rung: int) -> bool:
-        """Whether ``trial`` is safe, or among the best 1 / ``reduction_factor`` that its rung has seen so far."""
+    def goes_on(self, trial: int, rung: int) -> bool:
+        """Whether ``trial``, which has just entered ``rung``, need not wait: it is safe there, or would be the next
+        to be promoted."""
         if list(self._rungs).index(rung) < self.bracket(trial):
             return True
-        entries = self._rungs[rung]
-        trials = list(entries)
-        best_first = pareto.order(np.array([entries[t] for t in trials]))
-        places = max(1, math.floor(len(trials) / self._reduction_factor))
-        return trials.index(trial) in best_first[:places]
+        self._waiting[rung].add(trial)
+        is_next = self._next() == trial
+        self._waiting[rung].discard(trial)
+        return is_next
+
+    def is_hopeless(self, trial: int, rung: int) -> bool:
+        """Whether there are more better trials at ``rung`` than will ever be promoted from it."""
+        return trial not in self._best_first(rung)[: self._most_places]
+
+    def wait(self, trial: int) -> None:
+        """``trial`` rests at the highest rung it has entered."""
+        self._waiting[max(rung for rung, entries in self._rungs.items() if trial in entries)].add(trial)
+
+    def leave(self, trial: int) -> None:
+        """``trial`` waits no more."""
+        for waiting in self._waiting.values():
+            waiting.discard(trial)
+
+    def promote(self, anyway: bool = False) -> int | None:
+        """A trial that has waited and goes on, from the highest rung that has one among its best.
+
+        Args:
+            anyway: if there is none, the best of the highest rung at which any trial waits.
+        """
+        trial = self._next()
+        if trial is None and anyway:
+            trial = self._best_waiting()
+        if trial is not None:
+            self.leave(trial)
+        return trial
 
     def bracket(self, trial: int) -> int:
         """The trial's bracket: spread evenly over the numbers by a golden ratio sequence, so that a resume agrees."""
         return int(np.searchsorted(self._ends_of_brackets, (trial * _GOLDEN_RATIO) % 1.0, side="right"))
+
+    def _next(self) -> int | None:
+        for rung in self._rungs_with_waiting():
+            places = len(self._rungs[rung]) // self._reduction_factor
+            for trial in self._best_first(rung)[:places]:
+                if trial in self._waiting[rung]:
+                    return trial
+        return None
+
+    def _best_waiting(self) -> int | None:
+        for rung in self._rungs_with_waiting():
+            return next(trial for trial in self._best_first(rung) if trial in self._waiting[rung])
+        return None
+
+    def _rungs_with_waiting(self) -> list[int]:
+        return [rung for rung in reversed(self._rungs) if self._waiting[rung]]
+
+    def _best_first(self, rung: int) -> list[int]:
+        if rung not in self._orders:
+            trials, losses = list(self._rungs[rung]), list(self._rungs[rung].values())
+            self._orders[rung] = [trials[index] for index in pareto.order(np.array(losses)).tolist()]
+        return self._orders[rung]

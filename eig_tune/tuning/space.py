@@ -260,7 +260,8 @@ def _rungs(grace: int, reduction_factor: int, steps: int) -> list[int]:
 
     A rung at 90 % of the budget would save next to nothing, and leave a third of the points of a front.
     """
-    levels, level = [], grace
+    levels: list[int] = []
+    level = grace
     while level < steps and (not levels or level * reduction_factor <= steps):
         levels.append(level)
         level *= reduction_factor

@@ -12,7 +12,7 @@ from eig_tune.tuning.space import SearchSpec
 
 
 class Searching:
-    """Optuna proposes, successive halving stops."""
+    """Optuna proposes, successive halving promotes."""
 
     def __init__(self, spec: SearchSpec) -> None:
         self.wanted = spec.trials
@@ -20,7 +20,7 @@ class Searching:
         self._steps = spec.train.steps
         self._grace = spec.asha.grace
         self._reduction_factor = spec.asha.reduction_factor
-        self._halving = SuccessiveHalving(spec.rungs(), spec.asha.reduction_factor, spec.asha.brackets)
+        self._halving = SuccessiveHalving(spec.rungs(), spec.asha.reduction_factor, spec.trials, spec.asha.brackets)
         self._sampler = Sampler(
             spec.search,
             _flat(spec.base_config().model_dump()),
@@ -40,9 +40,17 @@ class Searching:
         rung = self._enter_rungs(trial, step, metrics)
         if step >= self._steps:
             return "finished", f"full budget of {step} steps"
-        if rung is not None and not self._halving.may_go_on(trial.number, rung):
-            return "stopped", f"not among the best 1/{self._reduction_factor} of rung {rung}"
-        return "running", ""
+        if rung is None or self._halving.goes_on(trial.number, rung):
+            return "running", ""
+        hopeless = self._halving.is_hopeless(trial.number, rung)
+        return "stopped" if hopeless else "paused", f"not among the best 1/{self._reduction_factor} of rung {rung}"
+
+    def paused(self, number: int) -> None:
+        self._halving.wait(number)
+        self._sampler.abandon(number)
+
+    def promote(self, anyway: bool) -> int | None:
+        return self._halving.promote(anyway)
 
     def _ailment(self, trial: Trial, step: int, metrics: Mapping[str, float]) -> str | None:
         before = [report.metrics.get("q_mutual_information", 0.0) for report in trial.reports.values()]
@@ -53,11 +61,12 @@ class Searching:
             self._enter_rungs(trial, report.step, report.metrics)
 
     def ended(self, number: int) -> None:
+        self._halving.leave(number)
         self._sampler.abandon(number)
 
     def _enter_rungs(self, trial: Trial, step: int, metrics: Mapping[str, float]) -> int | None:
         losses = losses_of(metrics, self.objectives)
-        rung = self._halving.record(trial.number, step, losses)
+        rung = self._halving.enter(trial.number, step, losses)
         if rung is not None:
             self._sampler.observe(trial.number, rung, trial.values, losses)
         if step >= self._steps:
@@ -95,6 +104,12 @@ class GivenRuns:
         if step >= self._budget(trial.values):
             return "finished", f"full budget of {step} steps"
         return "running", ""
+
+    def paused(self, number: int) -> None:
+        """No given run is ever paused."""
+
+    def promote(self, anyway: bool) -> int | None:
+        return None
 
     def recall(self, trial: Trial, report: Report) -> None:
         """Nothing is learned from runs that are given."""

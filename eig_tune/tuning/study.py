@@ -19,6 +19,7 @@ from eig_tune.tuning.space import SearchSpec
 
 _STATES = {
     "running": TrialState.RUNNING,
+    "paused": TrialState.RUNNING,
     "finished": TrialState.COMPLETE,
     "stopped": TrialState.PRUNED,
     "collapsed": TrialState.FAIL,
@@ -55,7 +56,7 @@ class StudyFile:
     def catch_up(self, trials: Mapping[int, Trial]) -> None:
         """Add what an earlier process may not have added before it died."""
         for trial in trials.values():
-            if trial.status != "running" and trial.number not in self._written:
+            if trial.ended and trial.number not in self._written:
                 self.trial_ended(trial, on_front=False)
 
     def trial_started(self, trial: Trial) -> None:

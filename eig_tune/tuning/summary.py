@@ -32,7 +32,7 @@ def print_outcome(outcome: Outcome, spec: SearchSpec, console: Console) -> None:
         console.print(_front_table(outcome.front, spec))
         _print_confirmed(outcome, spec, console)
         console.print(f"next: eig-tune best --name {outcome.name} --export DIR", highlight=False, soft_wrap=True)
-    if any(trial.status == "running" for trial in outcome.trials):
+    if not all(trial.ended for trial in outcome.trials):
         console.print("not all trials have ended; go on with --resume", highlight=False)
     _print_disk_use(outcome.disk, console)
     _print_tracking_errors(outcome.tracking_errors, console)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Sequence
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def measured(number: int, step: int) -> dict[str, float]:
 def run(engine: Engine, most: int = 10_000) -> None:
     """Drive the engine one trial after another for at most ``most`` reports."""
     while (trial := engine.propose()) is not None:
-        for step in STEPS:
+        for step in [step for step in STEPS if trial.last is None or step > trial.last.step]:
             if most == 0:
                 return
             most -= 1
@@ -48,24 +49,62 @@ def run(engine: Engine, most: int = 10_000) -> None:
                 break
 
 
-def test_a_rung_lets_the_best_third_go_on() -> None:
-    halving = SuccessiveHalving([10], reduction_factor=3)
-    went_on = []
-    for trial, loss in enumerate([5.0, 4.0, 6.0, 1.0, 2.0, 3.0]):
-        assert halving.record(trial, 10, (loss,)) == 10
-        went_on.append(halving.may_go_on(trial, 10))
-    assert went_on == [True, True, False, True, False, False]
+def halving_after(losses: Sequence[float], rungs: Sequence[int] = (10,), wanted: int = 6) -> SuccessiveHalving:
+    """Trials 0, 1, … that all wait at the first rung."""
+    halving = SuccessiveHalving(rungs, 3, wanted)
+    for trial, loss in enumerate(losses):
+        assert halving.enter(trial, rungs[0], (loss,)) == rungs[0]
+        halving.wait(trial)
+    return halving
+
+
+def test_a_rung_promotes_the_best_third_and_no_more() -> None:
+    halving = halving_after([5.0, 4.0])
+    assert halving.promote() is None, "of two trials no third is the best"
+    halving = halving_after([5.0, 4.0, 6.0, 1.0, 2.0, 3.0])
+    assert [halving.promote() for _ in range(3)] == [3, 4, None]
+
+
+def test_trial_need_not_wait_when_it_would_be_the_next_to_go_on() -> None:
+    halving = halving_after([5.0, 4.0])
+    assert halving.enter(2, 10, (1.0,)) == 10 and halving.goes_on(2, 10)
+    assert halving.promote() is None, "it has taken the only place"
+    halving = halving_after([5.0, 4.0])
+    assert halving.enter(2, 10, (6.0,)) == 10 and not halving.goes_on(2, 10)
+    assert halving.promote() == 1, "who was there before is better"
+
+
+def test_highest_rung_comes_first() -> None:
+    halving = halving_after([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0], rungs=(10, 30), wanted=12)
+    for trial in (0, 1, 2):
+        assert halving.promote() == trial
+        halving.enter(trial, 30, (float(-trial),))
+        halving.wait(trial)
+    assert halving.enter(9, 10, (0.0,)) == 10
+    halving.wait(9)
+    assert [halving.promote() for _ in range(3)] == [2, 9, None]
+
+
+def test_trial_is_hopeless_when_more_are_better_than_will_ever_go_on() -> None:
+    halving = halving_after([5.0, 4.0, 6.0])
+    assert [halving.is_hopeless(trial, 10) for trial in range(3)] == [False, False, True]
+    assert not halving_after([5.0, 4.0, 6.0], wanted=9).is_hopeless(2, 10)
+
+
+def test_the_best_goes_on_anyway_when_nobody_else_does() -> None:
+    halving = halving_after([5.0, 4.0])
+    assert [halving.promote(anyway=True) for _ in range(3)] == [1, 0, None]
 
 
 def test_later_brackets_are_safe_at_the_first_rungs_and_compared_all_the_same() -> None:
-    halving = SuccessiveHalving([10, 30], reduction_factor=3, brackets=3)
+    halving = SuccessiveHalving([10, 30], reduction_factor=3, wanted=130, brackets=3)
     trials = range(130)
     of_bracket = [[t for t in trials if halving.bracket(t) == bracket] for bracket in range(3)]
     assert [len(found) for found in of_bracket] == pytest.approx([90, 30, 10], abs=2)  # shares 9 : 3 : 1
     for rung in (10, 30):
         for trial in trials:
-            halving.record(trial, rung, (float(trial),))  # each is worse than all before it
-    judged = {rung: [t for t in trials if not halving.may_go_on(t, rung)] for rung in (10, 30)}
+            halving.enter(trial, rung, (float(trial),))  # each is worse than all before it
+    judged = {rung: [t for t in trials if not halving.goes_on(t, rung)] for rung in (10, 30)}
     worst = [t for t in trials if t >= len(trials) // 3]
     assert judged[10] == [t for t in worst if halving.bracket(t) == 0]
     assert judged[30] == [t for t in worst if halving.bracket(t) <= 1]
@@ -77,10 +116,57 @@ def test_every_trial_ends_with_a_reason(tmp_path: Path) -> None:
         run(engine)
         assert len(ledger.trials) == 9
         assert all(trial.status in ("finished", "stopped") and trial.reason for trial in ledger.trials.values())
-        assert {trial.status for trial in ledger.trials.values()} == {"finished", "stopped"}
+        finished = {number for number, trial in ledger.trials.items() if trial.status == "finished"}
+        assert finished == {1, 4, 7}, "the best third"
 
 
-@pytest.mark.parametrize("killed_after", [1, 4, 7, 12])
+@pytest.mark.parametrize("trials", [1, 2, 4])
+def test_one_trial_gets_to_its_end_however_few_there_are(tmp_path: Path, trials: int) -> None:
+    with Ledger(tmp_path / "ledger.jsonl") as ledger:
+        engine = Engine(Searching(spec(trials)), ledger)
+        run(engine)
+        assert engine.complete and len(engine.finished()) == 1
+
+
+def test_next_best_goes_on_when_the_only_one_that_did_has_failed(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.jsonl") as ledger:
+        engine = Engine(Searching(spec(2)), ledger)
+        for number in (0, 1):
+            assert engine.propose() is ledger.trials[number]
+            assert engine.report(number, 500, measured(number, 500)).verdict == "paused"
+            engine.end(number)
+        assert engine.propose() is ledger.trials[1]
+        engine.fail(1, "somebody stumbled over a cable")
+        assert engine.propose() is ledger.trials[0]
+
+
+def test_paused_trial_is_no_candidate_before_it_has_come_to_rest(tmp_path: Path) -> None:
+    """Its last checkpoint is still being written."""
+    with Ledger(tmp_path / "ledger.jsonl") as ledger:
+        engine = Engine(Searching(spec(2)), ledger)
+        for number in (0, 1):
+            assert engine.propose() is ledger.trials[number]
+            assert engine.report(number, 500, measured(number, 500)).verdict == "paused"
+        engine.end(0)
+        assert engine.propose() is None and ledger.trials[0].status == "paused"
+        engine.end(1)
+        assert engine.propose() is ledger.trials[1]
+
+
+def test_promoted_trial_that_begins_before_its_rung_is_not_paused_there_again(tmp_path: Path) -> None:
+    """Its process had died before the checkpoint of the rung was whole."""
+    with Ledger(tmp_path / "ledger.jsonl") as ledger:
+        engine = Engine(Searching(spec(1)), ledger)
+        engine.propose()
+        assert engine.report(0, 500, measured(0, 500)).verdict == "paused"
+        engine.died(0, "its node was lost")
+        assert ledger.trials[0].status == "paused"
+        assert engine.propose() is ledger.trials[0]
+        assert engine.report(0, 500, measured(0, 500)).verdict == "running"
+        assert engine.report(0, 1000, measured(0, 1000)).verdict == "running"
+
+
+@pytest.mark.parametrize("killed_after", [1, 4, 7, 10, 12])
 def test_killed_search_goes_on_as_if_nothing_had_happened(tmp_path: Path, killed_after: int) -> None:
     whole, cut = tmp_path / "whole" / "ledger.jsonl", tmp_path / "cut" / "ledger.jsonl"
     with Ledger(whole) as ledger:
@@ -96,25 +182,32 @@ def test_killed_search_goes_on_as_if_nothing_had_happened(tmp_path: Path, killed
 
 
 @pytest.mark.parametrize(
-    ("step", "checkpoint_step", "status"),
-    [(500, 500, "stopped"), (500, 0, "stopped"), (2000, 2000, "finished"), (2000, 1500, "running")],
+    ("trials", "step", "checkpoint_step", "verdict", "status"),
+    [
+        (3, 500, 500, "stopped", "stopped"),
+        (3, 500, 0, "stopped", "stopped"),
+        (9, 500, 500, "paused", "paused"),
+        (9, 500, 0, "paused", "paused"),
+        (9, 2000, 2000, "finished", "finished"),
+        (9, 2000, 1500, "finished", "running"),
+    ],
 )
-def test_trial_judged_before_a_kill_is_ended_by_the_resume(
-    tmp_path: Path, step: int, checkpoint_step: int, status: str
+def test_trial_judged_before_a_kill_is_not_run_past_its_verdict_by_the_resume(
+    tmp_path: Path, trials: int, step: int, checkpoint_step: int, verdict: str, status: str
 ) -> None:
-    """It would train on past its verdict; only a finished one without its last weights has to go back."""
+    """Only a finished one without its last weights has to go back."""
     path = tmp_path / "a" / "ledger.jsonl"
     with Ledger(path) as ledger:
-        engine = Engine(Searching(spec()), ledger)
+        engine = Engine(Searching(spec(trials)), ledger)
         for number in range(3):
             assert engine.propose() is not None
             last = [s for s in STEPS if s <= step] if number == 2 else [500]
             for at in last:
                 report = engine.report(number, at, {"nmi": 0.0, "prior_rmse": 0.9} if step == 500 else measured(9, at))
         engine.checkpointed(2, "somewhere", checkpoint_step)
-        assert report.verdict == ("stopped" if step == 500 else "finished")
+        assert report.verdict == verdict
     with Ledger(path) as ledger:
-        Engine(Searching(spec()), ledger)
+        Engine(Searching(spec(trials)), ledger)
         assert ledger.trials[2].status == status
 
 

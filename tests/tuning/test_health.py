@@ -20,7 +20,7 @@ SPEC = parse_spec(
         "train": {"steps": 2000, "report_every": 250},
         "asha": {"grace": 500},
         "search": {"lambda_1": {"loguniform": [0.3, 3]}},
-        "trials": 3,
+        "trials": 9,
     },
     "test",
 )
@@ -87,5 +87,8 @@ def test_collapsed_trial_shapes_no_rung(tmp_path: Path) -> None:
         engine.end(0)
     with Ledger(path) as ledger:
         engine = Engine(Searching(SPEC), ledger)
-        engine.propose()
-        assert engine.report(1, 500, WELL).verdict == "running"
+        verdicts = []
+        for number, nmi in ((1, 0.1), (2, 0.2), (3, 0.9)):
+            engine.propose()
+            verdicts.append(engine.report(number, 500, {**WELL, "nmi": nmi}).verdict)
+        assert verdicts == ["paused", "paused", "running"], "the best of the three that count"
