@@ -1,19 +1,20 @@
 """Samplers and schedulers against recorded learning curves: how many steps each needs for a good Pareto front.
 
-    eig-tune search --space benchmarks/replay_space.yaml --name curves --gpus 0     (about 100 minutes on two cores)
+    eig-tune search --space benchmarks/replay_space.yaml --name curves --gpus 0     (about 55 minutes on two cores)
     python -m benchmarks.replay [--curves eig-runs/studies/curves/curves.parquet] [--replays 50] [--slots 4]
 
-Nothing is trained. What is proposed gets the curve of the nearest recorded trial (every range scaled to 0..1) that
-this replay has not used yet, so that a point tried twice does not get the same random numbers twice. Slots run in
-simulated time, one optimisation step a tick. Only trials trained to the full budget count. The target is the
-hypervolume that 64 random trials reach when nothing is stopped, in the median of the replays; the point that
-hypervolume is measured from is the median of the table in both objectives, so that only the better half counts.
+Nothing is trained. What is proposed becomes the nearest recorded trial (every range scaled to 0..1) that this replay
+has not used yet: the policy is told that trial's curve, and that trial's values. Slots run in simulated time, one
+optimisation step a tick. Only trials trained to the full budget count. The target is the hypervolume that 64 random
+trials reach when nothing is stopped, in the median of many draws of 64; the point that hypervolume is measured from is
+the median of the table in both objectives, so that only the better half counts.
 """
 
 import argparse
 import heapq
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -37,33 +38,75 @@ from eig_tune.tuning.strategies import Searching
 
 HERE = Path(__file__).parent
 RANDOM_TRIALS = 64
+TARGET_DRAWS = 2_000
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """R recorded trials with T reports each: where they lie in the space [R, P], their values, what they reported."""
+
+    positions: Array
+    values: tuple[Mapping[str, Any], ...]
+    steps: tuple[int, ...]
+    reports: tuple[tuple[Mapping[str, float], ...], ...]
+
+
+class Table:
+    """The curves of one replay, each of which is given away once."""
+
+    def __init__(self, spec: SearchSpec, curves: Curves) -> None:
+        self.curves = curves
+        self.taken: dict[int, int] = {}
+        self._spec = spec
+
+    def take(self, number: int, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Trial ``number`` becomes the unused curve nearest to ``values``; the values of that one."""
+        distances = np.linalg.norm(self.curves.positions - position(self._spec, values), axis=1)
+        distances[list(self.taken.values())] = np.inf
+        self.taken[number] = int(distances.argmin())
+        return self.curves.values[self.taken[number]]
 
 
 class Policy(Protocol):
     """What decides: proposes trials, and says after every report whether its trial goes on."""
 
-    def propose(self) -> tuple[int, Mapping[str, Any]]: ...
+    def propose(self) -> int | None:
+        """The trial that gets a free slot, a new one or one that has been at rest; None when there is none now."""
 
-    def goes_on(self, number: int, step: int, metrics: Mapping[str, float]) -> bool: ...
+    def goes_on(self, number: int, step: int, metrics: Mapping[str, float]) -> bool:
+        """Take a report."""
 
 
 class OurEngine:
     """eig-tune's engine as a search runs it, ledger included."""
 
-    def __init__(self, spec: SearchSpec, folder: Path) -> None:
-        self._engine = Engine(Searching(spec), Ledger(folder / "ledger.jsonl"))
+    def __init__(self, spec: SearchSpec, table: Table, folder: Path) -> None:
+        self._engine = Engine(_SearchingTable(spec, table), Ledger(folder / "ledger.jsonl"))
 
-    def propose(self) -> tuple[int, Mapping[str, Any]]:
+    def propose(self) -> int | None:
         trial = self._engine.propose()
-        assert trial is not None, "the replay asks for no more than the spec's trials"
-        return trial.number, trial.values
+        return None if trial is None else trial.number
 
     def goes_on(self, number: int, step: int, metrics: Mapping[str, float]) -> bool:
         if self._engine.report(number, step, metrics).verdict == "running":
             return True
         self._engine.end(number)
         return False
+
+
+class _SearchingTable(Searching):
+    """A search whose trials are those of a table."""
+
+    def __init__(self, spec: SearchSpec, table: Table) -> None:
+        super().__init__(spec)
+        self._table = table
+
+    def propose(self, number: int) -> Mapping[str, Any]:
+        recorded = self._table.take(number, super().propose(number))
+        rung, asked = self._sampler._asked[number]
+        _move(self._sampler._studies[rung], asked, recorded)
+        return recorded
 
 
 @dataclass(frozen=True)
@@ -74,7 +117,7 @@ class _RayTrial:
 class StockRay:
     """Ray's OptunaSearch and ASHAScheduler on NMI, as its tutorials put them together."""
 
-    def __init__(self, spec: SearchSpec, folder: Path) -> None:
+    def __init__(self, spec: SearchSpec, table: Table, folder: Path) -> None:
         from ray.tune.schedulers import ASHAScheduler
         from ray.tune.search.optuna import OptunaSearch
 
@@ -88,12 +131,17 @@ class StockRay:
             grace_period=spec.asha.grace,
             reduction_factor=spec.asha.reduction_factor,
         )
-        self._number = -1
+        self._table = table
+        self._wanted = spec.trials
 
-    def propose(self) -> tuple[int, Mapping[str, Any]]:
-        self._number += 1
-        self._scheduler.on_trial_add(None, _RayTrial(str(self._number)))
-        return self._number, self._searcher.suggest(str(self._number))
+    def propose(self) -> int | None:
+        number = len(self._table.taken)
+        if number >= self._wanted:
+            return None
+        self._scheduler.on_trial_add(None, _RayTrial(str(number)))
+        recorded = self._table.take(number, self._searcher.suggest(str(number)))
+        _move(self._searcher._ot_study, self._searcher._ot_trials[str(number)].number, recorded)
+        return number
 
     def goes_on(self, number: int, step: int, metrics: Mapping[str, float]) -> bool:
         result = {**metrics, "step": step, "training_iteration": step}
@@ -105,18 +153,11 @@ class StockRay:
         return False
 
 
-@dataclass(frozen=True)
-class Curves:
-    """R recorded trials with T reports each: where they lie in the space [R, P], and what they reported."""
-
-    positions: Array
-    steps: tuple[int, ...]
-    reports: tuple[tuple[Mapping[str, float], ...], ...]
-
-    def nearest(self, position_P: Array, used: set[int]) -> int:
-        """The unused trial nearest to a point."""
-        by_distance = np.linalg.norm(self.positions - position_P, axis=1).argsort(kind="stable")
-        return next(int(index) for index in by_distance if index not in used)
+def _move(study: optuna.Study, number: int, values: Mapping[str, Any]) -> None:
+    """Let a running trial of Optuna's have other values than it has proposed."""
+    storage, trial = study._storage, study.get_trials(deepcopy=False)[number]
+    for name, distribution in trial.distributions.items():
+        storage.set_trial_param(trial._trial_id, name, distribution.to_internal_repr(values[name]), distribution)
 
 
 def read_curves(file: Path, spec: SearchSpec) -> Curves:
@@ -129,6 +170,7 @@ def read_curves(file: Path, spec: SearchSpec) -> Curves:
     values = [{name: rows[0][f"{VALUE_PREFIX}{name}"] for name in spec.search} for rows in whole]
     return Curves(
         np.array([position(spec, one) for one in values]),
+        tuple(values),
         tuple(row["step"] for row in whole[0]),
         tuple(tuple(_metrics(row) for row in rows) for rows in whole),
     )
@@ -148,32 +190,32 @@ def position(spec: SearchSpec, values: Mapping[str, Any]) -> Array:
     return np.array(coordinates)
 
 
-def replay(policy: Policy, spec: SearchSpec, curves: Curves, slots: int) -> Iterator[tuple[int, tuple[float, ...]]]:
-    """Run ``spec.trials`` trials; yields (steps spent by all slots, losses) for every trial at its full budget."""
-    used: set[int] = set()
-    running: list[tuple[int, int, int, int]] = []  # when it reports, trial, curve, which of its reports
+def replay(policy: Policy, table: Table, slots: int) -> Iterator[tuple[int, Mapping[str, float]]]:
+    """Run all trials; yields (steps spent by all slots, metrics) for every trial at its full budget."""
+    steps, reports = table.curves.steps, table.curves.reports
+    begins = dict(zip((0, *steps[:-1]), range(len(steps)), strict=True))
+    reached: dict[int, int] = {}
+    running: list[tuple[int, int]] = []  # when it reports, trial
+    now, spent = 0, 0
 
-    def begin(now: int) -> None:
-        number, values = policy.propose()
-        curve = curves.nearest(position(spec, values), used)
-        used.add(curve)
-        heapq.heappush(running, (now + curves.steps[0], number, curve, 0))
+    def train(number: int) -> None:
+        heapq.heappush(running, (now + steps[begins[reached[number]]] - reached[number], number))
 
-    for _ in range(min(slots, spec.trials)):
-        begin(0)
-    spent = 0
-    while running:
-        now, number, curve, index = heapq.heappop(running)
-        step, metrics = curves.steps[index], curves.reports[curve][index]
-        spent += step - (curves.steps[index - 1] if index else 0)
-        if policy.goes_on(number, step, metrics):
-            ahead = curves.steps[index + 1] - step
-            heapq.heappush(running, (now + ahead, number, curve, index + 1))
-            continue
-        if step == spec.train.steps:
-            yield spent, losses_of(metrics, {"nmi": "maximize", "prior_rmse": "minimize"})
-        if len(used) < spec.trials:
-            begin(now)
+    while True:
+        while len(running) < slots and (number := policy.propose()) is not None:
+            reached.setdefault(number, 0)
+            train(number)
+        if not running:
+            return
+        now, number = heapq.heappop(running)
+        index = begins[reached[number]]
+        spent += steps[index] - reached[number]
+        reached[number] = steps[index]
+        metrics = reports[table.taken[number]][index]
+        if policy.goes_on(number, steps[index], metrics):
+            train(number)
+        elif steps[index] == steps[-1]:
+            yield spent, metrics
 
 
 def hypervolumes(points: list[tuple[int, tuple[float, ...]]], reference_2: Array) -> list[tuple[int, float]]:
@@ -190,11 +232,12 @@ class Contender:
     """One row of the table: a policy, what it changes in the space file, and whether it stops trials early."""
 
     name: str
-    policy: Callable[[SearchSpec, Path], Policy]
+    policy: Callable[[SearchSpec, Table, Path], Policy]
     changes: Mapping[str, Any]
     stops: bool = True
 
 
+OBJECTIVES = {"nmi": "maximize", "prior_rmse": "minimize"}
 NMI_ALONE = {"objectives": {"nmi": "maximize"}}
 CONTENDERS = (
     Contender("random", OurEngine, {"sampler": "random"}, stops=False),
@@ -216,8 +259,9 @@ def run(contender: Contender, curves_file: Path, arguments: argparse.Namespace, 
     common["asha.reduction_factor"] = arguments.reduction_factor
     spec = load_spec(arguments.space, {**common, **contender.changes})
     with tempfile.TemporaryDirectory(dir="/dev/shm" if sys.platform == "linux" else None) as folder:
-        policy = contender.policy(spec, Path(folder))
-        return list(replay(policy, spec, read_curves(curves_file, spec), arguments.slots))
+        table = Table(spec, read_curves(curves_file, spec))
+        finished = replay(contender.policy(spec, table, Path(folder)), table, arguments.slots)
+        return [(spent, losses_of(metrics, OBJECTIVES)) for spent, metrics in finished]
 
 
 def main() -> None:
@@ -225,19 +269,30 @@ def main() -> None:
     arguments = _arguments()
     spec = load_spec(arguments.space)
     curves = read_curves(arguments.curves, spec)
-    finals = np.array([losses_of(reports[-1], spec.objectives) for reports in curves.reports])
-    reference_2 = np.median(finals, axis=0)
+    finals_R2 = np.array([losses_of(reports[-1], OBJECTIVES) for reports in curves.reports])
+    reference_2 = np.median(finals_R2, axis=0)
     reached: dict[str, list[list[tuple[int, float]]]] = {}
+    started = time.monotonic()
     with ProcessPoolExecutor(arguments.processes) as pool:
         for contender in CONTENDERS:
             one = partial(run, contender, arguments.curves, arguments)
             reached[contender.name] = [
                 hypervolumes(points, reference_2) for points in pool.map(one, range(arguments.replays))
             ]
-    budget = RANDOM_TRIALS * spec.train.steps
-    target = float(np.median([_at(curve, budget) for curve in reached["random"]]))
-    print(f"{description()}\n\n{len(finals)} curves; target hypervolume {target:.5f}\n")
+    trials = len(CONTENDERS) * arguments.replays * arguments.trials
+    speed = trials / (time.monotonic() - started) * 60
+    budget, target = RANDOM_TRIALS * spec.train.steps, _target(finals_R2, reference_2)
+    print(f"{description()}\n\n{len(finals_R2)} curves, {arguments.replays} replays of {arguments.trials} trials in")
+    print(f"{arguments.slots} slots; {speed:,.0f} trials a minute; target hypervolume {target:.5f}\n")
     print(_table(reached, target, budget))
+
+
+def _target(finals_R2: Array, reference_2: Array) -> float:
+    """The median hypervolume of 64 trials drawn at random from the table."""
+    random = np.random.default_rng(0)
+    draws = [random.choice(finals_R2, RANDOM_TRIALS, replace=False) for _ in range(TARGET_DRAWS)]
+    volumes = [compute_hypervolume(np.minimum(drawn, reference_2), reference_2) for drawn in draws]
+    return float(np.median(volumes))
 
 
 def _arguments() -> argparse.Namespace:
@@ -247,8 +302,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--replays", type=int, default=50)
     parser.add_argument("--slots", type=int, default=4)
     parser.add_argument("--trials", type=int, default=128, help="at most so many trials in a replay")
-    parser.add_argument("--grace", type=int, default=600)
-    parser.add_argument("--reduction-factor", type=int, default=3)
+    parser.add_argument("--grace", type=int, default=100)
+    parser.add_argument("--reduction-factor", type=int, default=4)
     parser.add_argument("--processes", type=int, default=2)
     return parser.parse_args()
 
