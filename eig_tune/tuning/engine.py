@@ -45,6 +45,9 @@ class Strategy(Protocol):
             anyway: whether it must be one, if any is paused, since no trial has got to its end.
         """
 
+    def hopeless(self) -> Sequence[int]:
+        """Paused trials that will never be promoted."""
+
     def recall(self, trial: Trial, report: Report) -> None:
         """Learn from a report that an earlier process has judged."""
 
@@ -115,8 +118,7 @@ class Engine:
             return None
         trial = None if self.finished() else self._promoted(anyway=True)
         if trial is None:
-            for paused in [trial for trial in self.ledger.trials.values() if trial.status == "paused"]:
-                self._close(paused.number, "stopped", paused.last.reason if paused.last else "")
+            self._stop([trial.number for trial in self.ledger.trials.values() if trial.status == "paused"])
         return trial
 
     def report(self, number: int, step: int, metrics: Mapping[str, float]) -> Report:
@@ -136,6 +138,7 @@ class Engine:
             verdict, reason = self.strategy.judge(trial, step, metrics)
         report = self.ledger.report(number, step, metrics, verdict, reason)
         self._tell(lambda observer: observer.trial_reported(trial, report))
+        self._stop(self.strategy.hopeless())
         return report
 
     def checkpointed(self, number: int, path: str, step: int) -> str | None:
@@ -155,6 +158,7 @@ class Engine:
         if last.verdict == "paused":
             self.ledger.pause(number)
             self.strategy.paused(number)
+            self._stop(self.strategy.hopeless())
         else:
             self._close(number, last.verdict, last.reason)
 
@@ -202,6 +206,11 @@ class Engine:
         trials = self.ledger.trials.values()
         return len(trials) >= self.strategy.wanted and all(trial.ended for trial in trials)
 
+    def _stop(self, paused: Sequence[int]) -> None:
+        for number in paused:
+            last = self.ledger.trials[number].last
+            self._close(number, "stopped", last.reason if last is not None else "")
+
     def _close(self, number: int, status: Status, reason: str) -> None:
         trial = self.ledger.end(number, status, reason)
         self.strategy.ended(number)
@@ -248,3 +257,4 @@ class Engine:
         for trial in self.ledger.trials.values():
             if trial.status == "paused":
                 self.strategy.paused(trial.number)
+        self._stop(self.strategy.hopeless())

@@ -46,7 +46,7 @@ class MlflowJournal:
         self._method = method
         self._rungs = rungs
         self._confirming = confirming
-        self._last_picture: dict[int, float] = {}
+        self._pictured: dict[int, tuple[int, float]] = {}
 
     def _key(self, trial: Trial) -> str:
         return _key(trial, self._confirming)
@@ -81,13 +81,15 @@ class MlflowJournal:
         self._tracker.log_metrics(self._key(trial), report.step, report.metrics, report.at)
 
     def trial_checkpointed(self, trial: Trial) -> None:
-        report = trial.reports.get(trial.checkpoint_step)
-        at = trial.at if report is None else report.at
-        is_last = report is not None and report.verdict not in ("running", "paused")
-        is_soon = at - self._last_picture.get(trial.number, 0.0) < _PICTURE_EVERY_SECONDS
-        if trial.checkpoint is None or (is_soon and not is_last):
+        _, before = self._pictured.get(trial.number, (0, 0.0))
+        if _time_of_checkpoint(trial) - before >= _PICTURE_EVERY_SECONDS:
+            self._log_picture(trial)
+
+    def _log_picture(self, trial: Trial) -> None:
+        at = _time_of_checkpoint(trial)
+        if trial.checkpoint is None:
             return
-        self._last_picture[trial.number] = at
+        self._pictured[trial.number] = trial.checkpoint_step, at
         try:
             # Read at once: the file is deleted when the trial's next checkpoint is whole.
             picture = self._storage.read(trial.checkpoint, SAMPLES_FILE)
@@ -97,6 +99,9 @@ class MlflowJournal:
 
     def trial_ended(self, trial: Trial, on_front: bool) -> None:
         key, location = self._key(trial), trial.checkpoint
+        pictured, _ = self._pictured.pop(trial.number, (0, 0.0))
+        if pictured != trial.checkpoint_step:
+            self._log_picture(trial)
         if location is not None:
             self._tracker.log_artifacts(key, lambda folder: self._draw(location, folder))
             if on_front:
@@ -127,6 +132,11 @@ class MlflowJournal:
             **({} if rung is None else {"rung": str(rung)}),
             **({} if halved is None else {HALVED_BATCH: f"{halved:.0f}"}),
         }
+
+
+def _time_of_checkpoint(trial: Trial) -> float:
+    report = trial.reports.get(trial.checkpoint_step)
+    return trial.at if report is None else report.at
 
 
 def _key(trial: Trial, confirming: bool) -> str:

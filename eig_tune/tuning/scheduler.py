@@ -37,7 +37,8 @@ class SuccessiveHalving:
 
     def __init__(self, rungs: Sequence[int], reduction_factor: int, wanted: int, brackets: int = 1) -> None:
         self._reduction_factor = reduction_factor
-        self._most_places = max(1, wanted // reduction_factor)
+        # Some are kept in reserve in a small search, where all that go on may fail.
+        self._most_places = max(reduction_factor, wanted // reduction_factor)
         self._rungs: dict[int, dict[int, tuple[float, ...]]] = {step: {} for step in rungs}
         self._orders: dict[int, list[int]] = {}
         self._waiting: dict[int, set[int]] = {step: set() for step in rungs}
@@ -61,9 +62,14 @@ class SuccessiveHalving:
         self._waiting[rung].discard(trial)
         return is_next
 
-    def is_hopeless(self, trial: int, rung: int) -> bool:
-        """Whether there are more better trials at ``rung`` than will ever be promoted from it."""
-        return trial not in self._best_first(rung)[: self._most_places]
+    def hopeless(self) -> list[int]:
+        """Trials that wait in vain: more are better than will ever be promoted from their rung."""
+        return [
+            trial
+            for rung in self._rungs_with_waiting()
+            for trial in self._best_first(rung)[self._most_places :]
+            if trial in self._waiting[rung]
+        ]
 
     def wait(self, trial: int) -> None:
         """``trial`` rests at the highest rung it has entered."""

@@ -42,8 +42,7 @@ class Searching:
             return "finished", f"full budget of {step} steps"
         if rung is None or self._halving.goes_on(trial.number, rung):
             return "running", ""
-        hopeless = self._halving.is_hopeless(trial.number, rung)
-        return "stopped" if hopeless else "paused", f"not among the best 1/{self._reduction_factor} of rung {rung}"
+        return "paused", f"not among the best 1/{self._reduction_factor} of rung {rung}"
 
     def paused(self, number: int) -> None:
         self._halving.wait(number)
@@ -51,6 +50,9 @@ class Searching:
 
     def promote(self, anyway: bool) -> int | None:
         return self._halving.promote(anyway)
+
+    def hopeless(self) -> Sequence[int]:
+        return self._halving.hopeless()
 
     def _ailment(self, trial: Trial, step: int, metrics: Mapping[str, float]) -> str | None:
         before = [report.metrics.get("q_mutual_information", 0.0) for report in trial.reports.values()]
@@ -110,6 +112,9 @@ class GivenRuns:
 
     def promote(self, anyway: bool) -> int | None:
         return None
+
+    def hopeless(self) -> Sequence[int]:
+        return ()
 
     def recall(self, trial: Trial, report: Report) -> None:
         """Nothing is learned from runs that are given."""

@@ -86,9 +86,8 @@ def test_highest_rung_comes_first() -> None:
 
 
 def test_trial_is_hopeless_when_more_are_better_than_will_ever_go_on() -> None:
-    halving = halving_after([5.0, 4.0, 6.0])
-    assert [halving.is_hopeless(trial, 10) for trial in range(3)] == [False, False, True]
-    assert not halving_after([5.0, 4.0, 6.0], wanted=9).is_hopeless(2, 10)
+    assert halving_after([5.0, 4.0, 6.0, 1.0, 7.0], wanted=9).hopeless() == [2, 4]
+    assert halving_after([5.0, 4.0, 6.0, 1.0, 7.0], wanted=15).hopeless() == []
 
 
 def test_the_best_goes_on_anyway_when_nobody_else_does() -> None:
@@ -126,6 +125,22 @@ def test_one_trial_gets_to_its_end_however_few_there_are(tmp_path: Path, trials:
         engine = Engine(Searching(spec(trials)), ledger)
         run(engine)
         assert engine.complete and len(engine.finished()) == 1
+
+
+def test_no_more_are_paused_than_can_be_promoted(tmp_path: Path) -> None:
+    """Each keeps a checkpoint. Here every trial is worse than all before it."""
+    with Ledger(tmp_path / "ledger.jsonl") as ledger:
+        engine = Engine(Searching(spec(30)), ledger)
+        paused = []
+        while (trial := engine.propose()) is not None:
+            metrics = {"nmi": 0.5 - trial.number / 100, "prior_rmse": 0.1 + trial.number / 100}
+            for step in STEPS if trial.last is None else STEPS[1:]:
+                if engine.report(trial.number, step, metrics).verdict != "running":
+                    break
+            engine.end(trial.number)
+            paused.append(sum(trial.status == "paused" for trial in ledger.trials.values()))
+        assert max(paused) <= 10 and len(engine.finished()) == 10
+        assert {trial.status for trial in ledger.trials.values()} == {"finished", "stopped"}
 
 
 def test_next_best_goes_on_when_the_only_one_that_did_has_failed(tmp_path: Path) -> None:
@@ -184,10 +199,10 @@ def test_killed_search_goes_on_as_if_nothing_had_happened(tmp_path: Path, killed
 @pytest.mark.parametrize(
     ("trials", "step", "checkpoint_step", "verdict", "status"),
     [
-        (3, 500, 500, "stopped", "stopped"),
-        (3, 500, 0, "stopped", "stopped"),
-        (9, 500, 500, "paused", "paused"),
-        (9, 500, 0, "paused", "paused"),
+        (4, 500, 500, "paused", "stopped"),
+        (4, 500, 0, "paused", "stopped"),
+        (12, 500, 500, "paused", "paused"),
+        (12, 500, 0, "paused", "paused"),
         (9, 2000, 2000, "finished", "finished"),
         (9, 2000, 1500, "finished", "running"),
     ],
@@ -199,16 +214,15 @@ def test_trial_judged_before_a_kill_is_not_run_past_its_verdict_by_the_resume(
     path = tmp_path / "a" / "ledger.jsonl"
     with Ledger(path) as ledger:
         engine = Engine(Searching(spec(trials)), ledger)
-        for number in range(3):
+        for number in range(4):
             assert engine.propose() is not None
-            last = [s for s in STEPS if s <= step] if number == 2 else [500]
-            for at in last:
+            for at in [s for s in STEPS if s <= step] if number == 3 else [500]:
                 report = engine.report(number, at, {"nmi": 0.0, "prior_rmse": 0.9} if step == 500 else measured(9, at))
-        engine.checkpointed(2, "somewhere", checkpoint_step)
+        engine.checkpointed(3, "somewhere", checkpoint_step)
         assert report.verdict == verdict
     with Ledger(path) as ledger:
         Engine(Searching(spec(trials)), ledger)
-        assert ledger.trials[2].status == status
+        assert ledger.trials[3].status == status
 
 
 def test_not_a_number_fails_the_trial(tmp_path: Path) -> None:

@@ -128,6 +128,7 @@ def test_ended_trials_are_found_by_status_and_rung(store: Store, tmp_path: Path)
     search.train(1, 500, nmi=0.1)
     search.train(2, 500, nmi=0.9, **DEAD)
     search.engine.fail(3, "the worker died")
+    assert search.engine.propose() is None, "nobody is left who could let trial 1 go on"
     assert search.close() == []
     assert set(runs(store, "and tags.status = 'stopped' and tags.rung = '500'")) == {"1"}
     tags = {number: run.data.tags for number, run in runs(store).items()}
@@ -175,7 +176,7 @@ def test_checkpoint_of_an_ended_trial_stays_until_mlflow_has_everything(
     search.train(0, 500, 1500, nmi=0.5)
     with monkeypatch.context() as patch:
         patch.setattr("eig_tune.tuning.journal.draw_trial", full)
-        search.train(1, 500, nmi=0.1)
+        search.train(1, 500, nmi=0.1, **DEAD)
         search.train(2, 250, nmi=0.5)
         assert search.close() == ["No space left on device"]
     assert set(runs(store, "and tags.`eig_tune.ended` != ''")) == {"0"}
