@@ -47,17 +47,19 @@ def _ranks_of_two(losses_N2: Array) -> NDArray[np.int64]:
     dominates the point if it is no higher. These lowest values rise from front to front, so the first front that
     does not dominate the point is found by bisection.
     """
-    rank_N = np.zeros(len(losses_N2), dtype=np.int64)
+    ascending_N = np.lexsort((losses_N2[:, 1], losses_N2[:, 0]))
     lowest: list[float] = []
+    rank_N: list[int] = []
     before, rank = None, 0
-    for index in np.lexsort((losses_N2[:, 1], losses_N2[:, 0])).tolist():
-        first, second = losses_N2[index].tolist()
-        if (first, second) != before:  # equal points do not dominate each other
-            rank = bisect_right(lowest, second)
-            lowest[rank : rank + 1] = [second]
-            before = (first, second)
-        rank_N[index] = rank
-    return rank_N
+    for point in losses_N2[ascending_N].tolist():
+        if point != before:  # equal points do not dominate each other
+            rank = bisect_right(lowest, point[1])
+            lowest[rank : rank + 1] = [point[1]]
+            before = point
+        rank_N.append(rank)
+    found_N = np.empty(len(losses_N2), dtype=np.int64)
+    found_N[ascending_N] = rank_N
+    return found_N
 
 
 def normalised(losses_NM: Array) -> Array:
@@ -67,17 +69,14 @@ def normalised(losses_NM: Array) -> Array:
     return scaled
 
 
-def distance_to_front(losses_NM: Array) -> Array:
-    """Euclidean distance of each point to the nearest point of the front, objectives scaled to 0..1; [N]."""
-    scaled_NM = normalised(losses_NM)
-    distances, _ = KDTree(scaled_NM[front(losses_NM)]).query(scaled_NM)
-    return np.asarray(distances, dtype=np.float64)
-
-
 def order(losses_NM: Array) -> NDArray[np.int64]:
-    """Indices from best to worst: by rank, then by distance to the front, then by the sum of objectives."""
-    by_sum = normalised(losses_NM).sum(axis=1)
-    return np.lexsort((by_sum, distance_to_front(losses_NM), ranks(losses_NM))).astype(np.int64)
+    """Indices from best to worst: by rank, then by distance to the front, then by the sum of objectives.
+
+    The distance is the Euclidean one to the nearest point of the front, objectives scaled to 0..1.
+    """
+    rank_N, scaled_NM = ranks(losses_NM), normalised(losses_NM)
+    distance_N = np.asarray(KDTree(scaled_NM[rank_N == 0]).query(scaled_NM)[0])
+    return np.lexsort((scaled_NM.sum(axis=1), distance_N, rank_N)).astype(np.int64)
 
 
 def knee(losses_NM: Array) -> int:
