@@ -111,16 +111,16 @@ class Terminal:
         for trial in self._shown():
             style = _STATUS_STYLE[trial.status]
             step = f"{trial.last.step if trial.last else 0:,}"
-            table.add_row(
-                str(trial.number), f"[{style}]{trial.status}[/]", step, *self._values(trial), trial.reason[:60]
-            )
+            reason = trial.reason or (trial.last.reason if trial.last else "")
+            table.add_row(str(trial.number), f"[{style}]{trial.status}[/]", step, *self._values(trial), reason[:60])
         return table
 
     def _shown(self) -> Sequence[Trial]:
-        """Running trials and the newest ended ones."""
+        """Running trials and those that ended or paused last."""
         running = [trial for trial in self._trials.values() if trial.status == "running"]
-        ended = sorted((trial for trial in self._trials.values() if trial.ended), key=lambda t: t.ended_at or 0)
-        return [*ended[-max(0, _ROWS - len(running)) :], *running]
+        at_rest = sorted((trial for trial in self._trials.values() if trial.status != "running"), key=_at_rest_since)
+        hidden = max(0, len(at_rest) - max(0, _ROWS - len(running)))
+        return [*at_rest[hidden:], *running]
 
     def _bar(self) -> RenderableType:
         bar = Progress(TextColumn("{task.completed}/{task.total} trials"), BarColumn(), TextColumn(self._summary()))
@@ -167,6 +167,10 @@ def step_bar(console: Console, title: str) -> Iterator[Callable[[int, int], None
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task(title, total=None)
         yield lambda done, of: progress.update(task, completed=done, total=of)
+
+
+def _at_rest_since(trial: Trial) -> float:
+    return trial.ended_at or (trial.last.at if trial.last else trial.at)
 
 
 def _clock(seconds: float) -> str:

@@ -1,0 +1,43 @@
+"""The live table of a search, as a terminal shows it."""
+
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from eig_tune.tuning.ledger import Report, Status, Trial
+from eig_tune.tuning.progress import Terminal
+
+OBJECTIVES = {"nmi": "maximize"}
+
+
+def trial(number: int, status: Status, step: int = 500) -> Trial:
+    reason = "not among the best 1/3 of rung 500" if status == "paused" else ""
+    report = Report(step, {"nmi": number / 100}, float(number), status, reason)
+    return Trial(
+        number, {}, 0.0, status, reports={step: report}, ended_at=float(number) if status == "stopped" else None
+    )
+
+
+def shown(*trials: Trial) -> list[str]:
+    """Lines of the table that are a trial's."""
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=120)
+    terminal = Terminal({t.number: t for t in trials}, len(trials), OBJECTIVES, console)
+    console.print(terminal._table())
+    text = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue())
+    return [line for line in text.splitlines() if re.match(r" *\d+ ", line)]
+
+
+@pytest.mark.parametrize("running", [2, 12, 20])
+def test_table_stays_short_however_many_trials_run(running: int) -> None:
+    trials = [trial(n, "stopped") for n in range(40)] + [trial(40 + n, "running") for n in range(running)]
+    lines = shown(*trials)
+    assert len(lines) == max(12, running)
+    assert sum("running" in line for line in lines) == running
+
+
+def test_paused_trial_is_shown_with_where_it_waits() -> None:
+    lines = shown(trial(0, "stopped"), trial(1, "paused"), trial(2, "running"))
+    assert " ".join(lines[1].split()) == "1 paused 500 0.010 not among the best 1/3 of rung 500"
