@@ -83,6 +83,7 @@ class Engine:
         self._deaths: Counter[int] = Counter()
         self._halted: str | None = None
         self._end_what_was_decided()
+        self._front = self._best_of(self.finished())
         self._unfinished = [trial for trial in ledger.trials.values() if trial.status == "running"]
         self._recall()
 
@@ -196,7 +197,9 @@ class Engine:
 
     def front(self) -> list[Trial]:
         """Finished trials that no other finished trial dominates."""
-        finished = self.finished()
+        return sorted(self._front, key=lambda trial: trial.number)
+
+    def _best_of(self, finished: Sequence[Trial]) -> list[Trial]:
         last = [trial.last.metrics for trial in finished if trial.last is not None]
         return [t for t, best in zip(finished, on_front(last, self.strategy.objectives), strict=True) if best]
 
@@ -214,8 +217,10 @@ class Engine:
     def _close(self, number: int, status: Status, reason: str) -> None:
         trial = self.ledger.end(number, status, reason)
         self.strategy.ended(number)
-        is_best = status == "finished" and trial in self.front()
-        self._tell(lambda observer: observer.trial_ended(trial, is_best))
+        if status == "finished":
+            # Whoever was dominated before still is, so that the front and the newcomer are enough.
+            self._front = self._best_of([*self._front, trial])
+        self._tell(lambda observer: observer.trial_ended(trial, trial in self._front))
 
     def _tell(self, event: Callable[[Observer], None]) -> None:
         """Observers have views of the ledger, which they catch up with after a resume."""

@@ -7,10 +7,12 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from eig_tune.errors import ResultError, StorageError
+from eig_tune.tuning import pareto
 from eig_tune.tuning.curves import write_curves
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.ledger import Ledger
@@ -140,6 +142,20 @@ def test_no_more_are_paused_than_can_be_promoted(tmp_path: Path) -> None:
             paused.append(sum(trial.status == "paused" for trial in ledger.trials.values()))
         assert max(paused) <= 10 and len(engine.finished()) == 10
         assert {trial.status for trial in ledger.trials.values()} == {"finished", "stopped"}
+
+
+def test_front_is_that_of_all_finished_trials_at_any_time_and_after_a_resume(tmp_path: Path) -> None:
+    losses_N2 = np.random.default_rng(0).random((40, 2)).round(1)  # with ties
+    with Ledger(tmp_path / "ledger.jsonl") as ledger:
+        engine = Engine(Searching(spec(40)), ledger)
+        for number, (first, second) in enumerate(losses_N2.tolist()):
+            engine.propose()
+            engine.report(number, 2000, {"nmi": -first, "prior_rmse": second})
+            engine.end(number)
+            expected = np.flatnonzero(pareto.front(losses_N2[: number + 1])).tolist()
+            assert [trial.number for trial in engine.front()] == expected
+    with Ledger(tmp_path / "ledger.jsonl") as ledger:
+        assert [trial.number for trial in Engine(Searching(spec(40)), ledger).front()] == expected
 
 
 def test_next_best_goes_on_when_the_only_one_that_did_has_failed(tmp_path: Path) -> None:
