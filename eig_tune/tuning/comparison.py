@@ -187,8 +187,9 @@ def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home
             journal = MlflowJournal(tracker, place.storage, images[BALANCED].classes, spec.method)
             seen = KeptEvaluations(folder / "evaluations", place.storage)
             known = [trial.values for trial in ledger.trials.values()]
-            strategy = GivenRuns(runs, lambda values: _config(spec, plan, values).train.steps, COMPARED, known)
-            with Terminal(ledger.trials, strategy.wanted, COMPARED, console) as terminal:
+            strategy = GivenRuns(runs, partial(_budget, spec, plan), COMPARED, known)
+            steps = sum(_budget(spec, plan, cell) for cell in runs)
+            with Terminal(ledger.trials, strategy.wanted, steps, COMPARED, console) as terminal:
                 engine = Engine(strategy, ledger, (seen, journal, terminal))
                 seen.catch_up(ledger.trials)
                 tidy(place, wanted_checkpoints(ledger.trials.values(), tracker.ended), home)
@@ -207,6 +208,10 @@ def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home
 def _config(spec: SearchSpec, plan: Plan, cell: Mapping[str, Any]) -> TrainConfig:
     method = str(cell["method"])
     return spec.fixed_config(method, int(cell["seed"]), plan.winners.get(method, {}))
+
+
+def _budget(spec: SearchSpec, plan: Plan, cell: Mapping[str, Any]) -> int:
+    return _config(spec, plan, cell).train.steps
 
 
 def _order(spec: SearchSpec, plan: Plan, trial: Trial) -> Order:

@@ -66,7 +66,8 @@ def confirm(
             console.print(
                 f"confirming {len(chosen)} of the best on {spec.confirm.seeds} fresh seeds each", highlight=False
             )
-        with Terminal(ledger.trials, strategy.wanted, spec.objectives, console) as terminal:
+        steps = strategy.wanted * spec.train.steps
+        with Terminal(ledger.trials, strategy.wanted, steps, spec.objectives, console) as terminal:
             engine = Engine(strategy, ledger, (journal, terminal))
             journal.catch_up(ledger.trials, front=())
             if not engine.complete:

@@ -79,13 +79,15 @@ class Engine:
     def __init__(self, strategy: Strategy, ledger: Ledger, observers: Sequence[Observer] = ()) -> None:
         self.strategy = strategy
         self.ledger = ledger
-        self._observers = observers
+        self._observers: Sequence[Observer] = ()  # who catches up with what is in the ledger now
         self._deaths: Counter[int] = Counter()
         self._halted: str | None = None
         self._end_what_was_decided()
         self._front = self._best_of(self.finished())
         self._unfinished = [trial for trial in ledger.trials.values() if trial.status == "running"]
         self._recall()
+        self._stop(self.strategy.hopeless())
+        self._observers = observers
 
     def propose(self, runner: str = "") -> Trial | None:
         """The next trial to run: one that was cut short, one that is promoted, or a new one; None when there is none.
@@ -262,4 +264,3 @@ class Engine:
         for trial in self.ledger.trials.values():
             if trial.status == "paused":
                 self.strategy.paused(trial.number)
-        self._stop(self.strategy.hopeless())

@@ -34,6 +34,7 @@ class Terminal:
     Args:
         trials: all trials of the search by number, kept up to date by the engine's ledger.
         wanted: how many trials there will be.
+        steps: how many optimisation steps they will make in all, about.
         objectives: metric to direction, shown as columns.
         console: where to draw; messages go to stderr so that stdout stays for results.
     """
@@ -42,15 +43,17 @@ class Terminal:
         self,
         trials: Mapping[int, Trial],
         wanted: int,
+        steps: int,
         objectives: Mapping[str, str],
         console: Console,
     ) -> None:
         self._trials = trials
         self._wanted = wanted
+        self._steps = steps
         self._objectives = objectives
         self._console = console
         self._started = time.monotonic()
-        self._tried_before = self._ended() + self._paused()
+        self._trained_before = self._trained()
         self._last_plain = self._started
         self._last_drawn = 0.0
         self._said = set[str]()
@@ -133,22 +136,24 @@ class Terminal:
             for name, direction in self._objectives.items()
             if (seen := [t.last.metrics[name] for t in self._trials.values() if t.last and name in t.last.metrics])
         ]
-        paused = [f"{count} paused"] if (count := self._paused()) else []
+        count = sum(trial.status == "paused" for trial in self._trials.values())
+        paused = [f"{count} paused"] if count else []
         return " · ".join([f"{self._ended()}/{self._wanted} trials ended", *paused, *best, self._time_left()])
 
     def _time_left(self) -> str:
         elapsed = time.monotonic() - self._started
-        tried = self._ended() + self._paused()
-        if tried <= self._tried_before:
+        trained = self._trained()
+        if not self._trained_before < trained < self._steps:
             return f"{_clock(elapsed)} gone"
-        left = elapsed / (tried - self._tried_before) * max(0, self._wanted - tried)
+        left = elapsed / (trained - self._trained_before) * (self._steps - trained)
         return f"{_clock(elapsed)} gone, about {_clock(left)} left"
+
+    def _trained(self) -> int:
+        """Steps of all trials so far."""
+        return sum(trial.last.step for trial in self._trials.values() if trial.last)
 
     def _ended(self) -> int:
         return sum(trial.ended for trial in self._trials.values())
-
-    def _paused(self) -> int:
-        return sum(trial.status == "paused" for trial in self._trials.values())
 
     def _line(self, trial: Trial) -> str:
         values = " ".join(f"{n}={v}" for n, v in zip(self._objectives, self._values(trial), strict=True))

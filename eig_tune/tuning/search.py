@@ -16,6 +16,7 @@ from eig_tune.tuning.home import Home
 from eig_tune.tuning.journal import MlflowJournal, wanted_checkpoints
 from eig_tune.tuning.ledger import Ledger, Trial
 from eig_tune.tuning.notes import search_note
+from eig_tune.tuning.plan import make_plan
 from eig_tune.tuning.plots import pictures, write_page, write_pictures
 from eig_tune.tuning.prepare import prepare_images
 from eig_tune.tuning.progress import Console, Terminal
@@ -78,7 +79,8 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
             place = place.for_run(tracker.parent_id)
             tracker.log_artifacts(None, lambda folder: write_spec(spec, folder))
             journal = MlflowJournal(tracker, place.storage, images.classes, spec.method, spec.rungs())
-            with Terminal(ledger.trials, spec.trials, spec.objectives, console) as terminal:
+            steps = make_plan(spec).total_steps
+            with Terminal(ledger.trials, spec.trials, steps, spec.objectives, console) as terminal:
                 study = StudyFile(home.study_file(options.name), options.name, spec)
                 engine = Engine(Searching(spec), ledger, (journal, study, terminal))
                 study.catch_up(ledger.trials)

@@ -15,7 +15,7 @@ from eig_tune.errors import ResultError, StorageError
 from eig_tune.tuning import pareto
 from eig_tune.tuning.curves import write_curves
 from eig_tune.tuning.engine import Engine
-from eig_tune.tuning.ledger import Ledger
+from eig_tune.tuning.ledger import Ledger, Report, Trial
 from eig_tune.tuning.scheduler import SuccessiveHalving
 from eig_tune.tuning.space import SearchSpec, parse_spec
 from eig_tune.tuning.strategies import Searching
@@ -196,6 +196,26 @@ def test_promoted_trial_that_begins_before_its_rung_is_not_paused_there_again(tm
         assert engine.report(0, 1000, measured(0, 1000)).verdict == "running"
 
 
+class CaughtUp:
+    """An observer that knows all trials of the ledger once the engine is there, and is told of none before."""
+
+    trials: dict[int, None] | None = None
+
+    def trial_started(self, trial: Trial) -> None:
+        assert self.trials is not None and trial.number not in self.trials
+        self.trials[trial.number] = None
+
+    def trial_reported(self, trial: Trial, report: Report) -> None:
+        assert self.trials is not None and trial.number in self.trials
+
+    def trial_checkpointed(self, trial: Trial) -> None:
+        assert self.trials is not None and trial.number in self.trials
+
+    def trial_ended(self, trial: Trial, on_front: bool) -> None:
+        assert self.trials is not None
+        del self.trials[trial.number]
+
+
 def test_search_killed_after_any_event_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
     def told(ledger: Ledger) -> dict[int, Any]:
         return {n: (t.values, t.status, t.reason, list(t.reports)) for n, t in ledger.trials.items()}
@@ -208,8 +228,11 @@ def test_search_killed_after_any_event_goes_on_as_if_nothing_had_happened(tmp_pa
         cut = tmp_path / str(killed_after) / "ledger.jsonl"
         cut.parent.mkdir()
         cut.write_text("".join(lines[:killed_after]) + '{"event": "report", "tri')  # torn by the kill
+        seen = CaughtUp()
         with Ledger(cut) as ledger:
-            run(Engine(Searching(spec()), ledger))
+            engine = Engine(Searching(spec()), ledger, [seen])
+            seen.trials = dict.fromkeys(n for n, t in ledger.trials.items() if not t.ended)
+            run(engine)
             assert told(ledger) == expected, lines[killed_after - 1]
 
 

@@ -24,7 +24,7 @@ def shown(*trials: Trial) -> list[str]:
     """Lines of the table that are a trial's."""
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=120)
-    terminal = Terminal({t.number: t for t in trials}, len(trials), OBJECTIVES, console)
+    terminal = Terminal({t.number: t for t in trials}, len(trials), 10_000, OBJECTIVES, console)
     console.print(terminal._table())
     text = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue())
     return [line for line in text.splitlines() if re.match(r" *\d+ ", line)]
@@ -41,3 +41,17 @@ def test_table_stays_short_however_many_trials_run(running: int) -> None:
 def test_paused_trial_is_shown_with_where_it_waits() -> None:
     lines = shown(trial(0, "stopped"), trial(1, "paused"), trial(2, "running"))
     assert " ".join(lines[1].split()) == "1 paused 500 0.010 not among the best 1/3 of rung 500"
+
+
+@pytest.mark.parametrize(
+    ("trained", "told"), [(500, "1:40 gone"), (1500, "1:40 gone, about 0:50 left"), (2000, "1:40 gone")]
+)
+def test_time_left_is_that_of_the_steps_that_are_left(monkeypatch: pytest.MonkeyPatch, trained: int, told: str) -> None:
+    """A resumed search with 500 of 2,000 steps behind it, which has trained on for 100 s."""
+    now = iter([1000.0, 1100.0])
+    monkeypatch.setattr("eig_tune.tuning.progress.time.monotonic", lambda: next(now))
+    trials = {0: trial(0, "paused", 500)}
+    terminal = Terminal(trials, 2, 2000, OBJECTIVES, Console(file=io.StringIO()))
+    if trained > 500:
+        trials[1] = trial(1, "running", trained - 500)
+    assert terminal._time_left() == told
