@@ -42,7 +42,7 @@ def test_search_in_a_bucket_is_killed_and_resumed_elsewhere(s3: S3Server, tmp_pa
     process = start(space, home, "--trials", "8", "--storage", where, environment=s3.environment)
     assert wait_for_events(home, 25, process), home.with_suffix(".log").read_text()
     kill(process)
-    stopped_at = {n: t.checkpoint_step for n, t in trials_of(home).items() if t.status == "running"}
+    stopped_at = {n: t.checkpoint_step for n, t in trials_of(home).items() if not t.ended}
     assert stopped_at and all(t.checkpoint.startswith(where) for t in trials_of(home).values() if t.checkpoint)
     process = start(
         space, home, "--storage", f"{where}-elsewhere", "--trials", "8", "--json", environment=s3.environment
