@@ -192,29 +192,29 @@ def position(spec: SearchSpec, values: Mapping[str, Any]) -> Array:
 
 def replay(policy: Policy, table: Table, slots: int) -> Iterator[tuple[int, Mapping[str, float]]]:
     """Run all trials; yields (steps spent by all slots, metrics) for every trial at its full budget."""
-    steps, reports = table.curves.steps, table.curves.reports
-    begins = dict(zip((0, *steps[:-1]), range(len(steps)), strict=True))
-    reached: dict[int, int] = {}
+    steps = (0, *table.curves.steps)
+    reported: dict[int, int] = {}  # trial to how many times it has
     running: list[tuple[int, int]] = []  # when it reports, trial
     now, spent = 0, 0
 
     def train(number: int) -> None:
-        heapq.heappush(running, (now + steps[begins[reached[number]]] - reached[number], number))
+        before = reported[number]
+        heapq.heappush(running, (now + steps[before + 1] - steps[before], number))
 
     while True:
         while len(running) < slots and (number := policy.propose()) is not None:
-            reached.setdefault(number, 0)
+            reported.setdefault(number, 0)
             train(number)
         if not running:
             return
         now, number = heapq.heappop(running)
-        index = begins[reached[number]]
-        spent += steps[index] - reached[number]
-        reached[number] = steps[index]
-        metrics = reports[table.taken[number]][index]
-        if policy.goes_on(number, steps[index], metrics):
+        before = reported[number]
+        reported[number] = before + 1
+        step, metrics = steps[before + 1], table.curves.reports[table.taken[number]][before]
+        spent += step - steps[before]
+        if policy.goes_on(number, step, metrics):
             train(number)
-        elif steps[index] == steps[-1]:
+        elif step == steps[-1]:
             yield spent, metrics
 
 

@@ -119,7 +119,7 @@ class Engine:
         """When all have been tried and none runs: one at least gets to its end, and who is paused then has lost."""
         if any(trial.status == "running" for trial in self.ledger.trials.values()):
             return None
-        trial = None if self.finished() else self._promoted(anyway=True)
+        trial = None if self._front else self._promoted(anyway=True)
         if trial is None:
             self._stop([trial.number for trial in self.ledger.trials.values() if trial.status == "paused"])
         return trial

@@ -158,13 +158,20 @@ def test_front_is_that_of_all_finished_trials_at_any_time_and_after_a_resume(tmp
         assert [trial.number for trial in Engine(Searching(spec(40)), ledger).front()] == expected
 
 
+def two_at_a_rung(ledger: Ledger) -> Engine:
+    """Of two trials in all, both of which have been told to pause."""
+    engine = Engine(Searching(spec(2)), ledger)
+    for number in (0, 1):
+        assert engine.propose() is ledger.trials[number]
+        assert engine.report(number, 500, measured(number, 500)).verdict == "paused"
+    return engine
+
+
 def test_next_best_goes_on_when_the_only_one_that_did_has_failed(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger.jsonl") as ledger:
-        engine = Engine(Searching(spec(2)), ledger)
-        for number in (0, 1):
-            assert engine.propose() is ledger.trials[number]
-            assert engine.report(number, 500, measured(number, 500)).verdict == "paused"
-            engine.end(number)
+        engine = two_at_a_rung(ledger)
+        engine.end(0)
+        engine.end(1)
         assert engine.propose() is ledger.trials[1]
         engine.fail(1, "somebody stumbled over a cable")
         assert engine.propose() is ledger.trials[0]
@@ -173,10 +180,7 @@ def test_next_best_goes_on_when_the_only_one_that_did_has_failed(tmp_path: Path)
 def test_paused_trial_is_no_candidate_before_it_has_come_to_rest(tmp_path: Path) -> None:
     """Its last checkpoint is still being written."""
     with Ledger(tmp_path / "ledger.jsonl") as ledger:
-        engine = Engine(Searching(spec(2)), ledger)
-        for number in (0, 1):
-            assert engine.propose() is ledger.trials[number]
-            assert engine.report(number, 500, measured(number, 500)).verdict == "paused"
+        engine = two_at_a_rung(ledger)
         engine.end(0)
         assert engine.propose() is None and ledger.trials[0].status == "paused"
         engine.end(1)
