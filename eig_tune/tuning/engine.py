@@ -155,15 +155,15 @@ class Engine:
 
     def end(self, number: int) -> None:
         """A trial has come to rest after its last report."""
-        last = self.ledger.trials[number].last
-        if last is None or last.verdict == "running":
+        trial = self.ledger.trials[number]
+        if trial.last is None or trial.verdict == "running":
             return  # the whole search is being stopped; the trial goes on when it is resumed
-        if last.verdict == "paused":
+        if trial.verdict == "paused":
             self.ledger.pause(number)
             self.strategy.paused(number)
             self._stop(self.strategy.hopeless())
         else:
-            self._close(number, last.verdict, last.reason)
+            self._close(number, trial.verdict, trial.last.reason)
 
     def fail(self, number: int, reason: str) -> None:
         """A trial cannot go on."""
@@ -179,8 +179,8 @@ class Engine:
         trial = self.ledger.trials[number]
         if self._deaths[number] > _MOST_DEATHS:
             self.fail(number, reason)
-        elif trial.last is not None and trial.last.verdict == "paused":
-            self.end(number)  # also if it had been promoted: so it will be again
+        elif trial.verdict == "paused":
+            self.end(number)
         else:
             self._unfinished.append(trial)
 
@@ -248,9 +248,9 @@ class Engine:
         """
         for trial in self.ledger.trials.values():
             last = trial.last
-            if trial.status != "running" or last is None or last.verdict == "running":
+            if trial.status != "running" or last is None or trial.verdict == "running":
                 continue
-            if last.verdict == "paused":
+            if trial.verdict == "paused":
                 self.ledger.pause(trial.number)
             elif last.verdict != "finished" or trial.checkpoint_step == last.step:
                 self.ledger.end(trial.number, last.verdict, last.reason)

@@ -48,6 +48,7 @@ class Trial:
     runner: str = ""
     checkpoint: str | None = None
     checkpoint_step: int = 0
+    paused_at: int | None = None
     ended_at: float | None = None
 
     @property
@@ -63,6 +64,14 @@ class Trial:
     def last(self) -> Report | None:
         """The newest report."""
         return self.reports[max(self.reports)] if self.reports else None
+
+    @property
+    def verdict(self) -> Status:
+        """What its newest report has led to. Who was paused at it and has been promoted since, runs."""
+        last = self.last
+        if last is None or (self.status == "running" and self.paused_at == last.step):
+            return "running"
+        return last.verdict
 
     @property
     def ended(self) -> bool:
@@ -184,7 +193,7 @@ class Ledger:
         elif event["event"] == "start":
             trial.runner, trial.status = event["runner"], "running"
         elif event["event"] == "pause":
-            trial.status = "paused"
+            trial.status, trial.paused_at = "paused", trial.last.step if trial.last else None
         elif event["event"] == "checkpoint":
             trial.checkpoint, trial.checkpoint_step = event["path"], event["step"]
         elif event["event"] == "end":

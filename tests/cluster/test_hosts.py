@@ -89,9 +89,9 @@ class Site:
         lines = [line for file in (self.shared / "watch").iterdir() for line in _whole_lines(file)]
         return sorted((Training(**json.loads(line)) for line in lines), key=lambda training: training.at)
 
-    def events(self, kind: str) -> list[dict[str, Any]]:
-        """All events of that kind in the ledger."""
-        return [event for line in _whole_lines(ledger_file(self.home)) if (event := json.loads(line))["event"] == kind]
+    def events(self, *kinds: str) -> list[dict[str, Any]]:
+        """All events of these kinds in the ledger."""
+        return [event for line in _whole_lines(ledger_file(self.home)) if (event := json.loads(line))["event"] in kinds]
 
     def devices_of(self, host: Host, since: float = 0) -> set[str]:
         """The devices that trials on that host have been given."""
@@ -105,8 +105,19 @@ class Site:
             assert time.monotonic() < end, f"waited in vain for {what}\n{told}"
             time.sleep(0.3)
 
+    def wait_for_the_end_of(self, host: Host, what: str, since: float) -> None:
+        """Wait until a host that was given up has noticed it, and lets go of what its processes hold.
+
+        It asks again only when TCP does, whose pauses have grown with the time it was cut off, to as much again.
+        """
+        while left := host.running(what):
+            assert time.time() - since < 4 * CUT_SECONDS, f"{host.name} still has {left}"
+            time.sleep(0.3)
+        self.say(f"nothing of {what} on {host.name}, {time.time() - since:.0f} s after it is back at the latest")
+
     def lose(self, host: Host, fault: Callable[[], None]) -> None:
-        """Let ``fault`` befall a host: every trial on it goes on elsewhere, one report further back at most."""
+        """Let ``fault`` befall a host: every trial on it goes on elsewhere, one report further back at most, unless it
+        is paused."""
         at = time.time()
         fault()
         last = {t.process: t for t in self.trainings() if t.host == host.name and t.at < at}
@@ -115,7 +126,8 @@ class Site:
             return {event["trial"]: event["at"] for event in self.events("start") if event["at"] > at}
 
         def left() -> set[int]:
-            return {t.seed for t in last.values()} - {event["trial"] for event in self.events("end")} - moved().keys()
+            running = {event["trial"]: event["event"] == "start" for event in self.events("start", "pause", "end")}
+            return {t.seed for t in last.values() if running[t.seed]} - moved().keys()
 
         self.wait_for(f"the trials of {host.name} to be started again", lambda: not left())
         detected = {t.seed: moved()[t.seed] - at for t in last.values() if t.seed in moved()}
@@ -179,6 +191,7 @@ def test_search_outlives_its_hosts(site: Site) -> None:
 
     assert len(one.running("Trainable")) == GPUS
     site.lose(one, cut)
+    one_is_back = time.time()
 
     site.driver.kill()
     ended = len(site.events("end"))
@@ -195,7 +208,8 @@ def test_search_outlives_its_hosts(site: Site) -> None:
     assert len(ends) == len(site.events("end")), "a trial has ended twice"
     assert all(training.at < ends[training.seed] for training in site.trainings()), "an ended trial was trained again"
     assert_at_most_one_report_redone_per_start(site)
-    assert not one.running("Trainable"), "a node that was given up, and is back, goes on training for nobody"
+    assert not site.devices_of(one, since=one_is_back), "a node that was given up, and is back, trains for nobody"
+    site.wait_for_the_end_of(one, "Trainable", since=one_is_back)
     assert_mlflow_has_every_report_once(site.home, trials)
     assert_study_agrees(site.home, trials)
     assert "raylet" not in site.log.read_text()

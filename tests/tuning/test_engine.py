@@ -200,6 +200,31 @@ def test_promoted_trial_that_begins_before_its_rung_is_not_paused_there_again(tm
         assert engine.report(0, 1000, measured(0, 1000)).verdict == "running"
 
 
+@pytest.mark.parametrize("interruption", ["its process dies", "the search is stopped", "the search is killed"])
+def test_promoted_trial_stays_promoted_when_better_ones_come_and_it_is_interrupted(
+    tmp_path: Path, interruption: str
+) -> None:
+    path = tmp_path / "a" / "ledger.jsonl"
+    with Ledger(path) as ledger:
+        engine = Engine(Searching(spec(12)), ledger)
+        for number, nmi in ((0, 0.2), (1, 0.1), (2, 0.1)):
+            assert engine.propose() is ledger.trials[number]
+            assert engine.report(number, 500, {"nmi": nmi, "prior_rmse": 0.1}).verdict == "paused"
+            engine.end(number)
+        assert engine.propose() is ledger.trials[0], "the best third"
+        for number, nmi in ((3, 0.8), (4, 0.9)):
+            engine.propose()
+            assert engine.report(number, 500, {"nmi": nmi, "prior_rmse": 0.1}).verdict == "running"
+        if interruption == "its process dies":
+            engine.died(0, "its node was lost")
+            assert engine.propose() is ledger.trials[0]
+        elif interruption == "the search is stopped":
+            engine.end(0)
+    with Ledger(path) as ledger:
+        engine = Engine(Searching(spec(12)), ledger)
+        assert [engine.propose() for _ in range(3)] == [ledger.trials[number] for number in (0, 3, 4)]
+
+
 class CaughtUp:
     """An observer that knows all trials of the ledger once the engine is there, and is told of none before."""
 
