@@ -4,14 +4,13 @@
     python -m benchmarks.replay [--curves eig-runs/studies/curves/curves.parquet] [--replays 50] [--slots 4]
 
 Nothing is trained. What is proposed becomes the nearest recorded trial (every range scaled to 0..1) that this replay
-has not used yet: the policy is told that trial's curve, and that trial's values. Slots run in simulated time, one
-optimisation step a tick. Only trials trained to the full budget count. The target is the hypervolume that 64 random
-trials reach when nothing is stopped, in the median of many draws of 64; the point that hypervolume is measured from is
-the median of the table in both objectives, so that only the better half counts.
+has not used yet: the policy is told that trial's curve, and that trial's values. Only trials trained to the full
+budget count. The target is the hypervolume that 64 random trials reach when nothing is stopped, in the median of many
+draws of 64; the point that hypervolume is measured from is the median of the table in both objectives, so that only the
+better half counts.
 """
 
 import argparse
-import heapq
 import sys
 import tempfile
 import time
@@ -33,6 +32,7 @@ from eig_tune.tuning.curves import VALUE_PREFIX
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.ledger import Ledger
 from eig_tune.tuning.results import losses_of
+from eig_tune.tuning.simulation import simulate
 from eig_tune.tuning.space import SearchSpec, load_spec
 from eig_tune.tuning.strategies import Searching
 
@@ -192,30 +192,17 @@ def position(spec: SearchSpec, values: Mapping[str, Any]) -> Array:
 
 def replay(policy: Policy, table: Table, slots: int) -> Iterator[tuple[int, Mapping[str, float]]]:
     """Run all trials; yields (steps spent by all slots, metrics) for every trial at its full budget."""
-    steps = (0, *table.curves.steps)
-    reported: dict[int, int] = {}  # trial to how many times it has
-    running: list[tuple[int, int]] = []  # when it reports, trial
-    now, spent = 0, 0
+    steps = table.curves.steps
 
-    def train(number: int) -> None:
-        before = reported[number]
-        heapq.heappush(running, (now + steps[before + 1] - steps[before], number))
+    def metrics(number: int, step: int) -> Mapping[str, float]:
+        return table.curves.reports[table.taken[number]][steps.index(step)]
 
-    while True:
-        while len(running) < slots and (number := policy.propose()) is not None:
-            reported.setdefault(number, 0)
-            train(number)
-        if not running:
-            return
-        now, number = heapq.heappop(running)
-        before = reported[number]
-        reported[number] = before + 1
-        step, metrics = steps[before + 1], table.curves.reports[table.taken[number]][before]
-        spent += step - steps[before]
-        if policy.goes_on(number, step, metrics):
-            train(number)
-        elif step == steps[-1]:
-            yield spent, metrics
+    def goes_on(number: int, step: int) -> bool:
+        return policy.goes_on(number, step, metrics(number, step))
+
+    for reported in simulate(policy.propose, goes_on, steps, slots):
+        if reported.step == steps[-1]:
+            yield reported.spent, metrics(reported.trial, reported.step)
 
 
 def hypervolumes(points: list[tuple[int, tuple[float, ...]]], reference_2: Array) -> list[tuple[int, float]]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from eig_tune.tuning.space import SearchSpec
 
 _WIDTH_OF_A_LOG = 160
+_PLANNED_SLOTS = (1, 2, 4, 8, 16, 32)
 
 # Threads that wait for each other spin, unless told to sleep: beside other work on the machine, two threads then train
 # the evaluation classifier eight times as slowly as one does. PyTorch's OpenMP reads this when it is loaded.
@@ -94,7 +95,7 @@ def search(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Search for good hyperparameters: Optuna proposes, successive halving stops, MLflow remembers."""
+    """Search for good hyperparameters: Optuna proposes, successive halving promotes, MLflow remembers."""
     from eig_tune.tuning.durations import parse_duration
 
     per_gpu = _trials_per_gpu(trials_per_gpu)
@@ -384,7 +385,8 @@ def _print_plan(spec: "SearchSpec") -> None:
 
     console = _console()
     speed = steps_per_second(spec, prepare_images(spec, console))
-    print_plan(spec, make_plan(spec), speed, console)
+    plans = [make_plan(spec, slots) for slots in _PLANNED_SLOTS if slots <= spec.trials]
+    print_plan(spec, plans, speed, console)
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""The search: Optuna proposes, successive halving stops, Ray runs, one ledger remembers."""
+"""The search: Optuna proposes, successive halving promotes, Ray runs, one ledger remembers."""

@@ -79,7 +79,7 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
             place = place.for_run(tracker.parent_id)
             tracker.log_artifacts(None, lambda folder: write_spec(spec, folder))
             journal = MlflowJournal(tracker, place.storage, images.classes, spec.method, spec.rungs())
-            steps = make_plan(spec).total_steps
+            steps = make_plan(spec, slots=1).search_steps
             with Terminal(ledger.trials, spec.trials, steps, spec.objectives, console) as terminal:
                 study = StudyFile(home.study_file(options.name), options.name, spec)
                 engine = Engine(Searching(spec), ledger, (journal, study, terminal))

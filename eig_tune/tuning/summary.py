@@ -220,23 +220,28 @@ def print_checks(checks: Sequence[Check], console: Console) -> None:
             console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
-def print_plan(spec: SearchSpec, plan: Plan, speed: float, console: Console) -> None:
-    """The resolved space, the rungs, and the predicted cost."""
-    space = {name: str(distribution) for name, distribution in spec.search.items()}
-    console.print(_two_columns("searched", space))
-    table = Table(box=None, pad_edge=False)
-    table.add_column("rung (steps)", justify="right")
-    table.add_column("trials expected", justify="right")
-    for rung, trials in plan.reaching.items():
-        table.add_row(f"{rung:,}", str(trials))
-    console.print(table)
+def print_plan(spec: SearchSpec, plans: Sequence[Plan], speed: float, console: Console) -> None:
+    """The resolved space, the rungs, and the predicted cost for every number of slots that has a plan."""
+    console.print(_two_columns("searched", {name: str(distribution) for name, distribution in spec.search.items()}))
+    rungs = Table(box=None, pad_edge=False)
+    for column in ("rung (steps)", "trials expected"):
+        rungs.add_column(column, justify="right")
+    for rung, trials in plans[0].reaching.items():
+        rungs.add_row(f"{rung:,}", f"{trials:,}")
+    console.print(rungs)
+    to_confirm = plans[0].confirming_steps
+    of_which = f", {to_confirm:,} of them to confirm the best" if to_confirm else ""
     console.print(
-        f"about {plan.total_steps:,} steps in all; {speed:.1f} steps/s measured here for one trial: "
-        f"about {_hours(plan.hours(speed, 1))} with one trial at a time, "
-        f"{_hours(plan.hours(speed, 8))} with eight",
+        f"about {plans[0].total_steps:,} steps in all{of_which}; {speed:.1f} steps/s measured here for one trial:",
         highlight=False,
         soft_wrap=True,
     )
+    costs = Table(box=None, pad_edge=False)
+    for column in ("trials at once", "time", "slots in use"):
+        costs.add_column(column, justify="right")
+    for plan in plans:
+        costs.add_row(str(plan.slots), _hours(plan.hours(speed)), f"{plan.busy:.0%}")
+    console.print(costs)
 
 
 def _hours(hours: float) -> str:

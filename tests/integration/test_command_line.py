@@ -1,6 +1,7 @@
 """The commands as a person types them, with real Ray processes and a real MLflow store."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -125,6 +126,14 @@ def test_bad_input_is_one_message_and_exit_code_2(
     assert told in message
     assert "s3cret" not in message + capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_plan_tells_the_rungs_and_the_cost_for_every_number_of_slots(capsys: pytest.CaptureFixture[str]) -> None:
+    app(["validate", str(SPACE)], standalone_mode=False)
+    told = capsys.readouterr().err
+    assert re.search(r"\n +500 +16\n +1,500 +6\nabout [\d,]+ steps in all, 3,000 of them to confirm the best; ", told)
+    assert re.findall(r"\n +(\d+) +\d+ min +\d+%", told) == ["1", "2", "4", "8", "16"], "as many as it has trials"
 
 
 @pytest.mark.slow
