@@ -79,6 +79,11 @@ class MlflowJournal:
 
     def trial_reported(self, trial: Trial, report: Report) -> None:
         self._tracker.log_metrics(self._key(trial), report.step, report.metrics, report.at)
+        earlier = [step for step in trial.reports if step < report.step]
+        if report.verdict == "paused":
+            self._tracker.set_tags(self._key(trial), {"status": "paused"})
+        elif earlier and trial.reports[max(earlier)].verdict == "paused":
+            self._tracker.set_tags(self._key(trial), {"status": "running"})
 
     def trial_checkpointed(self, trial: Trial) -> None:
         _, before = self._pictured.get(trial.number, (0, 0.0))

@@ -141,6 +141,28 @@ def test_ended_trials_are_found_by_status_and_rung(store: Store, tmp_path: Path)
     assert "rung 500" in tags["1"]["stop_reason"] and tags["3"]["stop_reason"] == "the worker died"
 
 
+def test_tag_tells_a_paused_trial_from_one_that_trains(store: Store, tmp_path: Path) -> None:
+    """MLflow itself has no status for a run that rests: it says RUNNING."""
+
+    def status() -> dict[str, str | None]:
+        assert search.close() == []
+        return {number: run.data.tags.get("status") for number, run in runs(store).items()}
+
+    search = Search(store, tmp_path)
+    for number, nmi in ((0, 0.5), (1, 0.1)):
+        search.engine.propose()
+        search.train(number, 500, nmi=nmi)
+    search.engine.propose()
+    search.train(2, 250, nmi=0.3)
+    assert status() == {"0": "paused", "1": "paused", "2": None}
+    search = Search(store, tmp_path)
+    search.engine.propose()
+    search.train(2, 500, nmi=0.3)
+    assert search.engine.propose() is search.engine.ledger.trials[0]
+    search.train(0, 750, 1000, nmi=0.5)
+    assert status() == {"0": "running", "1": "paused", "2": "paused"}
+
+
 @pytest.mark.parametrize(
     ("steps", "last", "rung"),
     [((), "running", None), ((250,), "running", None), ((250, 500), "stopped", 500), ((600, 4700), "finished", 4500)],
