@@ -91,6 +91,7 @@ class OurEngine:
     def goes_on(self, number: int, step: int, metrics: Mapping[str, float]) -> bool:
         if self._engine.report(number, step, metrics).verdict == "running":
             return True
+        self._engine.checkpointed(number, "", step)
         self._engine.end(number)
         return False
 

@@ -156,14 +156,14 @@ class Engine:
     def end(self, number: int) -> None:
         """A trial has come to rest after its last report."""
         trial = self.ledger.trials[number]
-        if trial.last is None or trial.verdict == "running":
+        if trial.verdict == "running":
             return  # the whole search is being stopped; the trial goes on when it is resumed
         if trial.verdict == "paused":
             self.ledger.pause(number)
             self.strategy.paused(number)
             self._stop(self.strategy.hopeless())
         else:
-            self._close(number, trial.verdict, trial.last.reason)
+            self._close(number, trial.verdict, _why(trial))
 
     def fail(self, number: int, reason: str) -> None:
         """A trial cannot go on."""
@@ -213,8 +213,7 @@ class Engine:
 
     def _stop(self, paused: Sequence[int]) -> None:
         for number in paused:
-            last = self.ledger.trials[number].last
-            self._close(number, "stopped", last.reason if last is not None else "")
+            self._close(number, "stopped", _why(self.ledger.trials[number]))
 
     def _close(self, number: int, status: Status, reason: str) -> None:
         trial = self.ledger.end(number, status, reason)
@@ -241,19 +240,14 @@ class Engine:
         return None if missing is None else f"{missing} is missing"
 
     def _end_what_was_decided(self) -> None:
-        """End or pause trials that an earlier process had judged, but died before it could do so.
-
-        A finished one whose last checkpoint had not become whole is trained again from the one before: its
-        model is wanted.
-        """
+        """End or pause trials that an earlier process had judged, but died before it could do so."""
         for trial in self.ledger.trials.values():
-            last = trial.last
-            if trial.status != "running" or last is None or trial.verdict == "running":
+            if trial.status != "running" or trial.verdict == "running":
                 continue
             if trial.verdict == "paused":
                 self.ledger.pause(trial.number)
-            elif last.verdict != "finished" or trial.checkpoint_step == last.step:
-                self.ledger.end(trial.number, last.verdict, last.reason)
+            else:
+                self.ledger.end(trial.number, trial.verdict, _why(trial))
 
     def _recall(self) -> None:
         """Bring the strategy to where the ledger's reports, in the order they came, have brought it."""
@@ -264,3 +258,8 @@ class Engine:
         for trial in self.ledger.trials.values():
             if trial.status == "paused":
                 self.strategy.paused(trial.number)
+
+
+def _why(trial: Trial) -> str:
+    """The reason of what its newest report has led to."""
+    return "" if trial.last is None else trial.last.reason

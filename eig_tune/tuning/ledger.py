@@ -67,9 +67,15 @@ class Trial:
 
     @property
     def verdict(self) -> Status:
-        """What its newest report has led to. Who was paused at it and has been promoted since, runs."""
+        """What its newest report has led to.
+
+        Who was paused at it and has been promoted since runs; and so does who has finished, until the weights of the
+        last step are kept: that model is wanted.
+        """
         last = self.last
         if last is None or (self.status == "running" and self.paused_at == last.step):
+            return "running"
+        if last.verdict == "finished" and self.checkpoint_step != last.step:
             return "running"
         return last.verdict
 

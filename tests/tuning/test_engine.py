@@ -1,7 +1,9 @@
 """The engine without Ray: rungs, verdicts, and going on from the ledger."""
 
 import errno
+import json
 import os
+import random
 from collections.abc import Sequence
 from io import FileIO
 from pathlib import Path
@@ -136,7 +138,9 @@ def test_no_more_are_paused_than_can_be_promoted(tmp_path: Path) -> None:
         while (trial := engine.propose()) is not None:
             metrics = {"nmi": 0.5 - trial.number / 100, "prior_rmse": 0.1 + trial.number / 100}
             for step in STEPS if trial.last is None else STEPS[1:]:
-                if engine.report(trial.number, step, metrics).verdict != "running":
+                verdict = engine.report(trial.number, step, metrics).verdict
+                engine.checkpointed(trial.number, "somewhere", step)
+                if verdict != "running":
                     break
             engine.end(trial.number)
             paused.append(sum(trial.status == "paused" for trial in ledger.trials.values()))
@@ -151,6 +155,7 @@ def test_front_is_that_of_all_finished_trials_at_any_time_and_after_a_resume(tmp
         for number, (first, second) in enumerate(losses_N2.tolist()):
             engine.propose()
             engine.report(number, 2000, {"nmi": -first, "prior_rmse": second})
+            engine.checkpointed(number, "somewhere", 2000)
             engine.end(number)
             expected = np.flatnonzero(pareto.front(losses_N2[: number + 1])).tolist()
             assert [trial.number for trial in engine.front()] == expected
@@ -263,6 +268,96 @@ def test_search_killed_after_any_event_goes_on_as_if_nothing_had_happened(tmp_pa
             seen.trials = dict.fromkeys(n for n, t in ledger.trials.items() if not t.ended)
             run(engine)
             assert told(ledger) == expected, lines[killed_after - 1]
+
+
+class Cluster:
+    """Slots of which anything may happen to anyone at any time, and an engine that is killed now and then."""
+
+    def __init__(self, path: Path, seed: int, slots: int, trials: int) -> None:
+        self._path, self._slots, self._trials = path, slots, trials
+        self._random = random.Random(seed)
+        self._running: dict[int, int] = {}  # trial to the step that its weights have
+        self._open()
+
+    def _open(self) -> None:
+        self.ledger = Ledger(self._path)
+        self._engine = Engine(Searching(spec(self._trials)), self.ledger)
+        self._running.clear()
+
+    def run(self) -> None:
+        while self._fill():
+            if self._random.random() < 0.03:  # the driver is killed, or has been told to stop
+                if self._random.random() < 0.5:
+                    for number in self._running:
+                        self._engine.end(number)
+                self.close()
+                self._open()
+                continue
+            number = self._random.choice(list(self._running))
+            if self._random.random() < 0.1:
+                self._die(number)
+            else:
+                self._train(number)
+        assert self._engine.complete
+
+    def close(self) -> None:
+        self.ledger.__exit__(None, None, None)
+
+    def _fill(self) -> bool:
+        while len(self._running) < self._slots and (trial := self._engine.propose()) is not None:
+            assert trial.number not in self._running, "it runs already"
+            self._running[trial.number] = trial.checkpoint_step
+        return bool(self._running)
+
+    def _train(self, number: int) -> None:
+        step = self._running[number] = self._running[number] + 500
+        verdict = self._engine.report(number, step, measured(number, step)).verdict
+        if self._random.random() < 0.1:
+            return self._die(number)  # before the checkpoint is whole
+        self._engine.checkpointed(number, "somewhere", step)
+        if verdict != "running":
+            self._engine.end(number)
+            del self._running[number]
+        return None
+
+    def _die(self, number: int) -> None:
+        del self._running[number]
+        self._engine.died(number, "its node was lost")
+
+
+@pytest.mark.parametrize("slots", [1, 4])
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_happens_every_trial_comes_to_a_right_end(tmp_path: Path, seed: int, slots: int) -> None:
+    path = tmp_path / "ledger.jsonl"
+    cluster = Cluster(path, seed, slots, trials=12)
+    cluster.run()
+    trials = cluster.ledger.trials
+    cluster.close()
+    assert len(trials) == 12 and "finished" in {trial.status for trial in trials.values()}
+    for trial in trials.values():
+        steps = sorted(trial.reports)
+        assert steps == list(STEPS[: len(steps)]), "a report is missing"
+        assert trial.status == "failed" or (trial.status == "finished") == (steps[-1] == 2000)
+        assert trial.status != "finished" or trial.checkpoint_step == 2000, "its model is lost"
+    assert_nobody_is_sent_back_or_told_twice([json.loads(line) for line in path.read_text().splitlines()])
+
+
+def assert_nobody_is_sent_back_or_told_twice(events: Sequence[dict[str, Any]]) -> None:
+    """Between being promoted and paused again there is a report; no report comes twice, and none after the end."""
+    news: dict[int, bool] = {}
+    reported, ended = set[tuple[int, int]](), set[int]()
+    for event in events:
+        number = event["trial"]
+        assert number not in ended, event
+        if event["event"] == "report":
+            assert (number, event["step"]) not in reported
+            reported.add((number, event["step"]))
+            news[number] = True
+        elif event["event"] == "pause":
+            assert news[number], f"trial {number} was promoted and has lost its place"
+            news[number] = False
+        elif event["event"] == "end":
+            ended.add(number)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,9 @@ def run(folder: Path, most: int = 100) -> dict[int, tuple[str, str]]:
             health = {"discriminator_loss": 0.0 if trial.number == 3 else 0.5}
             for step in (500, 1000):
                 quality = {"nmi": (trial.number * 7 % 10) / 10, "prior_rmse": 0.1}
-                if engine.report(trial.number, step, {**quality, **health}).verdict != "running":
+                verdict = engine.report(trial.number, step, {**quality, **health}).verdict
+                engine.checkpointed(trial.number, "somewhere", step)
+                if verdict != "running":
                     break
             engine.end(trial.number)
         return {number: (trial.status, trial.reason) for number, trial in ledger.trials.items()}
