@@ -177,10 +177,10 @@ class Engine:
         """
         self._deaths[number] += 1
         trial = self.ledger.trials[number]
-        if self._deaths[number] > _MOST_DEATHS:
-            self.fail(number, reason)
-        elif trial.verdict == "paused":
+        if trial.verdict != "running":
             self.end(number)
+        elif self._deaths[number] > _MOST_DEATHS:
+            self.fail(number, reason)
         else:
             self._unfinished.append(trial)
 
