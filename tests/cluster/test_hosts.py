@@ -93,6 +93,11 @@ class Site:
         """All events of these kinds in the ledger."""
         return [event for line in _whole_lines(ledger_file(self.home)) if (event := json.loads(line))["event"] in kinds]
 
+    def running(self) -> set[int]:
+        """Trials that have been started and neither paused nor ended since."""
+        last = {event["trial"]: event["event"] for event in self.events("start", "pause", "end")}
+        return {trial for trial, event in last.items() if event == "start"}
+
     def devices_of(self, host: Host, since: float = 0) -> set[str]:
         """The devices that trials on that host have been given."""
         return {t.devices for t in self.trainings() if t.host == host.name and t.at > since}
@@ -115,19 +120,19 @@ class Site:
             time.sleep(0.3)
         self.say(f"nothing of {what} on {host.name}, {time.time() - since:.0f} s after it is back at the latest")
 
-    def lose(self, host: Host, fault: Callable[[], None]) -> None:
+    def lose(self, host: Host, fault: Callable[[], None], meanwhile: Callable[[], None] = lambda: None) -> None:
         """Let ``fault`` befall a host: every trial on it goes on elsewhere, one report further back at most, unless it
         is paused."""
-        at = time.time()
         fault()
+        at = time.time()
+        meanwhile()
         last = {t.process: t for t in self.trainings() if t.host == host.name and t.at < at}
 
         def moved() -> dict[int, float]:
             return {event["trial"]: event["at"] for event in self.events("start") if event["at"] > at}
 
         def left() -> set[int]:
-            running = {event["trial"]: event["event"] == "start" for event in self.events("start", "pause", "end")}
-            return {t.seed for t in last.values() if running[t.seed]} - moved().keys()
+            return {t.seed for t in last.values()} & self.running() - moved().keys()
 
         self.wait_for(f"the trials of {host.name} to be started again", lambda: not left())
         detected = {t.seed: moved()[t.seed] - at for t in last.values() if t.seed in moved()}
@@ -174,7 +179,7 @@ def test_search_outlives_its_hosts(site: Site) -> None:
     site.wait_for(
         "eight trials, each with a device", lambda: site.devices_of(one) == site.devices_of(two) == all_devices
     )
-    site.wait_for("them to run at once", lambda: len(site.events("trial")) - len(site.events("end")) == 8)
+    site.wait_for("them to run at once", lambda: len(site.running()) == 8)
     site.say("eight trials at once, each with a device of its own")
     time.sleep(1.5 * PACE)  # in mid-report, and beyond the first checkpoints
 
@@ -184,13 +189,12 @@ def test_search_outlives_its_hosts(site: Site) -> None:
     site.wait_for("a node that joins to be used", lambda: site.devices_of(three) == all_devices)
     site.say("all devices of a node that has joined are in use")
 
-    def cut() -> None:
-        one.set_cable(plugged=False)
+    def come_back() -> None:
         time.sleep(CUT_SECONDS)
         one.set_cable(plugged=True)
 
     assert len(one.running("Trainable")) == GPUS
-    site.lose(one, cut)
+    site.lose(one, lambda: one.set_cable(plugged=False), come_back)
     one_is_back = time.time()
 
     site.driver.kill()
