@@ -19,7 +19,7 @@ def dominates(first_M: Array, second_M: Array) -> bool:
 
 def front(losses_NM: Array) -> NDArray[np.bool_]:
     """Which of the points no other point dominates, shape [N]."""
-    if losses_NM.shape[1] == 2:
+    if losses_NM.shape[1] <= 2:
         return np.asarray(ranks(losses_NM) == 0, dtype=np.bool_)
     no_worse = (losses_NM[:, None, :] <= losses_NM[None, :, :]).all(axis=2)
     better = (losses_NM[:, None, :] < losses_NM[None, :, :]).any(axis=2)
@@ -29,6 +29,8 @@ def front(losses_NM: Array) -> NDArray[np.bool_]:
 
 def ranks(losses_NM: Array) -> NDArray[np.int64]:
     """Non-dominated rank of each point [N], 0 for the front (non-dominated sorting, Deb et al. 2002)."""
+    if losses_NM.shape[1] == 1:
+        return np.unique(losses_NM[:, 0], return_inverse=True)[1].astype(np.int64)
     if losses_NM.shape[1] == 2:
         return _ranks_of_two(losses_NM)
     rank_N = np.full(len(losses_NM), -1)
