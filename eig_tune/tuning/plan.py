@@ -77,13 +77,14 @@ class _Luck:
 
     def goes_on(self, trial: int, step: int) -> bool:
         """Take a report of a trial that has reached the next rung, or its end."""
-        self._finished += step == self._budget
-        rung = self._halving.enter(trial, step, (self._losses[trial],))
-        if step < self._budget and rung is not None and self._halving.goes_on(trial, rung):
-            return True
-        self._running -= 1
-        if step < self._budget:
+        if step == self._budget:
+            self._finished += 1
+        else:
+            self._halving.enter(trial, step, (self._losses[trial],))
+            if self._halving.goes_on(trial, step):
+                return True
             self._halving.wait(trial)
+        self._running -= 1
         return False
 
 

@@ -223,12 +223,8 @@ def print_checks(checks: Sequence[Check], console: Console) -> None:
 def print_plan(spec: SearchSpec, plans: Sequence[Plan], speed: float, console: Console) -> None:
     """The resolved space, the rungs, and the predicted cost for every number of slots that has a plan."""
     console.print(_two_columns("searched", {name: str(distribution) for name, distribution in spec.search.items()}))
-    rungs = Table(box=None, pad_edge=False)
-    for column in ("rung (steps)", "trials expected"):
-        rungs.add_column(column, justify="right")
-    for rung, trials in plans[0].reaching.items():
-        rungs.add_row(f"{rung:,}", f"{trials:,}")
-    console.print(rungs)
+    rungs = [(f"{rung:,}", f"{trials:,}") for rung, trials in plans[0].reaching.items()]
+    console.print(_table_of_numbers(("rung (steps)", "trials expected"), rungs))
     to_confirm = plans[0].confirming_steps
     of_which = f", {to_confirm:,} of them to confirm the best" if to_confirm else ""
     console.print(
@@ -236,12 +232,17 @@ def print_plan(spec: SearchSpec, plans: Sequence[Plan], speed: float, console: C
         highlight=False,
         soft_wrap=True,
     )
-    costs = Table(box=None, pad_edge=False)
-    for column in ("trials at once", "time", "slots in use"):
-        costs.add_column(column, justify="right")
-    for plan in plans:
-        costs.add_row(str(plan.slots), _hours(plan.hours(speed)), f"{plan.busy:.0%}")
-    console.print(costs)
+    costs = [(str(plan.slots), _hours(plan.hours(speed)), f"{plan.busy:.0%}") for plan in plans]
+    console.print(_table_of_numbers(("trials at once", "time", "slots in use"), costs))
+
+
+def _table_of_numbers(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def _hours(hours: float) -> str:

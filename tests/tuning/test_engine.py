@@ -23,6 +23,7 @@ from eig_tune.tuning.space import SearchSpec, parse_spec
 from eig_tune.tuning.strategies import Searching
 
 STEPS = (500, 1000, 1500, 2000)
+LOST = "its node was lost"
 
 
 def spec(trials: int = 9) -> SearchSpec:
@@ -198,7 +199,7 @@ def test_promoted_trial_that_begins_before_its_rung_is_not_paused_there_again(tm
         engine = Engine(Searching(spec(1)), ledger)
         engine.propose()
         assert engine.report(0, 500, measured(0, 500)).verdict == "paused"
-        engine.died(0, "its node was lost")
+        engine.died(0, LOST)
         assert ledger.trials[0].status == "paused"
         assert engine.propose() is ledger.trials[0]
         assert engine.report(0, 500, measured(0, 500)).verdict == "running"
@@ -221,7 +222,7 @@ def test_promoted_trial_stays_promoted_when_better_ones_come_and_it_is_interrupt
             engine.propose()
             assert engine.report(number, 500, {"nmi": nmi, "prior_rmse": 0.1}).verdict == "running"
         if interruption == "its process dies":
-            engine.died(0, "its node was lost")
+            engine.died(0, LOST)
             assert engine.propose() is ledger.trials[0]
         elif interruption == "the search is stopped":
             engine.end(0)
@@ -271,7 +272,6 @@ def test_search_killed_after_any_event_goes_on_as_if_nothing_had_happened(tmp_pa
 
 
 AILING = {7: {"discriminator_loss": 0.0}, 4: {"nmi": float("nan")}}  # two that are promoted
-LOST = "its node was lost"
 
 
 class Cluster:
@@ -318,12 +318,12 @@ class Cluster:
         metrics = {**measured(number, step), **AILING.get(number, {})} if step > 500 else measured(number, step)
         verdict = self._engine.report(number, step, metrics).verdict
         if self._random.random() < 0.1:
-            return self._die(number)  # before the checkpoint is whole
+            self._die(number)  # before the checkpoint is whole
+            return
         self._engine.checkpointed(number, "somewhere", step)
         if verdict != "running":
             self._engine.end(number)
             del self._running[number]
-        return None
 
     def _die(self, number: int) -> None:
         del self._running[number]
@@ -411,7 +411,7 @@ def test_trial_fails_when_its_process_dies_again_and_again_without_coming_furthe
         for step in range(1, 11):
             assert engine.propose() is ledger.trials[0]
             engine.checkpointed(0, "somewhere", step)
-            engine.died(0, "its node was lost")
+            engine.died(0, LOST)
         for _ in range(3):
             assert engine.propose() is ledger.trials[0]
             assert ledger.trials[0].status == "running"
