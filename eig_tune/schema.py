@@ -2,17 +2,41 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
+from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from eig_tune.errors import Problem
 
+MOST = 10**9  # of steps, trials and whatever else is counted: none needs more, and 64 bits hold its products
+
 
 class Section(BaseModel):
-    """A frozen section of the YAML: unknown keys, NaN and infinities are refused."""
+    """A frozen section of the YAML: unknown keys, NaN, infinities, and true where a number belongs are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_number_is_true(cls, value: Any, info: ValidationInfo) -> Any:
+        declared = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and {int, float} & {declared, *get_args(declared)}:
+            raise PydanticCustomError("true_for_number", "must be a number, not true or false")
+        return value
+
+
+_PLAIN_WORDS = {
+    "model_type": "must be a mapping of keys to values",
+    "dict_type": "must be a mapping of keys to values",
+    "tuple_type": "must be a list, such as [1, 2]",
+    "string_type": "must be a word",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "finite_number": "must be a finite number",
+    **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "must be a whole number"),
+}
 
 
 def problems_of(error: ValidationError, sections: Mapping[str, type[BaseModel]]) -> list[Problem]:
@@ -36,12 +60,15 @@ def _sentence(detail: ErrorDetails, sections: Mapping[str, type[BaseModel]]) -> 
         return "unknown key" + suggestion(str(detail["loc"][-1]), section.model_fields if section else ())
     if detail["type"] == "missing":
         return "missing; please add it"
-    message = detail["msg"].removeprefix("Value error, ")
-    return f"got {_shown(detail['input'])}; {message[:1].lower()}{message[1:]}"
+    message = _PLAIN_WORDS.get(detail["type"], detail["msg"].removeprefix("Value error, "))
+    return f"got {shown(detail['input'])}; {message[:1].lower()}{message[1:]}"
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
+def shown(value: object) -> str:
+    """A value as its owner would recognise it, on one line and cut when it is long."""
+    if value is None:
+        return "nothing"
+    text = repr(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 

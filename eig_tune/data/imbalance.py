@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag
 
 from eig_tune.errors import DataError
-from eig_tune.schema import Section
+from eig_tune.schema import MOST, Section
 
 SMALLEST_FRACTION = 0.1
 _SPLIT_STREAM = 1910_01112
@@ -22,14 +22,14 @@ _SPLIT_STREAM = 1910_01112
 class ImbalanceSplit(Section):
     """A seeded random imbalance, numbered."""
 
-    split: int = Field(ge=0)
+    split: int = Field(ge=0, le=MOST)
 
 
 class ImbalanceFile(Section):
     """A row of a table (.npy or .csv): one row per imbalance, one column per class, counts or fractions."""
 
     file: Path
-    row: int = Field(default=0, ge=0)
+    row: int = Field(default=0, ge=0, le=MOST)
 
 
 def _form(value: object) -> str | None:

@@ -20,7 +20,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 from eig_tune.models.networks import NetworkSettings
 from eig_tune.models.precision import Precision, autocast
 from eig_tune.models.prior import gumbel_softmax
-from eig_tune.schema import Section
+from eig_tune.schema import MOST, Section
 
 _SMALLEST_SIDE = 4
 
@@ -31,7 +31,7 @@ class JointVaeSettings(Section):
     continuous_dim: int = Field(default=10, ge=1, le=4096)
     continuous_capacity: float = Field(default=5.0, ge=0)
     categorical_capacity: float = Field(default=5.0, ge=0)
-    capacity_steps: int = Field(default=25_000, ge=1)
+    capacity_steps: int = Field(default=25_000, ge=1, le=MOST)
     capacity_gamma: float = Field(default=30.0, ge=0)
     code_temperature: float = Field(default=0.67, gt=0)
     vae_lr: float = Field(default=5e-4, gt=0)

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 
 from eig_tune.data import AugmentSettings
 from eig_tune.models import METHODS, InfoGanSettings, JointVaeSettings, NetworkSettings
-from eig_tune.schema import Section, suggestion
+from eig_tune.schema import MOST, Section, suggestion
 
 
 def _known_method(name: str) -> str:
@@ -25,9 +25,9 @@ class TrainSettings(InfoGanSettings, JointVaeSettings):
     A method uses the fields of its own model and leaves those of the other alone.
     """
 
-    steps: int = Field(default=30_000, ge=1)
-    report_every: int = Field(default=1000, ge=1)
-    batch_size: int = Field(default=64, ge=2)
+    steps: int = Field(default=30_000, ge=1, le=MOST)
+    report_every: int = Field(default=1000, ge=1, le=MOST)
+    batch_size: int = Field(default=64, ge=2, le=MOST)
     images_per_category: int = Field(default=200, ge=1, le=10_000)
     final_images_per_category: int = Field(default=1000, ge=1, le=10_000)
 

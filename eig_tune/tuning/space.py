@@ -5,17 +5,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError
 
 from eig_tune.data import AugmentSettings, DatasetConfig
 from eig_tune.errors import ConfigError, Problem
 from eig_tune.evaluation.evaluator import DIRECTIONS, LABELLED_METRICS
 from eig_tune.models import NetworkSettings
-from eig_tune.schema import Section, problems_of, suggestion
+from eig_tune.schema import MOST, Section, problems_of, suggestion
 from eig_tune.training import TrainConfig, TrainSettings
 from eig_tune.training.config import MethodName, field_names
 from eig_tune.tuning.distributions import Distribution, Value, in_order_of_conditions
+from eig_tune.tuning.document import read_document
 from eig_tune.tuning.sampler import SamplerKind
 
 Direction = Literal["maximize", "minimize"]
@@ -26,9 +26,9 @@ class AshaSettings(Section):
     """Asynchronous successive halving: the first rung in optimisation steps, the rate, and how many brackets, of
     which each spares its trials one rung more than the one before."""
 
-    grace: int = Field(default=1000, ge=1)
-    reduction_factor: int = Field(default=3, ge=2)
-    brackets: int = Field(default=1, ge=1)
+    grace: int = Field(default=1000, ge=1, le=MOST)
+    reduction_factor: int = Field(default=3, ge=2, le=MOST)
+    brackets: int = Field(default=1, ge=1, le=MOST)
 
 
 class ConfirmSettings(Section):
@@ -55,7 +55,7 @@ class SearchSpec(Section):
     sampler: SamplerKind = "tpe"
     confirm: ConfirmSettings = ConfirmSettings()
     compare: dict[MethodName, dict[str, Value]] = Field(default={})
-    trials: int = Field(default=64, ge=1)
+    trials: int = Field(default=64, ge=1, le=MOST)
     seed: int = Field(default=0, ge=0, lt=2**31)
 
     def base_config(self) -> TrainConfig:
@@ -106,7 +106,7 @@ def load_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> SearchS
     Raises:
         ConfigError: the file cannot be read, or something in it is wrong; every problem is reported.
     """
-    document = _read_yaml(path)
+    document = read_document(path)
     for key, value in (overrides or {}).items():
         _set(document, key.split("."), value)
     return parse_spec(document, str(path))
@@ -124,24 +124,6 @@ def parse_spec(document: Mapping[str, Any], source: str) -> SearchSpec:
     if problems or spec is None:
         raise ConfigError(source, problems)
     return spec
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(str(path), [Problem("(the file)", "there is no such file")]) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), [Problem("(the file)", f"cannot be read: {error}")]) from error
-    except yaml.YAMLError as error:
-        raise ConfigError(str(path), [Problem("(the file)", f"is not valid YAML: {_one_line(error)}")]) from error
-    if not isinstance(document, dict):
-        raise ConfigError(str(path), [Problem("(the file)", "must be a mapping with the keys dataset, search, …")])
-    return document
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def _set(document: dict[str, Any], path: list[str], value: Any) -> None:
