@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from statistics import median
+from uuid import uuid4
 
 import numpy as np
 from PIL import Image
@@ -46,7 +47,7 @@ def store_at(folder: Path, server: bool) -> Iterator[str]:
 
 def steady(uri: str, folder: Path, seconds: int, pictures: bool) -> None:
     """Print what two trials that report once a second cost."""
-    tracker = SearchTracker(open_store(uri, NAME, folder), "search", {}, {})
+    tracker = SearchTracker(open_store(uri, NAME, folder), "search", uuid4().hex, {}, {})
     for key in map(str, range(TRIALS_AT_ONCE)):
         tracker.start_run(key, f"trial {key}", {"lambda_1": 1.0}, time.time())
     drawn, random = _samples_png(), np.random.default_rng(0)
@@ -78,7 +79,7 @@ def _samples_png() -> bytes:
 
 def large(uri: str, folder: Path, trials: int) -> None:
     """Print how long the UI takes to show a search of so many trials, and one of its trials."""
-    tracker = SearchTracker(open_store(uri, "large", folder), "search", {}, {})
+    tracker = SearchTracker(open_store(uri, "large", folder), "search", uuid4().hex, {}, {})
     random, began = np.random.default_rng(0), time.time()
     for number in range(trials):
         key = str(number)
@@ -97,7 +98,7 @@ def large(uri: str, folder: Path, trials: int) -> None:
     with served(folder) as address, browser() as driver:
         enter(driver, address)
         store = open_store(uri, "large", folder)
-        experiment, a_trial = store.experiment_id, store.runs_below(tracker.parent_id, "0")[0].info.run_id
+        experiment, a_trial = store.experiment_id, store.trial_runs(tracker.parent_id)[0].info.run_id
         for what, page, shown in (
             ("the search", "runs", "[data-testid='expander'], .ag-row button"),
             ("its finished trials", "runs?searchFilter=tags.status%20%3D%20'finished'", ".ag-row"),

@@ -1,5 +1,6 @@
 """Opening an MLflow store and finding the runs of a search in it."""
 
+import getpass
 import logging
 import os
 from collections.abc import Iterator
@@ -13,10 +14,11 @@ from eig_tune.tracking.address import LOGIN, masked, without_secrets
 
 KIND_TAG = "eig_tune.kind"
 KEY_TAG = "eig_tune.trial"  # a trial's number; a confirmation's with its seed behind a dot
-SEARCH_TAG = "eig_tune.search_run"  # the parent run, on children and grandchildren alike
+SEARCH_TAG = "eig_tune.search_id"  # of the search, on its parent run, children and grandchildren alike
 ENDED_TAG = "eig_tune.ended"  # set last of all: a run that has it lacks nothing
 OBJECTIVES_TAG = "eig_tune.objectives"
 PARENT_TAG = "mlflow.parentRunId"
+USER_TAG = "mlflow.user"
 NOTE_TAG = "mlflow.note.content"
 _PAGE = 1000
 _SQLITE = "sqlite:///"
@@ -51,13 +53,14 @@ class Store:
         return next(found, None)
 
     def trial_runs(self, parent_id: str) -> list[Any]:
-        """Every child run of the search, in no certain order."""
-        return list(self._search(f"tags.`{SEARCH_TAG}` = '{parent_id}' and tags.`{KIND_TAG}` = 'trial'"))
+        """Every run of a trial below the parent run ``parent_id``, in no certain order."""
+        return list(self._search(f"tags.`{PARENT_TAG}` = '{parent_id}' and tags.`{KIND_TAG}` = 'trial'"))
 
-    def runs_below(self, parent_id: str, key: str | None = None) -> list[Any]:
-        """Every child and grandchild of the search, or those of one key."""
+    def runs_of(self, search_id: str, key: str | None = None) -> list[Any]:
+        """Every run that carries the id of a search: its parent run, children and grandchildren; or those of one key,
+        which the parent run does not have."""
         condition = "" if key is None else f" and tags.`{KEY_TAG}` = '{key}'"
-        return list(self._search(f"tags.`{SEARCH_TAG}` = '{parent_id}'{condition}"))
+        return list(self._search(f"tags.`{SEARCH_TAG}` = '{search_id}'{condition}"))
 
     def answers(self) -> bool:
         """Whether the store is there at all."""
@@ -80,6 +83,14 @@ class Store:
 def local_uri(home: Path) -> str:
     """The store of a home that names no other: one sqlite file."""
     return f"{_SQLITE}{(home / 'mlflow.db').resolve()}"
+
+
+def user_name() -> str:
+    """Who works here: the login of the MLflow server if there is one, else the user of this machine."""
+    try:
+        return os.environ.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a user without a name
+        return f"uid {os.getuid()}"
 
 
 def is_local(uri: str) -> bool:

@@ -23,7 +23,18 @@ from PIL import Image
 
 from eig_tune.errors import EigTuneError
 from eig_tune.tracking.address import masked
-from eig_tune.tracking.store import ENDED_TAG, KEY_TAG, KIND_TAG, NOTE_TAG, PARENT_TAG, SEARCH_TAG, Store, first_line
+from eig_tune.tracking.store import (
+    ENDED_TAG,
+    KEY_TAG,
+    KIND_TAG,
+    NOTE_TAG,
+    PARENT_TAG,
+    SEARCH_TAG,
+    USER_TAG,
+    Store,
+    first_line,
+    user_name,
+)
 
 # A request costs MLflow some 5 ms and each report in it one more; its UI looks again every half minute at most.
 _GATHERING_SECONDS = 10.0
@@ -67,7 +78,8 @@ class SearchTracker:
 
     Args:
         store: an open store.
-        kind: ``search`` or ``comparison``, by which the parent is found again.
+        kind: ``search`` or ``comparison``.
+        search_id: by which its runs are found again; those of other searches in the same experiment are not touched.
         params: what to log as the parent's parameters.
         tags: further tags of the parent run.
 
@@ -76,20 +88,24 @@ class SearchTracker:
         errors: what could not be written although the store was there.
     """
 
-    def __init__(self, store: Store, kind: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+    def __init__(
+        self, store: Store, kind: str, search_id: str, params: Mapping[str, Any], tags: Mapping[str, str]
+    ) -> None:
         self._store = store
         self._client = store.client
-        parent = store.parent_run(kind)
+        self._search_id = search_id
+        runs = store.runs_of(search_id)
+        parent = next((run for run in runs if KEY_TAG not in run.data.tags), None)
         self.parent_id: str = self._create_parent(kind, tags) if parent is None else parent.info.run_id
         self._client.update_run(self.parent_id, status="RUNNING")
-        runs = store.runs_below(self.parent_id)
-        self._runs = {run.data.tags[KEY_TAG]: str(run.info.run_id) for run in runs}
-        self.ended = {run.data.tags[KEY_TAG] for run in runs if ENDED_TAG in run.data.tags}
+        below = [run for run in runs if KEY_TAG in run.data.tags]
+        self._runs = {run.data.tags[KEY_TAG]: str(run.info.run_id) for run in below}
+        self.ended = {run.data.tags[KEY_TAG] for run in below if ENDED_TAG in run.data.tags}
         self.errors: list[str] = []
         self._lacking = set[str | None]()  # runs of which something could not be written; a resume tries again
         self._queue: queue.Queue[_Batch | _Job] = queue.Queue()
-        if parent is None:
-            self._queue.put(_Batch(None, params=dict(params)))
+        noted = {} if parent is None else parent.data.params
+        self._queue.put(_Batch(None, params={name: value for name, value in params.items() if name not in noted}))
         self._closing = threading.Event()
         self._retrying = False
         self._give_up_at: float | None = None
@@ -227,9 +243,8 @@ class SearchTracker:
             wait = min(2 * wait, _LONGEST_WAIT)
 
     def _create_parent(self, kind: str, tags: Mapping[str, str]) -> str:
-        run = self._client.create_run(
-            self._store.experiment_id, run_name=self._store.name, tags={KIND_TAG: kind, **tags}
-        )
+        own = {KIND_TAG: kind, SEARCH_TAG: self._search_id, USER_TAG: user_name()}
+        run = self._client.create_run(self._store.experiment_id, run_name=self._store.name, tags={**own, **tags})
         return str(run.info.run_id)
 
     def _create_run(self, key: str, name: str, at: float, kind: str, below: str | None) -> None:
@@ -238,14 +253,14 @@ class SearchTracker:
             self._runs |= {run.data.tags[KEY_TAG]: str(run.info.run_id) for run in self._made_already(key)}
         if key not in self._runs:
             parent = self.parent_id if below is None else self._runs[below]
-            tags = {KIND_TAG: kind, KEY_TAG: key, PARENT_TAG: parent, SEARCH_TAG: self.parent_id}
+            tags = {KIND_TAG: kind, KEY_TAG: key, PARENT_TAG: parent, SEARCH_TAG: self._search_id}
             run = self._client.create_run(
                 self._store.experiment_id, start_time=int(at * 1000), run_name=name, tags=tags
             )
             self._runs[key] = run.info.run_id
 
     def _made_already(self, key: str) -> list[Any]:
-        return self._store.runs_below(self.parent_id, key) if self._retrying else []
+        return self._store.runs_of(self._search_id, key) if self._retrying else []
 
     def _run_id(self, key: str | None) -> str:
         return self.parent_id if key is None else self._runs[key]

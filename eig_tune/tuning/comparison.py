@@ -18,6 +18,7 @@ from eig_tune.tuning.comparison_report import COMPARED, rows_of, write_report
 from eig_tune.tuning.distributions import Value
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.home import Home
+from eig_tune.tuning.identity import begin_or_check, find_search
 from eig_tune.tuning.journal import MlflowJournal, wanted_checkpoints
 from eig_tune.tuning.ledger import Ledger, Report, Trial
 from eig_tune.tuning.notes import comparison_note
@@ -28,7 +29,6 @@ from eig_tune.tuning.running import (
     DiskUse,
     Order,
     RunOptions,
-    begin_or_check,
     provenance,
     run_trials,
     set_up,
@@ -177,12 +177,13 @@ def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home
     """
     runs = plan.cells()
     images = _images(spec, plan, console)
-    place = set_up(spec, options, images, home, console)
+    traits = _traits(spec, plan, images)
+    search_id = find_search(home, options.name, options.resume, traits, console)
+    place = set_up(search_id, spec, options, images, home, console)
     with Ledger(home.ledger(options.name)) as ledger:
-        begin_or_check(ledger, _identity(spec, plan, images), options.name)
+        begin_or_check(ledger, search_id, traits, repr(options.name))
         folder = home.study(options.name)
-        with SearchTracker(place.store, "comparison", _parameters(plan), provenance()) as tracker:
-            place = place.for_run(tracker.parent_id)
+        with SearchTracker(place.store, "comparison", search_id, _parameters(plan), provenance()) as tracker:
             tracker.log_artifacts(None, partial(write_spec, spec))
             journal = MlflowJournal(tracker, place.storage, images[BALANCED].classes, spec.method)
             seen = KeptEvaluations(folder / "evaluations", place.storage)
@@ -230,7 +231,7 @@ def _images(spec: SearchSpec, plan: Plan, console: Console) -> dict[str, ImageDa
     return {BALANCED: images, **imbalanced}
 
 
-def _identity(spec: SearchSpec, plan: Plan, images: Mapping[str, ImageData]) -> dict[str, Any]:
+def _traits(spec: SearchSpec, plan: Plan, images: Mapping[str, ImageData]) -> dict[str, Any]:
     """More methods, splits and seeds make it a larger comparison, not another one."""
     kept = {"dataset", "model", "train", "augment", "start_from", "compare"}
     return {

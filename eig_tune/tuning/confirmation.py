@@ -5,7 +5,8 @@ its parameters may expect; the difference is the search's optimism (the winner's
 """
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from eig_tune.tracking import CONFIRMED, CONFIRMED_DEVIATION, SearchTracker
 from eig_tune.tuning import pareto
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.home import Home
+from eig_tune.tuning.identity import begin_or_check
 from eig_tune.tuning.journal import MlflowJournal
 from eig_tune.tuning.ledger import Ledger, Trial
 from eig_tune.tuning.prepare import prepare_confirming_judge
@@ -51,13 +53,26 @@ def candidates(finished: Sequence[Trial], objectives: Mapping[str, str], top: in
     return [finished[index] for index in best_first[:top].tolist()]
 
 
+@contextmanager
+def confirmation_ledger(place: Workplace, home: Home) -> Iterator[Ledger]:
+    """The ledger of a search's confirmations, open.
+
+    Raises:
+        ResultError: the one that is there belongs to another search.
+    """
+    file = home.confirmation_ledger(place.store.name)
+    with Ledger(file) as ledger:
+        begin_or_check(ledger, place.search_id, {}, str(file))
+        yield ledger
+
+
 def confirm(
     spec: SearchSpec, search: Engine, place: Workplace, tracker: SearchTracker, home: Home, console: Console
 ) -> list[Confirmed]:
     """Train every candidate on every fresh seed that has not been yet; nothing when the space asks for none."""
     chosen = {t.number: t for t in candidates(search.finished(), spec.objectives, spec.confirm.top)}
     runs = [{"trial": number, "seed": seed} for seed in range(spec.confirm.seeds) for number in chosen]
-    with Ledger(home.confirmation_ledger(place.store.name)) as ledger:
+    with confirmation_ledger(place, home) as ledger:
         known = [trial.values for trial in ledger.trials.values()]
         strategy = GivenRuns(runs, lambda values: spec.train.steps, spec.objectives, known)
         data = place.datasets[IMAGES]

@@ -13,13 +13,13 @@ from typing import Any
 import yaml
 
 from eig_tune.data import ImageData
-from eig_tune.errors import ConfigError, Problem, ResultError, StorageError
+from eig_tune.errors import StorageError
 from eig_tune.tracking import Store, check_store, is_local, open_store
 from eig_tune.training import TrainConfig, TrialData
 from eig_tune.tuning.cluster import Resources, Slots, check_this_machine, resources, start_ray
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.home import Home
-from eig_tune.tuning.ledger import Ledger, Trial
+from eig_tune.tuning.ledger import Trial
 from eig_tune.tuning.preflight import Place, refuse_unfit
 from eig_tune.tuning.prepare import prepare_judge
 from eig_tune.tuning.progress import Console, Terminal, in_words
@@ -47,19 +47,15 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class Workplace:
-    """Everything that trials need, ready: resources and slots, images with their judge by name, MLflow, and where
-    checkpoints lie."""
+    """Everything that the trials of one search need, ready: resources and slots, images with their judge by name,
+    MLflow, and where its checkpoints lie."""
 
+    search_id: str
     given: Resources
     slots: Slots
     datasets: Mapping[str, TrialData]
     store: Store
     storage: Storage
-
-    def for_run(self, run_id: str) -> "Workplace":
-        """The same, with storage of its own for the search whose run in MLflow is ``run_id``: whoever else has a
-        search of this name in the same bucket has another run."""
-        return replace(self, storage=self.storage.below(self.store.name, run_id))
 
 
 @dataclass(frozen=True)
@@ -71,9 +67,14 @@ class Order:
 
 
 def set_up(
-    spec: SearchSpec, options: RunOptions, images: Mapping[str, ImageData], home: Home, console: Console
+    search_id: str,
+    spec: SearchSpec,
+    options: RunOptions,
+    images: Mapping[str, ImageData],
+    home: Home,
+    console: Console,
 ) -> Workplace:
-    """Make the workplace; its three slow parts (judge, store, Ray) at the same time.
+    """Make the workplace of a search; its three slow parts (judge, store, Ray) at the same time.
 
     Args:
         images: by name; they differ in their pools only, so that one judge serves them all.
@@ -81,8 +82,6 @@ def set_up(
     Raises:
         EigTuneError: it cannot be; nothing half-made is left behind.
     """
-    if home.ledger(options.name).exists() and not options.resume:
-        raise ResultError(f"--name: there is {options.name!r} already; go on with it by --resume, or give another name")
     storage = named_storage(options.storage, home.ray)
     _refuse_at_once(options, storage, console)
     with ThreadPoolExecutor() as pool:
@@ -96,7 +95,7 @@ def set_up(
     if options.trials_per_gpu is None:
         trials = as_many_as_fit(spec, next(iter(datasets.values())), given, console)
         given = replace(given, trials_per_gpu=trials)
-    return Workplace(given, Slots(given), datasets, store, storage)
+    return Workplace(search_id, given, Slots(given), datasets, store, storage.below(options.name, search_id))
 
 
 def _refuse_at_once(options: RunOptions, storage: Storage, console: Console) -> None:
@@ -130,27 +129,6 @@ def as_many_as_fit(spec: SearchSpec, data: TrialData, given: Resources, console:
         soft_wrap=True,
     )
     return need.trials
-
-
-def begin_or_check(ledger: Ledger, identity: Mapping[str, Any], name: str) -> None:
-    """Note what makes this search this search, or refuse to go on with another one.
-
-    Raises:
-        ConfigError: the ledger's search was another one; every difference is shown.
-    """
-    if not ledger.header:
-        ledger.begin(identity)
-        return
-    changed = _differences(ledger.header, identity)
-    if changed:
-        raise ConfigError(f"--resume: {name!r} was another one; give another --name for this", changed)
-
-
-def _differences(before: Any, now: Any, path: str = "") -> list[Problem]:
-    if isinstance(before, Mapping) and isinstance(now, Mapping):
-        keys = [*before, *(key for key in now if key not in before)]
-        return [d for key in keys for d in _differences(before.get(key), now.get(key), f"{path}.{key}".strip("."))]
-    return [] if before == now else [Problem(path.removeprefix("spec."), f"was {before!r}, is now {now!r}")]
 
 
 def run_trials(

@@ -9,10 +9,11 @@ from typing import Any
 from eig_tune.errors import ResultError
 from eig_tune.tracking import OBJECTIVES_TAG, SearchTracker, find_store, read_search
 from eig_tune.training import TrialData
-from eig_tune.tuning.confirmation import Confirmed, confirm
+from eig_tune.tuning.confirmation import Confirmed, confirm, confirmation_ledger
 from eig_tune.tuning.curves import write_curves
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.home import Home
+from eig_tune.tuning.identity import begin_or_check, find_search
 from eig_tune.tuning.journal import MlflowJournal, wanted_checkpoints
 from eig_tune.tuning.ledger import Ledger, Trial
 from eig_tune.tuning.notes import search_note
@@ -27,7 +28,6 @@ from eig_tune.tuning.running import (
     Order,
     RunOptions,
     Workplace,
-    begin_or_check,
     provenance,
     run_trials,
     set_up,
@@ -66,17 +66,17 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
     """
     started = time.monotonic()
     images = prepare_images(spec, console)
-    place = set_up(spec, options, {IMAGES: images}, home, console)
+    traits: dict[str, Any] = {
+        "spec": spec.model_dump(mode="json", exclude={"trials", "confirm", "compare"}),
+        "data": images.fingerprint(),
+    }
+    search_id = find_search(home, options.name, options.resume, traits, console)
+    place = set_up(search_id, spec, options, {IMAGES: images}, home, console)
     with Ledger(home.ledger(options.name)) as ledger:
-        identity: dict[str, Any] = {
-            "spec": spec.model_dump(mode="json", exclude={"trials", "confirm", "compare"}),
-            "data": images.fingerprint(),
-        }
-        begin_or_check(ledger, identity, options.name)
+        begin_or_check(ledger, search_id, traits, repr(options.name))
         tags = {**provenance(), OBJECTIVES_TAG: json.dumps(spec.objectives)}
-        parameters = _parameters(spec, place.datasets[IMAGES], identity["data"])
-        with SearchTracker(place.store, "search", parameters, tags) as tracker:
-            place = place.for_run(tracker.parent_id)
+        parameters = _parameters(spec, place.datasets[IMAGES], traits["data"])
+        with SearchTracker(place.store, "search", search_id, parameters, tags) as tracker:
             tracker.log_artifacts(None, lambda folder: write_spec(spec, folder))
             journal = MlflowJournal(tracker, place.storage, images.classes, spec.method, spec.rungs())
             steps = make_plan(spec, slots=1).search_steps
@@ -105,7 +105,7 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
 
 
 def _tidy(place: Workplace, tracker: SearchTracker, engine: Engine, home: Home) -> DiskUse:
-    with Ledger(home.confirmation_ledger(place.store.name)) as confirmations:
+    with confirmation_ledger(place, home) as confirmations:
         wanted = wanted_checkpoints(engine.ledger.trials.values(), tracker.ended)
         wanted |= wanted_checkpoints(confirmations.trials.values(), tracker.ended, confirming=True)
     return tidy(place, wanted, home)

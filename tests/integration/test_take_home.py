@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def found(
     last.save(folder)
     reached = {**last.metrics(), **REACHED}
     tags = {OBJECTIVES_TAG: json.dumps({"nmi": "maximize", "prior_rmse": "minimize"})}
-    tracker = SearchTracker(open_store(uri, "digits", folder), "search", {"data_sha256": "d1"}, tags)
+    tracker = SearchTracker(open_store(uri, "digits", folder), "search", uuid4().hex, {"data_sha256": "d1"}, tags)
     tracker.start_run("0", "trial 0", {"lambda_1": 0.5}, at=1000.0)
     tracker.log_metrics("0", last.step, reached, at=1001.0)
     tracker.log_artifacts("0", lambda to: checkpoint.write_weights(folder, to), MODEL_FOLDER)
@@ -163,7 +164,7 @@ def test_model_that_is_not_there_is_one_line_and_exit_code_2(
 
 def test_trial_without_a_model_is_one_line_and_exit_code_2(uri: str, tmp_path: Path) -> None:
     tags = {OBJECTIVES_TAG: json.dumps({"nmi": "maximize"})}
-    tracker = SearchTracker(open_store(uri, "modelless", tmp_path), "search", {"data_sha256": "d1"}, tags)
+    tracker = SearchTracker(open_store(uri, "modelless", tmp_path), "search", uuid4().hex, {"data_sha256": "d1"}, tags)
     tracker.start_run("0", "trial 0", {"lambda_1": 0.5}, at=1000.0)
     tracker.log_metrics("0", 100, {"nmi": 0.5}, at=1001.0)
     tracker.end_run("0", "FINISHED", {"status": "finished", "stop_reason": "full budget"}, at=2000.0)

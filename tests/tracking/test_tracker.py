@@ -1,5 +1,6 @@
 """MLflow gets everything once, whatever happens to it or to us on the way."""
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -10,11 +11,12 @@ from mlflow_server import MlflowServer
 
 from eig_tune.tracking import SearchTracker, Store, open_store, read_search
 
+MINE, ANOTHERS = "1" * 32, "2" * 32
 OBJECTIVES = {"eig_tune.objectives": '{"nmi": "maximize"}'}
 
 
 def tracker(store: Store) -> SearchTracker:
-    return SearchTracker(store, "search", {"trials": 2}, OBJECTIVES)
+    return SearchTracker(store, "search", MINE, {"trials": 2}, OBJECTIVES)
 
 
 def write_trial(to: SearchTracker, number: int, reports: int, seconds: float = 0.0) -> None:
@@ -86,7 +88,7 @@ def test_confirmation_lies_below_its_trial(local: Store) -> None:
     parent = local.parent_run()
     assert parent is not None
     (trial,) = local.trial_runs(parent.info.run_id)
-    (grandchild,) = local.runs_below(parent.info.run_id, "0.7")
+    (grandchild,) = local.runs_of(MINE, "0.7")
     assert grandchild.data.tags["mlflow.parentRunId"] == trial.info.run_id
 
 
@@ -101,6 +103,49 @@ def test_what_cannot_be_written_is_told_and_stops_nothing(local: Store) -> None:
     to.close("FINISHED", {})
     assert to.errors == ["no space left on device"]
     assert_whole(local, trials=1, reports=2)
+
+
+def test_two_searches_in_one_experiment_share_nothing(local: Store) -> None:
+    """Two people, one server, the default name: the second one's trials went into the first one's runs."""
+    parents = {}
+    for search_id, reports in ((MINE, 2), (ANOTHERS, 5), (MINE, 2)):
+        to = SearchTracker(local, "search", search_id, {"trials": reports}, OBJECTIVES)
+        write_trial(to, 0, reports)
+        to.close("FINISHED", {})
+        assert parents.setdefault(search_id, to.parent_id) == to.parent_id
+        assert to.ended == {"0"}
+    assert parents[MINE] != parents[ANOTHERS]
+    for search_id, reports in ((MINE, 2), (ANOTHERS, 5)):
+        (run,) = local.trial_runs(parents[search_id])
+        assert len(local.client.get_metric_history(run.info.run_id, "nmi")) == reports
+        assert {r.info.run_id for r in local.runs_of(search_id)} == {parents[search_id], run.info.run_id}
+
+
+def test_search_and_comparison_of_one_name_share_nothing(local: Store) -> None:
+    search = tracker(local)
+    comparison = SearchTracker(local, "comparison", ANOTHERS, {}, {})
+    assert search.parent_id != comparison.parent_id
+    for to in (search, comparison):
+        to.close("FINISHED", {})
+
+
+def test_parent_run_that_was_made_just_before_a_kill_gets_its_parameters(local: Store) -> None:
+    tags = {"eig_tune.kind": "search", "eig_tune.search_id": MINE, **OBJECTIVES}
+    made = local.client.create_run(local.experiment_id, tags=tags).info.run_id
+    to = tracker(local)
+    to.close("FINISHED", {})
+    assert to.parent_id == made
+    assert local.client.get_run(made).data.params == {"trials": "2"}
+
+
+def test_run_says_who_began_it_also_where_users_have_no_names(local: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    to = tracker(local)
+    to.close("FINISHED", {})
+    assert local.client.get_run(to.parent_id).data.tags["mlflow.user"] == f"uid {os.getuid()}"
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ class Search:
     def __init__(self, store: Store, folder: Path) -> None:
         self._folder = folder
         self._ledger = Ledger(folder / "ledger.jsonl")
-        self._tracker = SearchTracker(store, "search", {}, {})
+        self._tracker = SearchTracker(store, "search", "1" * 32, {}, {})
         journal = MlflowJournal(self._tracker, Storage(str(folder)), (), SPEC.method, SPEC.rungs())
         self.engine = Engine(Searching(SPEC), self._ledger, [journal])
         journal.catch_up(self._ledger.trials, front=())

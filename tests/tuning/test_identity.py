@@ -1,0 +1,165 @@
+"""Only what carries a search's id is resumed, written or cleared."""
+
+import json
+import re
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from eig_tune.errors import ConfigError, EigTuneError, ResultError
+from eig_tune.tuning.home import Home
+from eig_tune.tuning.identity import begin_or_check, find_search
+from eig_tune.tuning.ledger import Ledger
+
+TRAITS: dict[str, Any] = {
+    "spec": {"dataset": {"name": "folder", "root": "/a", "imbalance": {"file": "/a/t.csv", "row": 0}}, "seed": 0},
+    "data": "d1",
+}
+
+
+class Person:
+    """Who begins and resumes searches in one home, and reads what is printed."""
+
+    def __init__(self, path: Path) -> None:
+        self.home = Home(path)
+        self._said = StringIO()
+
+    @property
+    def said(self) -> str:
+        return self._said.getvalue()
+
+    def find(self, resume: bool = False, traits: dict[str, Any] = TRAITS) -> str:
+        return find_search(self.home, "mine", resume, traits, Console(file=self._said, width=300))
+
+    def search(self, resume: bool = False, traits: dict[str, Any] = TRAITS) -> str:
+        """Begin, or go on, and try one more trial; the search's id."""
+        search_id = self.find(resume, traits)
+        with Ledger(self.home.ledger("mine")) as ledger:
+            begin_or_check(ledger, search_id, traits, "'mine'")
+            ledger.propose(len(ledger.trials), {})
+        return search_id
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Person:
+    return Person(tmp_path / "home")
+
+
+def changed(**dataset: Any) -> dict[str, Any]:
+    return {**TRAITS, "spec": {**TRAITS["spec"], "dataset": {**TRAITS["spec"]["dataset"], **dataset}}}
+
+
+def write_ledger(home: Home, *events: dict[str, Any]) -> Path:
+    file = home.ledger("mine")
+    file.parent.mkdir(parents=True)
+    file.write_text("".join(json.dumps(event) + "\n" for event in events))
+    return file
+
+
+def test_search_keeps_its_id_and_no_two_have_the_same(person: Person, tmp_path: Path) -> None:
+    began = person.search()
+    assert re.fullmatch("[0-9a-f]{32}", began)
+    assert person.search(resume=True) == began
+    assert person.said == ""
+    assert Person(tmp_path / "another home").search() != began
+
+
+def test_nothing_is_made_before_it_is_known_that_a_search_can_begin(person: Person) -> None:
+    person.find()
+    assert not person.home.path.exists()
+
+
+def test_resume_of_nothing_begins_anew_and_says_so(person: Person) -> None:
+    person.search(resume=True)
+    (line,) = person.said.splitlines()
+    assert line == f"--resume: {person.home.path} has no search 'mine' to go on with; a new one begins"
+
+
+def test_search_of_that_name_is_not_begun_twice(person: Person) -> None:
+    person.search()
+    with pytest.raises(ResultError, match="there is 'mine' already; go on with it by --resume, or give another name"):
+        person.find()
+
+
+def test_search_that_runs_in_another_process_is_refused(person: Person) -> None:
+    person.search()
+    with Ledger(person.home.ledger("mine")), pytest.raises(ResultError, match="running already"):
+        person.find(resume=True)
+
+
+def test_of_two_that_begin_at_once_the_second_is_refused(person: Person) -> None:
+    search_id = person.find()
+    person.search()
+    with Ledger(person.home.ledger("mine")) as ledger, pytest.raises(ResultError, match="belongs to another search"):
+        begin_or_check(ledger, search_id, TRAITS, "'mine'")
+
+
+@pytest.mark.parametrize(
+    "traits",
+    [
+        changed(root="/b"),
+        changed(root=None, name="mnist"),
+        changed(imbalance={"file": "/b/t.npy", "row": 3}),
+        changed(image_size=16, channels=1),
+    ],
+)
+def test_same_images_from_elsewhere_are_the_same_search(person: Person, traits: dict[str, Any]) -> None:
+    assert person.search() == person.search(resume=True, traits=traits)
+
+
+def test_other_images_are_another_search_and_every_difference_is_told(person: Person) -> None:
+    person.search()
+    with pytest.raises(ConfigError) as refused:
+        person.find(resume=True, traits={**changed(root="/b"), "data": "d2"})
+    assert str(refused.value).splitlines() == [
+        "--resume: 'mine' was another one; give another --name for this: 2 problems",
+        "  dataset.root: was '/a', is now '/b'",
+        "  data: was 'd1', is now 'd2'",
+    ]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [{"event": "search", "header": TRAITS, "at": 0.0}],
+        [{"event": "search", "header": {**TRAITS, "id": "../../elsewhere"}, "at": 0.0}],
+        [{"event": "search", "header": {**TRAITS, "id": None}, "at": 0.0}],
+        [{"event": "trial", "trial": 0, "values": {}, "at": 0.0}],
+    ],
+    ids=["earlier version", "id that is a path", "no id", "no header"],
+)
+def test_ledger_without_an_id_is_refused_and_left_as_it_was(person: Person, events: list[dict[str, Any]]) -> None:
+    file = write_ledger(person.home, *events)
+    before = file.read_bytes()
+    with pytest.raises(EigTuneError, match="gave it no id; give another --name for this") as refused:
+        person.find(resume=True)
+    assert "\n" not in str(refused.value) and refused.value.exit_code == 2
+    assert file.read_bytes() == before
+
+
+def test_search_that_was_killed_before_it_had_begun_begins(person: Person) -> None:
+    write_ledger(person.home)
+    person.search()
+
+
+@pytest.mark.parametrize("left", ["confirmation.jsonl", "optuna.log", "evaluations"])
+@pytest.mark.parametrize("resume", [False, True])
+def test_what_another_search_has_left_is_not_taken_for_this_ones(person: Person, left: str, resume: bool) -> None:
+    """The study would lack this search's trials, and confirmations and pictures of the other's be shown."""
+    folder = person.home.study("mine")
+    (folder / left).mkdir(parents=True)
+    with pytest.raises(ResultError, match=rf"whose ledger.jsonl is gone \({left}\); move the folder away"):
+        person.find(resume)
+
+
+def test_confirmations_of_another_search_are_refused(tmp_path: Path) -> None:
+    for search_id, refused in (("1" * 32, False), ("1" * 32, False), ("2" * 32, True)):
+        with Ledger(tmp_path / "confirmation.jsonl") as ledger:
+            if refused:
+                with pytest.raises(ResultError, match=r"confirmation\.jsonl belongs to another search"):
+                    begin_or_check(ledger, search_id, {}, str(tmp_path / "confirmation.jsonl"))
+            else:
+                begin_or_check(ledger, search_id, {}, "")
