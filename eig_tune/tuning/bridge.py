@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from eig_tune.errors import DISK_IS_FULL, StorageError
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.ledger import MEND_AND_RESUME, Trial
 from eig_tune.tuning.progress import Terminal
+from eig_tune.tuning.replaced import ReplacedCheckpoints
 from eig_tune.tuning.storage import Storage
 
 _CANNOT_BE_STORED = f"{StorageError.__module__}.{StorageError.__qualname__}: "
@@ -110,13 +110,13 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
         self._storage = storage
         self._device = device
         self._terminal = terminal
-        # A store far away takes a tenth of a second to delete something; no trial has to wait for that.
-        self._deleting = ThreadPoolExecutor(max_workers=1)
+        self._replaced = ReplacedCheckpoints(storage, engine.ledger)
 
     def on_step_end(self, iteration: int, trials: list[RayTrial], **info: Any) -> None:
         if self._engine.halted is not None:
             # Here Ray lets an exception pass; elsewhere it may take it for the trial's.
             raise StorageError(self._engine.halted)
+        self._engine.ledger.tick()
         self._terminal.tick()
 
     def on_trial_result(
@@ -129,7 +129,7 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
             )
 
     def on_experiment_end(self, trials: list[RayTrial], **info: Any) -> None:
-        self._deleting.shutdown()
+        self._replaced.close()
 
     def on_checkpoint(
         self, iteration: int, trials: list[RayTrial], trial: RayTrial, checkpoint: Checkpoint, **info: Any
@@ -138,7 +138,7 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
         location = self._storage.location(checkpoint.path)
         older = self._engine.checkpointed(number, location, trial.last_result["step"])
         if older is not None and older != location:
-            self._deleting.submit(self._storage.delete, older)
+            self._replaced.add(older, location)
 
     def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
         self._engine.end(self._searcher.numbers[trial.trial_id])

@@ -251,8 +251,7 @@ class Engine:
 
     def _recall(self) -> None:
         """Bring the strategy to where the ledger's reports, in the order they came, have brought it."""
-        reports = [(r, trial) for trial in self.ledger.trials.values() for r in trial.reports.values()]
-        for report, trial in sorted(reports, key=lambda pair: pair[0].at):
+        for trial, report in self.ledger.reports:
             if self._broken(report.metrics) is None:
                 self.strategy.recall(trial, report)
         for trial in self.ledger.trials.values():

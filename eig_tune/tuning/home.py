@@ -78,6 +78,16 @@ def try_to_write(path: Path) -> None:
                 folder.rmdir()
 
 
+def bring_to_disk(folder: Path) -> None:
+    """No power failure takes away the folder, nor any file in it, afterwards."""
+    for path in (*folder.rglob("*"), folder, folder.parent):
+        opened = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
 def missing_folders(path: Path) -> list[Path]:
     """What making the folder would make, innermost first."""
     return [folder for folder in (path, *path.parents) if not folder.exists()]

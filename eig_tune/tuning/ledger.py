@@ -2,14 +2,15 @@
 
 Rungs, the sampler's study, MLflow's runs and the table of curves are views of this one file, so that after any death
 they are all rebuilt from the same truth. One JSON object a line; a torn last line is ignored. An event is with the
-kernel before anybody acts on it, so that no kill loses one; a power failure may lose those of the last second.
+kernel before anybody acts on it, so that no kill loses one; a power failure may lose those of the last second. Order
+is that of the lines. The times in them, seconds since the epoch, never go back, whatever the machine's clock does.
 """
 
-import fcntl
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
@@ -17,6 +18,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from eig_tune.errors import ResultError, StorageError
+from eig_tune.tuning.lock import Lock
 
 MEND_AND_RESUME = "nothing is lost: when that is mended, go on with --resume"
 HALVED_BATCH = "halved_batch_size"  # reported by a trial for whose whole batch there was not enough memory
@@ -37,7 +39,7 @@ class Report:
 
 @dataclass
 class Trial:
-    """One trial, as the ledger tells it."""
+    """One trial, as the ledger tells it; ``newest_event`` is the place of its last event among all events."""
 
     number: int
     values: Mapping[str, Any]
@@ -50,6 +52,7 @@ class Trial:
     checkpoint_step: int = 0
     paused_at: int | None = None
     ended_at: float | None = None
+    newest_event: int = 0
 
     @property
     def name(self) -> str:
@@ -96,22 +99,32 @@ class Ledger:
     Args:
         path: the file; events already in it are read first.
 
+    Attributes:
+        reports: every report with its trial, in the order they came.
+
     Raises:
         ResultError: another process has it open, or it is damaged.
-        StorageError: by every method that notes something, from when it cannot be written any more.
+        StorageError: it cannot be opened; by every method that notes something, from when it cannot be written any
+            more.
     """
 
     def __init__(self, path: Path) -> None:
         self.trials: dict[int, Trial] = {}
+        self.reports: list[tuple[Trial, Report]] = []
         self.header: dict[str, Any] = {}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # No buffer: what is left in one after an error would be written later, behind a torn line.
-        self._file: FileIO = path.open("ab", buffering=0)
         self._full: StorageError | None = None
-        self._synced = 0.0
-        _lock(self._file, path)
-        for event in _read(path):
-            self._apply(event)
+        self._events = self._on_disk = 0
+        self._now, self._ticks, self._synced = 0.0, time.monotonic(), 0.0
+        self._file, self._lock = _open(path)
+        try:
+            for event in _read(path):
+                self._apply(event)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self._close()
+            raise ResultError(f"{path}: the ledger of this search is damaged ({error!r})") from error
+        except OSError as error:
+            self._close()
+            raise StorageError(f"{path} cannot be read ({error.strerror or error}); {MEND_AND_RESUME}") from error
 
     def __enter__(self) -> "Ledger":
         return self
@@ -119,6 +132,16 @@ class Ledger:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        try:
+            self.sync()
+        except StorageError:
+            if error is None:
+                raise
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        self._lock.close()
         self._file.close()
 
     @property
@@ -128,16 +151,16 @@ class Ledger:
 
     def begin(self, header: Mapping[str, Any]) -> None:
         """Note what makes this search this search."""
-        self._append({"event": "search", "header": dict(header), "at": time.time()})
+        self._append({"event": "search", "header": dict(header)})
 
     def propose(self, number: int, values: Mapping[str, Any]) -> Trial:
         """A new trial."""
-        self._append({"event": "trial", "trial": number, "values": dict(values), "at": time.time()})
+        self._append({"event": "trial", "trial": number, "values": dict(values)})
         return self.trials[number]
 
     def start(self, number: int, runner: str) -> None:
         """A trial begins, or goes on, as Ray's trial ``runner``."""
-        self._append({"event": "start", "trial": number, "runner": runner, "at": time.time()})
+        self._append({"event": "start", "trial": number, "runner": runner})
 
     def report(self, number: int, step: int, metrics: Mapping[str, float], verdict: Status, reason: str) -> Report:
         """A trial's report and the verdict on it."""
@@ -149,53 +172,81 @@ class Ledger:
                 "metrics": dict(metrics),
                 "verdict": verdict,
                 "reason": reason,
-                "at": time.time(),
             }
         )
         return self.trials[number].reports[step]
 
     def checkpoint(self, number: int, path: str, step: int) -> None:
         """A trial's newest checkpoint, of ``step``, is whole and lies at ``path``."""
-        self._append({"event": "checkpoint", "trial": number, "path": path, "step": step, "at": time.time()})
+        self._append({"event": "checkpoint", "trial": number, "path": path, "step": step})
 
     def pause(self, number: int) -> None:
         """A trial rests at its rung."""
-        self._append({"event": "pause", "trial": number, "at": time.time()})
+        self._append({"event": "pause", "trial": number})
 
     def end(self, number: int, status: Status, reason: str) -> Trial:
         """A trial is over; nothing will be added to it."""
-        self._append({"event": "end", "trial": number, "status": status, "reason": reason, "at": time.time()})
+        self._append({"event": "end", "trial": number, "status": status, "reason": reason})
         return self.trials[number]
+
+    def tick(self) -> None:
+        """Called several times a second: what was noted longer than a second ago is on the disk afterwards."""
+        if time.monotonic() - self._synced > _SYNC_EVERY_SECONDS:
+            self.sync()
+
+    def sync(self) -> None:
+        """All that has been noted is on the disk afterwards, where no power failure takes it away."""
+        if self._full is None and self._on_disk < self._events:
+            events = self._events
+            with self._halting():
+                os.fsync(self._file.fileno())
+            self._on_disk, self._synced = events, time.monotonic()
 
     def _append(self, event: dict[str, Any]) -> None:
         if self._full is not None:
             raise self._full
-        try:
-            self._write((json.dumps(event) + "\n").encode())
-        except OSError as error:
-            # The line may be torn now, and nothing may come behind it.
-            self._full = StorageError(f"{self._file.name} cannot be written ({error.strerror}); {MEND_AND_RESUME}")
-            raise self._full from error
+        event["at"] = self._time()
+        line = (json.dumps(event) + "\n").encode()
+        with self._halting():
+            while line:
+                line = line[self._file.write(line) :]
         self._apply(event)
+        self.tick()
 
-    def _write(self, line: bytes) -> None:
-        while line:
-            line = line[self._file.write(line) :]
-        if time.monotonic() - self._synced > _SYNC_EVERY_SECONDS:
-            os.fsync(self._file.fileno())
-            self._synced = time.monotonic()
+    @contextmanager
+    def _halting(self) -> Iterator[None]:
+        """After an error a line may be torn, or not on the disk, and nothing may come behind it."""
+        try:
+            yield
+        except OSError as error:
+            told = error.strerror or error
+            self._full = StorageError(f"{self._file.name} cannot be written ({told}); {MEND_AND_RESUME}")
+            raise self._full from error
+
+    def _time(self) -> float:
+        """The machine's clock; when that has been set back, the time that has gone by since the event before."""
+        ticks = time.monotonic()
+        now = max(time.time(), self._now + ticks - self._ticks)
+        self._ticks = ticks
+        return now
 
     def _apply(self, event: dict[str, Any]) -> None:
+        self._events += 1
+        self._now = max(self._now, event.get("at", 0.0))
         if event["event"] == "search":
             self.header = event["header"]
             return
         if event["event"] == "trial":
-            self.trials[event["trial"]] = Trial(event["trial"], event["values"], event["at"])
+            trial = Trial(event["trial"], event["values"], self._now, newest_event=self._events)
+            self.trials[trial.number] = trial
             return
         trial = self.trials[event["trial"]]
+        trial.newest_event = self._events
         if event["event"] == "report":
-            fields = (event[name] for name in ("step", "metrics", "at", "verdict", "reason"))
-            trial.reports[event["step"]] = Report(*fields)
+            step, metrics, verdict, reason = (event[name] for name in ("step", "metrics", "verdict", "reason"))
+            report = Report(step, metrics, self._now, verdict, reason)
+            trial.reports[report.step] = report
+            self.reports.append((trial, report))
         elif event["event"] == "start":
             trial.runner, trial.status = event["runner"], "running"
         elif event["event"] == "pause":
@@ -203,27 +254,29 @@ class Ledger:
         elif event["event"] == "checkpoint":
             trial.checkpoint, trial.checkpoint_step = event["path"], event["step"]
         elif event["event"] == "end":
-            trial.status, trial.reason, trial.ended_at = event["status"], event["reason"], event["at"]
+            trial.status, trial.reason, trial.ended_at = event["status"], event["reason"], self._now
 
 
-def _lock(file: FileIO, path: Path) -> None:
+def _open(path: Path) -> tuple[FileIO, Lock]:
+    """The file, open to append to and locked."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # No buffer: what is left in one after an error would be written later, behind a torn line.
+        file: FileIO = path.open("ab", buffering=0)
+        try:
+            return file, Lock(file, path)
+        except BaseException:
+            file.close()
+            raise
     except OSError as error:
-        file.close()
-        raise ResultError(f"{path.parent.name}: this search is running already, in another process") from error
+        raise StorageError(f"{path} cannot be opened ({error.strerror or error}); {MEND_AND_RESUME}") from error
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
+def _read(path: Path) -> Iterator[dict[str, Any]]:
     """Every whole event of the file; a last line that a crash has torn is cut off the file."""
-    if not path.is_file():
-        return []
     raw = path.read_bytes()
     whole = raw[: raw.rfind(b"\n") + 1]
     if len(whole) < len(raw):
         with path.open("r+b") as file:
             file.truncate(len(whole))
-    try:
-        return [json.loads(line) for line in whole.splitlines()]
-    except ValueError as error:
-        raise ResultError(f"{path}: the ledger of this search is damaged ({error})") from error
+    return (json.loads(line) for line in whole.splitlines())

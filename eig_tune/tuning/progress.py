@@ -121,7 +121,8 @@ class Terminal:
     def _shown(self) -> Sequence[Trial]:
         """Running trials and those that ended or paused last."""
         running = [trial for trial in self._trials.values() if trial.status == "running"]
-        at_rest = sorted((trial for trial in self._trials.values() if trial.status != "running"), key=_at_rest_since)
+        at_rest = [trial for trial in self._trials.values() if trial.status != "running"]
+        at_rest.sort(key=lambda trial: trial.newest_event)
         hidden = max(0, len(at_rest) - max(0, _ROWS - len(running)))
         return [*at_rest[hidden:], *running]
 
@@ -172,10 +173,6 @@ def step_bar(console: Console, title: str) -> Iterator[Callable[[int, int], None
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task(title, total=None)
         yield lambda done, of: progress.update(task, completed=done, total=of)
-
-
-def _at_rest_since(trial: Trial) -> float:
-    return trial.ended_at or (trial.last.at if trial.last else trial.at)
 
 
 def _clock(seconds: float) -> str:

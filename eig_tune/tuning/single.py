@@ -12,7 +12,7 @@ from eig_tune.errors import ConfigError, EigTuneError, Problem
 from eig_tune.schema import problems_of, suggestion
 from eig_tune.training import Progress, TrainConfig, TrialData, fit
 from eig_tune.training.config import field_names
-from eig_tune.tuning.home import try_to_write
+from eig_tune.tuning.home import bring_to_disk, try_to_write
 from eig_tune.tuning.journal import draw_trial
 from eig_tune.tuning.space import SearchSpec
 
@@ -80,13 +80,16 @@ def _step_of(checkpoint: Path) -> int:
 
 
 def _record(progress: Progress, out: Path) -> None:
-    """One line of metrics, then a checkpoint that takes its name when it is whole; only then older ones go."""
+    """One line of metrics, then a checkpoint that takes its name when it is whole and on the disk; only then older
+    ones go."""
     with (out / METRICS_FILE).open("a", encoding="utf-8") as file:
         file.write(json.dumps({"step": progress.step, **progress.metrics()}) + "\n")
     partial, whole = out / ".partial", out / f"checkpoint-{progress.step}"
     shutil.rmtree(partial, ignore_errors=True)
     progress.save(partial)
+    bring_to_disk(partial)
     partial.rename(whole)
+    bring_to_disk(whole)
     for older in out.glob("checkpoint-*"):
         if older != whole:
             shutil.rmtree(older)

@@ -18,7 +18,7 @@ import pyarrow.fs
 
 from eig_tune.errors import CheckpointError, EigTuneError, StorageError, one_line
 from eig_tune.tuning import on_node
-from eig_tune.tuning.home import try_to_write
+from eig_tune.tuning.home import bring_to_disk, try_to_write
 
 _S3 = "s3://"
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
@@ -104,6 +104,15 @@ class Storage:
             filesystem.delete_dir(path)
         except FileNotFoundError:
             return
+
+    def sync(self, location: str) -> None:
+        """A checkpoint that has just been written is on the disk afterwards; in a bucket it is so from the first.
+
+        Raises:
+            OSError: it is not there any more, or the disk has failed.
+        """
+        if not location.startswith(_S3):
+            bring_to_disk(Path(location))
 
     def clear(self, keep: Collection[str] = ()) -> None:
         """Delete everything in this place but the locations to keep; the place itself as well if there are none.
