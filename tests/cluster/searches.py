@@ -105,6 +105,15 @@ def kill(process: "subprocess.Popen[str]") -> None:
     process.wait()
 
 
+def fill(disk: Path) -> Path:
+    """Leave no room on a disk; the file that takes it all."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    return filler
+
+
 def trial_processes(driver: int) -> list[int]:
     """The processes in which trials of a search train."""
     return [pid for pid, command in _processes() if "Trainable" in command and driver in _ancestors(pid)]
@@ -166,23 +175,32 @@ def steps_run(home: Path) -> Iterator[tuple[int, int]]:
 
 def assert_mlflow_has_every_report_once(home: Path, trials: Mapping[int, Trial], uri: str | None = None) -> None:
     client = MlflowClient(uri or f"sqlite:///{home}/mlflow.db")
-    experiment = client.get_experiment_by_name(NAME)
-    runs = [
-        run
-        for run in client.search_runs([experiment.experiment_id], max_results=1000)
-        if run.data.tags["eig_tune.kind"] == "trial"
-    ]
+    runs = runs_of_kind(client, "trial")
     assert Counter(int(run.data.tags["eig_tune.trial"]) for run in runs) == Counter(trials.keys())
     for run in runs:
         trial = trials[int(run.data.tags["eig_tune.trial"])]
         if trial.ended:
             assert (run.data.tags["status"], run.data.tags["stop_reason"]) == (trial.status, trial.reason)
-        if trial.last is None:
-            continue
-        for metric in trial.last.metrics:
-            history = [point.step for point in client.get_metric_history(run.info.run_id, metric)]
-            reported = [step for step, report in trial.reports.items() if metric in report.metrics]
-            assert sorted(history) == sorted(reported), (trial.number, metric)
+        assert_metrics_agree(client, run, trial)
+
+
+def runs_of_kind(client: MlflowClient, kind: str) -> list[Any]:
+    """All runs of that kind in the search's experiment."""
+    experiment = client.get_experiment_by_name(NAME)
+    found = client.search_runs([experiment.experiment_id], f"tags.`eig_tune.kind` = '{kind}'", max_results=1000)
+    assert len(found) < 1000
+    return list(found)
+
+
+def assert_metrics_agree(client: MlflowClient, run: Any, trial: Trial) -> None:
+    """MLflow has each reported number once, at its step, to the last digit."""
+    reported: dict[str, list[tuple[int, float]]] = {}
+    for step, report in sorted(trial.reports.items()):
+        for metric, value in report.metrics.items():
+            reported.setdefault(metric, []).append((step, value))
+    for metric, points in reported.items():
+        history = [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, metric)]
+        assert repr(sorted(history)) == repr(points), (run.data.tags["eig_tune.trial"], metric)  # NaN is not NaN
 
 
 def assert_study_agrees(home: Path, trials: Mapping[int, Trial]) -> None:

@@ -1,6 +1,5 @@
 """Checkpoints in an S3-compatible store, and disks that are full: nothing is lost, little is left, no key is told."""
 
-import contextlib
 import json
 import re
 import subprocess
@@ -14,6 +13,7 @@ from searches import (
     assert_mlflow_has_every_report_once,
     assert_study_agrees,
     events,
+    fill,
     kill,
     start,
     steps_run,
@@ -77,15 +77,6 @@ def disks(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
     yield folders
     for folder in folders:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """Leave no room on a disk; the file that takes it all."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(4096))
-    return filler
 
 
 def test_full_disks_are_one_message_each_and_nothing_is_lost(disks: tuple[Path, Path], tmp_path: Path) -> None:

@@ -1,0 +1,161 @@
+"""What a complete search has left agrees in every place: its two ledgers, MLflow, the Optuna study, the storage."""
+
+import json
+import subprocess
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mlflow.tracking import MlflowClient
+from searches import (
+    EIG_TUNE,
+    NAME,
+    assert_metrics_agree,
+    assert_mlflow_has_every_report_once,
+    assert_study_agrees,
+    runs_of_kind,
+    told,
+    trials_of,
+)
+
+from eig_tune.tuning.home import Home
+from eig_tune.tuning.ledger import Ledger, Trial
+
+_ENDS = {"finished": "FINISHED", "stopped": "KILLED", "collapsed": "FAILED", "failed": "FAILED"}
+
+
+@dataclass(frozen=True)
+class Left:
+    """Where a search has left what it came to: home, MLflow store and checkpoints."""
+
+    home: Path
+    uri: str
+    storage: Path
+
+    def ledgers(self) -> list[Path]:
+        """The files of its own ledger and of its confirmations'."""
+        home = Home(self.home)
+        return [file for file in (home.ledger(NAME), home.confirmation_ledger(NAME)) if file.is_file()]
+
+    def confirmations(self) -> dict[int, Trial]:
+        """Runs that have confirmed the best trials."""
+        with Ledger(Home(self.home).confirmation_ledger(NAME)) as ledger:
+            return ledger.trials
+
+
+def assert_all_agrees(left: Left, wanted: int, confirmed: int, report_every: int) -> None:
+    """Every wanted trial has ended once, nothing was done twice, and each place tells the same."""
+    trials, confirmations = trials_of(left.home), left.confirmations()
+    assert list(trials) == list(range(wanted)), "a trial is missing, or there is one too many"
+    assert len(confirmations) == confirmed, "a confirmation is missing, or there is one too many"
+    for trial in [*trials.values(), *confirmations.values()]:
+        assert trial.status in ("finished", "stopped") and trial.reason, f"{trial.name}: {trial.status} {trial.reason}"
+    for file in left.ledgers():
+        assert_nothing_came_twice(file, report_every)
+    assert_mlflow_has_every_report_once(left.home, trials, left.uri)
+    assert_runs_are_over(left, trials, confirmations)
+    assert_confirmed_means_agree(left, confirmations)
+    assert_study_agrees(left.home, trials)
+    assert not list(left.storage.rglob("*.safetensors")), "checkpoints are left that nobody needs"
+
+
+def assert_nothing_came_twice(ledger: Path, report_every: int) -> None:
+    """One proposal, one end and no event after it; each report once, in order, at most one ahead of the checkpoint."""
+    steps, kept, ended = dict[int, int](), Counter[int](), set[int]()
+    for line in ledger.read_text().splitlines():
+        event = json.loads(line)
+        if event["event"] == "search":
+            continue
+        number, at = event["trial"], f"{ledger.name}: {line[:120]}"
+        assert number not in ended, f"after the trial's end: {at}"
+        if event["event"] == "trial":
+            assert number not in steps, f"proposed twice: {at}"
+            steps[number] = 0
+        elif event["event"] == "report":
+            assert event["step"] == steps[number] + report_every, f"a report is doubled or missing: {at}"
+            assert steps[number] == kept[number], f"trained on without a checkpoint: {at}"
+            steps[number] = event["step"]
+        elif event["event"] == "checkpoint":
+            assert kept[number] <= event["step"] <= steps[number], f"a checkpoint of another time: {at}"
+            kept[number] = event["step"]
+        elif event["event"] == "end":
+            ended.add(number)
+
+
+def assert_runs_are_over(left: Left, trials: Mapping[int, Trial], confirmations: Mapping[int, Trial]) -> None:
+    """MLflow has one run for the search, each trial and each confirmation, and none of them runs any more."""
+    client = MlflowClient(left.uri)
+    (parent,) = runs_of_kind(client, "search")
+    assert parent.info.status == "FINISHED", f"the search's run is {parent.info.status}"
+    by_key = {str(number): trial for number, trial in trials.items()}
+    by_key |= {f"{trial.values['trial']}.{trial.values['seed']}": trial for trial in confirmations.values()}
+    runs = [*runs_of_kind(client, "trial"), *runs_of_kind(client, "confirmation")]
+    assert Counter(run.data.tags["eig_tune.trial"] for run in runs) == Counter(by_key.keys())
+    for run in runs:
+        trial = by_key[run.data.tags["eig_tune.trial"]]
+        assert run.info.status == _ENDS[trial.status], f"{trial.name} is {run.info.status} in MLflow"
+        assert "eig_tune.ended" in run.data.tags, f"{trial.name}: something is lacking in MLflow"
+        assert run.data.params == {name: str(value) for name, value in trial.values.items()}, trial.name
+        assert run.data.tags["eig_tune.search_run"] == parent.info.run_id
+    for run in runs_of_kind(client, "confirmation"):
+        assert_metrics_agree(client, run, by_key[run.data.tags["eig_tune.trial"]])
+
+
+def assert_confirmed_means_agree(left: Left, confirmations: Mapping[int, Trial]) -> None:
+    """A confirmed trial's run has the means of its confirmations."""
+    client = MlflowClient(left.uri)
+    by_trial: dict[int, list[Mapping[str, float]]] = {}
+    for confirmation in confirmations.values():
+        assert confirmation.last is not None
+        by_trial.setdefault(confirmation.values["trial"], []).append(confirmation.last.metrics)
+    for run in runs_of_kind(client, "trial"):
+        said = {name: value for name, value in run.data.metrics.items() if name.startswith("confirmed.")}
+        reached = by_trial.get(int(run.data.tags["eig_tune.trial"]), [])
+        assert bool(said) == bool(reached), f"confirmed by {len(reached)} runs, and MLflow has {said}"
+        for name in reached[0] if reached else ():
+            mean = np.mean([metrics[name] for metrics in reached])
+            assert np.isclose(said[f"confirmed.{name}"], mean, rtol=1e-12), name
+
+
+def assert_needed_checkpoints_are_there(left: Left) -> None:
+    """Whatever has died: the newest checkpoint of every trial that is to go on is whole."""
+    for file in left.ledgers():
+        with Ledger(file) as ledger:
+            for trial in ledger.trials.values():
+                if not trial.ended and trial.checkpoint is not None:
+                    found = {path.name for path in Path(trial.checkpoint).iterdir()}
+                    assert "state.safetensors" in found, f"{trial.name}: its checkpoint has only {sorted(found)}"
+
+
+def assert_models_can_be_taken_home(left: Left, criteria: Collection[str], folder: Path) -> None:
+    """Whichever trial `best` chooses, MLflow has its model."""
+    for by in criteria:
+        command = [str(EIG_TUNE), "best", "--name", NAME, "--home", str(left.home), "--tracking-uri", left.uri]
+        done = subprocess.run(
+            [*command, "--by", by, "--export", str(folder / by)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"best --by {by} --export: {done.stderr[-500:]}"
+        assert (folder / by / "weights.safetensors").is_file()
+
+
+def assert_same_results(left: Left, undisturbed: Left) -> None:
+    """Every trial and confirmation has come to what it comes to when nothing happens, number by number."""
+    for found, expected in (
+        (told(trials_of(left.home)), told(trials_of(undisturbed.home))),
+        (told(left.confirmations()), told(undisturbed.confirmations())),
+    ):
+        for number, trial in expected.items():
+            assert found[number] == trial, _difference(number, found[number], trial)
+        assert found.keys() == expected.keys()
+
+
+def _difference(number: int, found: Any, expected: Any) -> str:
+    """The first step at which two courses of a trial part."""
+    if found[:3] != expected[:3]:
+        return f"trial {number}: is {found[:3]}, undisturbed {expected[:3]}"
+    steps = sorted(found[3].keys() | expected[3].keys())
+    step = next(step for step in steps if found[3].get(step) != expected[3].get(step))
+    return f"trial {number}, step {step}: is {found[3].get(step)}, undisturbed {expected[3].get(step)}"
