@@ -99,7 +99,7 @@ def assert_runs_are_over(left: Left, trials: Mapping[int, Trial], confirmations:
         assert run.info.status == _ENDS[trial.status], f"{trial.name} is {run.info.status} in MLflow"
         assert "eig_tune.ended" in run.data.tags, f"{trial.name}: something is lacking in MLflow"
         assert run.data.params == {name: str(value) for name, value in trial.values.items()}, trial.name
-        assert run.data.tags["eig_tune.search_run"] == parent.info.run_id
+        assert run.data.tags["eig_tune.search_id"] == parent.data.tags["eig_tune.search_id"]
     for run in runs_of_kind(client, "confirmation"):
         assert_metrics_agree(client, run, by_key[run.data.tags["eig_tune.trial"]])
 
