@@ -167,7 +167,7 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
     def _died(self, number: int, reason: str) -> None:
         self._engine.died(number, reason)
         trial = self._engine.ledger.trials[number]
-        if not trial.ended:
+        if trial.status == "running":
             step = f"step {trial.checkpoint_step:,}"
             self._terminal.say_once(f"trial {number} goes on elsewhere from {step}: {reason}")
 

@@ -102,6 +102,9 @@ class KeptEvaluations:
     def trial_started(self, trial: Trial) -> None:
         """Nothing to keep yet."""
 
+    def trial_resumed(self, trial: Trial) -> None:
+        """Nothing to keep yet."""
+
     def trial_reported(self, trial: Trial, report: Report) -> None:
         """Nothing to keep yet."""
 
@@ -195,7 +198,10 @@ def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home
                 seen.catch_up(ledger.trials)
                 tidy(place, wanted_checkpoints(ledger.trials.values(), tracker.ended), home)
                 journal.catch_up(ledger.trials, front=())
-                run_trials(engine, place, lambda trial: _order(spec, plan, trial), terminal)
+                try:
+                    run_trials(engine, place, lambda trial: _order(spec, plan, trial), terminal)
+                finally:
+                    journal.stopped(ledger.trials.values())
             trials = tuple(ledger.trials.values())
             draw = partial(write_report, trials, plan.methods, images[BALANCED].classes, seen.folder)
             draw(folder)

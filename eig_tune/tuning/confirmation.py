@@ -88,7 +88,10 @@ def confirm(
             if not engine.complete:
                 judged = prepare_confirming_judge(spec, data, home, console)
                 confirming = replace(place, datasets={IMAGES: judged})
-                run_trials(engine, confirming, lambda t: _order(spec, search, t.values), terminal)
+                try:
+                    run_trials(engine, confirming, lambda t: _order(spec, search, t.values), terminal)
+                finally:
+                    journal.stopped(ledger.trials.values())
         return summaries(chosen, ledger.trials.values())
 
 

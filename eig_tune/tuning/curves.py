@@ -18,7 +18,7 @@ def write_curves(trials: Iterable[Trial], folder: Path) -> None:
     rows = [
         {
             "trial": trial.number,
-            "status": trial.status,
+            "status": trial.outcome,
             "step": report.step,
             "at": report.at,
             "verdict": report.verdict,

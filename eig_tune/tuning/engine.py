@@ -45,8 +45,11 @@ class Strategy(Protocol):
             anyway: whether it must be one, if any is paused, since no trial has got to its end.
         """
 
-    def hopeless(self) -> Sequence[int]:
-        """Paused trials that will never be promoted."""
+    def hopeless(self) -> Mapping[int, str]:
+        """Paused trials that will never be promoted, each with why."""
+
+    def waiting(self) -> Mapping[int, str]:
+        """All paused trials, each with why it has not got further if the search ends now."""
 
     def recall(self, trial: Trial, report: Report) -> None:
         """Learn from a report that an earlier process has judged."""
@@ -59,6 +62,8 @@ class Observer(Protocol):
     """Somebody who wants to know what happens: the tracker, the terminal."""
 
     def trial_started(self, trial: Trial) -> None: ...
+
+    def trial_resumed(self, trial: Trial) -> None: ...
 
     def trial_reported(self, trial: Trial, report: Report) -> None: ...
 
@@ -100,7 +105,10 @@ class Engine:
         else:
             trial = self._promoted() or self._new_trial() or self._last_one()
         if trial is not None:
+            resumed = trial.runner != ""
             self.ledger.start(trial.number, runner)
+            if resumed:
+                self._tell(lambda observer: observer.trial_resumed(trial))
         return trial
 
     def _promoted(self, anyway: bool = False) -> Trial | None:
@@ -121,7 +129,7 @@ class Engine:
             return None
         trial = None if self._front else self._promoted(anyway=True)
         if trial is None:
-            self._stop([trial.number for trial in self.ledger.trials.values() if trial.status == "paused"])
+            self._stop(self.strategy.waiting())
         return trial
 
     def report(self, number: int, step: int, metrics: Mapping[str, float]) -> Report:
@@ -163,7 +171,7 @@ class Engine:
             self.strategy.paused(number)
             self._stop(self.strategy.hopeless())
         else:
-            self._close(number, trial.verdict, _why(trial))
+            self._close(number, trial.verdict, trial.why)
 
     def fail(self, number: int, reason: str) -> None:
         """A trial cannot go on."""
@@ -211,9 +219,9 @@ class Engine:
         trials = self.ledger.trials.values()
         return len(trials) >= self.strategy.wanted and all(trial.ended for trial in trials)
 
-    def _stop(self, paused: Sequence[int]) -> None:
-        for number in paused:
-            self._close(number, "stopped", _why(self.ledger.trials[number]))
+    def _stop(self, paused: Mapping[int, str]) -> None:
+        for number, why in paused.items():
+            self._close(number, "stopped", why)
 
     def _close(self, number: int, status: Status, reason: str) -> None:
         trial = self.ledger.end(number, status, reason)
@@ -247,7 +255,7 @@ class Engine:
             if trial.verdict == "paused":
                 self.ledger.pause(trial.number)
             else:
-                self.ledger.end(trial.number, trial.verdict, _why(trial))
+                self.ledger.end(trial.number, trial.verdict, trial.why)
 
     def _recall(self) -> None:
         """Bring the strategy to where the ledger's reports, in the order they came, have brought it."""
@@ -257,8 +265,3 @@ class Engine:
         for trial in self.ledger.trials.values():
             if trial.status == "paused":
                 self.strategy.paused(trial.number)
-
-
-def _why(trial: Trial) -> str:
-    """The reason of what its newest report has led to."""
-    return "" if trial.last is None else trial.last.reason

@@ -77,13 +77,19 @@ class MlflowJournal:
         else:
             self._tracker.start_run(self._key(trial), trial.name, trial.values, trial.at)
 
+    def trial_resumed(self, trial: Trial) -> None:
+        self._tracker.set_tags(self._key(trial), {"status": "running"})
+
+    def stopped(self, trials: Iterable[Trial]) -> None:
+        """The search is being stopped: trials that have trained until now were interrupted."""
+        for trial in trials:
+            if trial.status == "running":
+                self._tracker.set_tags(self._key(trial), {"status": trial.outcome})
+
     def trial_reported(self, trial: Trial, report: Report) -> None:
         self._tracker.log_metrics(self._key(trial), report.step, report.metrics, report.at)
-        earlier = [step for step in trial.reports if step < report.step]
         if report.verdict == "paused":
             self._tracker.set_tags(self._key(trial), {"status": "paused"})
-        elif earlier and trial.reports[max(earlier)].verdict == "paused":
-            self._tracker.set_tags(self._key(trial), {"status": "running"})
 
     def trial_checkpointed(self, trial: Trial) -> None:
         _, before = self._pictured.get(trial.number, (0, 0.0))

@@ -83,6 +83,18 @@ class Trial:
         return last.verdict
 
     @property
+    def why(self) -> str:
+        """Why it has ended, rests, or is about to do so; empty while it trains."""
+        if self.reason or self.last is None or self.verdict == "running":
+            return self.reason
+        return self.last.reason
+
+    @property
+    def outcome(self) -> str:
+        """Its status when its search runs no more: one that trained until then was interrupted."""
+        return "interrupted" if self.status == "running" else self.status
+
+    @property
     def ended(self) -> bool:
         """Whether it will report no more."""
         return self.status not in ("running", "paused")

@@ -4,6 +4,7 @@ Notes are Markdown. MLflow's UI shows every newline inside a paragraph, so a par
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, Protocol, get_args
 
 from eig_tune.tuning.comparison_report import Row, markdown
@@ -15,6 +16,7 @@ from eig_tune.tuning.space import SearchSpec
 
 KNEE = "the knee of the front (nearest to the best of every objective)"
 _MOST_ROWS = 10  # of the front: MLflow keeps 8,000 characters of a note
+_MOST_CHARACTERS = 2000  # about trials that ended early
 
 
 class Artifacts(Protocol):
@@ -42,6 +44,8 @@ def search_note(
         parts.append(_confirmed(spec, trials, confirmed))
     if finished and len(spec.objectives) > 1:
         parts.append(_front(spec, finished))
+    if early := [trial for of in ("failed", "collapsed", "stopped") for trial in trials if trial.status == of]:
+        parts.append(_ended_early(early))
     return "\n\n".join([*parts, *_shown(pictures, artifacts)]) + "\n"
 
 
@@ -51,9 +55,10 @@ def comparison_note(rows: Sequence[Row], artifacts: Artifacts) -> str:
 
 
 def counted(trials: Iterable[Trial]) -> str:
-    """``4 finished, 10 stopped, 2 collapsed``."""
-    statuses = [trial.status for trial in trials]
-    return ", ".join(f"{statuses.count(status)} {status}" for status in get_args(Status) if status in statuses)
+    """``4 finished, 10 stopped, 2 collapsed``, of a search that runs no more."""
+    statuses = [trial.outcome for trial in trials]
+    told = ("interrupted", *get_args(Status))
+    return ", ".join(f"{statuses.count(status)} {status}" for status in told if status in statuses)
 
 
 def found_and_confirmed(
@@ -121,6 +126,16 @@ def _front(spec: SearchSpec, finished: Sequence[Trial]) -> str:
     ]
     more = f"\n\n… and {len(front) - _MOST_ROWS} more" if len(front) > _MOST_ROWS else ""
     return f"### Pareto front\n\n{_table(['trial', *spec.objectives, *spec.search], rows)}{more}"
+
+
+def _ended_early(early: Sequence[Trial]) -> str:
+    """Whole reasons, as many as there is room for; in code style, since a message may look like Markdown."""
+    lines = [f"- trial {t.number}, {t.status}: `{t.reason.replace('`', chr(39))}`" for t in early]
+    room = list(accumulate(map(len, lines)))
+    shown = [line for line, end in zip(lines, room, strict=True) if end <= _MOST_CHARACTERS][:_MOST_ROWS]
+    if len(shown) < len(lines):
+        shown.append(f"- … and {len(lines) - len(shown)} more; each has its reason in its tag `stop_reason`")
+    return "### Ended early\n\n" + "\n".join(shown)
 
 
 def _reached(trial: Trial) -> Mapping[str, float]:

@@ -37,7 +37,7 @@ _STYLES = {
     "failed": ("#333333", 0.5),
     "collapsed": ("#c2408c", 0.5),
     "paused": ("#8fbfb8", 0.5),
-    "running": ("#2a9d8f", 0.8),
+    "interrupted": ("#2a9d8f", 0.8),
     "finished": ("#2a6fbb", 0.9),
 }
 
@@ -142,7 +142,7 @@ def _curves(trials: Sequence[Trial], spec: SearchSpec) -> dict[str, dict[str, tu
         curves[name] = {status: ([], []) for status in _STYLES}
         for trial in trials:
             if reports := [report for report in trial.reports.values() if name in report.metrics]:
-                steps, values = curves[name][trial.status]
+                steps, values = curves[name][trial.outcome]
                 steps += [*(report.step for report in reports), np.nan]
                 values += [*(report.metrics[name] for report in reports), np.nan]
     return curves
@@ -153,15 +153,26 @@ def _interactive_rungs(trials: Sequence[Trial], spec: SearchSpec) -> Any:
 
     curves = _curves(trials, spec)
     plot = make_subplots(rows=1, cols=len(curves), subplot_titles=list(curves))
-    for column, lines in enumerate(curves.values(), start=1):
+    for column, (name, lines) in enumerate(curves.items(), start=1):
         for status, (steps, values) in lines.items():
             colour, opacity = _STYLES[status]
             shown = {"name": status, "legendgroup": status, "showlegend": column == 1 and len(steps) > 0}
             line = {"x": steps, "y": values, "mode": "lines+markers", "opacity": opacity, "line_color": colour}
-            plot.add_scatter(**line, **shown, row=1, col=column)
+            plot.add_scatter(**line, **shown, text=_labels(trials, name, status), row=1, col=column)
         for rung in spec.rungs():
             plot.add_vline(rung, line_dash="dot", line_width=1, row=1, col=column)
     return plot.update_layout(title="Learning curves and rungs").update_xaxes(title="step")
+
+
+def _labels(trials: Sequence[Trial], name: str, status: str) -> list[str]:
+    """What is shown at each point of :func:`_curves`: its trial, and at the last one why that got no further."""
+    labels: list[str] = []
+    for trial in trials:
+        reports = sum(name in report.metrics for report in trial.reports.values())
+        if reports and trial.outcome == status:
+            told = f"trial {trial.number}"
+            labels += [*[told] * (reports - 1), f"{told}: {html.escape(trial.why)}" if trial.why else told, ""]
+    return labels
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from types import TracebackType
 from rich.console import Console, Group, RenderableType
 from rich.filesize import decimal as in_words
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
@@ -73,6 +74,9 @@ class Terminal:
     def trial_started(self, trial: Trial) -> None:
         self._redraw()
 
+    def trial_resumed(self, trial: Trial) -> None:
+        self._redraw()
+
     def trial_reported(self, trial: Trial, report: Report) -> None:
         if HALVED_BATCH in report.metrics:
             batch = report.metrics[HALVED_BATCH]
@@ -90,7 +94,7 @@ class Terminal:
 
     def trial_ended(self, trial: Trial, on_front: bool) -> None:
         if self._live is None or trial.status == "failed":
-            self._console.print(self._line(trial), highlight=False, soft_wrap=True)
+            self._console.print(self._line(trial), markup=False, highlight=False, soft_wrap=True)
         self._redraw()
 
     def tick(self) -> None:
@@ -110,12 +114,13 @@ class Terminal:
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False)
         for column in ("trial", "status", "step", *self._objectives, "what happened"):
-            table.add_column(column, justify="left" if column in ("status", "what happened") else "right")
+            left = column in ("status", "what happened")
+            table.add_column(column, justify="left" if left else "right", overflow="fold")
         for trial in self._shown():
             style = _STATUS_STYLE[trial.status]
             step = f"{trial.last.step if trial.last else 0:,}"
-            reason = trial.reason or (trial.last.reason if trial.last else "")
-            table.add_row(str(trial.number), f"[{style}]{trial.status}[/]", step, *self._values(trial), reason[:60])
+            status = f"[{style}]{trial.status}[/]"
+            table.add_row(str(trial.number), status, step, *self._values(trial), escape(trial.why))
         return table
 
     def _shown(self) -> Sequence[Trial]:
@@ -132,10 +137,11 @@ class Terminal:
         return bar
 
     def _summary(self) -> str:
+        well = [trial for trial in self._trials.values() if not {trial.status, trial.verdict} & {"failed", "collapsed"}]
         best = [
             f"best {name} {(max if direction == 'maximize' else min)(seen):.3f}"
             for name, direction in self._objectives.items()
-            if (seen := [t.last.metrics[name] for t in self._trials.values() if t.last and name in t.last.metrics])
+            if (seen := [t.last.metrics[name] for t in well if t.last and name in t.last.metrics])
         ]
         count = sum(trial.status == "paused" for trial in self._trials.values())
         paused = [f"{count} paused"] if count else []

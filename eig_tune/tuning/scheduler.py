@@ -37,6 +37,7 @@ class SuccessiveHalving:
 
     def __init__(self, rungs: Sequence[int], reduction_factor: int, wanted: int, brackets: int = 1) -> None:
         self._reduction_factor = reduction_factor
+        self._brackets = brackets
         # Some are kept in reserve in a small search, where all that go on may fail.
         self._most_places = max(reduction_factor, wanted // reduction_factor)
         self._rungs: dict[int, dict[int, tuple[float, ...]]] = {step: {} for step in rungs}
@@ -62,14 +63,24 @@ class SuccessiveHalving:
         self._waiting[rung].discard(trial)
         return is_next
 
-    def hopeless(self) -> list[int]:
-        """Trials that wait in vain: more are better than will ever be promoted from their rung."""
-        return [
-            trial
+    def hopeless(self) -> dict[int, str]:
+        """Trials that wait in vain, since more are better than will ever be promoted from their rung: each with its
+        place."""
+        return {
+            trial: self._beaten(rung, place)
             for rung in self._rungs_with_waiting()
-            for trial in self._best_first(rung)[self._most_places :]
+            for place, trial in enumerate(self._best_first(rung)[self._most_places :], start=self._most_places + 1)
             if trial in self._waiting[rung]
-        ]
+        }
+
+    def waiting(self) -> dict[int, str]:
+        """All trials that wait, each with what is told of it if the search ends now."""
+        return {
+            trial: f"waited at rung {rung} when the search ended, {_ordinal(place)} of {len(self._rungs[rung])}"
+            for rung in self._rungs_with_waiting()
+            for place, trial in enumerate(self._best_first(rung), start=1)
+            if trial in self._waiting[rung]
+        }
 
     def wait(self, trial: int) -> None:
         """``trial`` rests at the highest rung it has entered."""
@@ -105,6 +116,16 @@ class SuccessiveHalving:
                     return trial
         return None
 
+    def _beaten(self, rung: int, place: int) -> str:
+        """``rung 500: 4th of 9, 3 may go on``, and what a reader of this could not know."""
+        last = self._most_places
+        order, losses = self._best_first(rung), self._rungs[rung]
+        some_are_safe = list(self._rungs).index(rung) < self._brackets - 1
+        others = ", and those of later brackets" if some_are_safe else ""
+        tie = losses[order[place - 1]] == losses[order[last - 1]]
+        why = f" (the {_ordinal(last)} is as good and came first)" if tie else ""
+        return f"rung {rung}: {_ordinal(place)} of {len(order)}, {last} may go on{others}{why}"
+
     def _best_waiting(self) -> int | None:
         for rung in self._rungs_with_waiting():
             return next(trial for trial in self._best_first(rung) if trial in self._waiting[rung])
@@ -118,3 +139,9 @@ class SuccessiveHalving:
             trials, losses = list(self._rungs[rung]), list(self._rungs[rung].values())
             self._orders[rung] = [trials[index] for index in pareto.order(np.array(losses)).tolist()]
         return self._orders[rung]
+
+
+def _ordinal(place: int) -> str:
+    """``1st``, ``2nd``, …, ``11th``, …, ``21st``."""
+    ending = "th" if place % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
+    return f"{place}{ending}"

@@ -86,7 +86,10 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
                 study.catch_up(ledger.trials)
                 _tidy(place, tracker, engine, home)
                 journal.catch_up(ledger.trials, {trial.number for trial in engine.front()})
-                run_trials(engine, place, lambda trial: _order(spec, trial), terminal, options.seconds)
+                try:
+                    run_trials(engine, place, lambda trial: _order(spec, trial), terminal, options.seconds)
+                finally:
+                    journal.stopped(ledger.trials.values())
             trials = tuple(ledger.trials.values())
             write_curves(trials, home.study(options.name))
             _draw(tracker, trials, spec, options.name)

@@ -19,7 +19,6 @@ class Searching:
         self.objectives: Mapping[str, str] = spec.objectives
         self._steps = spec.train.steps
         self._grace = spec.asha.grace
-        self._reduction_factor = spec.asha.reduction_factor
         self._halving = SuccessiveHalving(spec.rungs(), spec.asha.reduction_factor, spec.trials, spec.asha.brackets)
         self._sampler = Sampler(
             spec.search,
@@ -42,7 +41,7 @@ class Searching:
             return "finished", f"full budget of {step} steps"
         if rung is None or self._halving.goes_on(trial.number, rung):
             return "running", ""
-        return "paused", f"not among the best 1/{self._reduction_factor} of rung {rung}"
+        return "paused", f"waits at rung {rung}"
 
     def paused(self, number: int) -> None:
         self._halving.wait(number)
@@ -51,8 +50,11 @@ class Searching:
     def promote(self, anyway: bool) -> int | None:
         return self._halving.promote(anyway)
 
-    def hopeless(self) -> Sequence[int]:
+    def hopeless(self) -> Mapping[int, str]:
         return self._halving.hopeless()
+
+    def waiting(self) -> Mapping[int, str]:
+        return self._halving.waiting()
 
     def _ailment(self, trial: Trial, step: int, metrics: Mapping[str, float]) -> str | None:
         before = [report.metrics.get("q_mutual_information", 0.0) for report in trial.reports.values()]
@@ -113,8 +115,11 @@ class GivenRuns:
     def promote(self, anyway: bool) -> int | None:
         return None
 
-    def hopeless(self) -> Sequence[int]:
-        return ()
+    def hopeless(self) -> Mapping[int, str]:
+        return {}
+
+    def waiting(self) -> Mapping[int, str]:
+        return {}
 
     def recall(self, trial: Trial, report: Report) -> None:
         """Nothing is learned from runs that are given."""

@@ -62,6 +62,9 @@ class StudyFile:
     def trial_started(self, trial: Trial) -> None:
         """Only ended trials are in the study, so that none stays RUNNING for ever."""
 
+    def trial_resumed(self, trial: Trial) -> None:
+        """As little."""
+
     def trial_reported(self, trial: Trial, report: Report) -> None:
         """What a trial had reached is written at its end."""
 

@@ -89,18 +89,20 @@ def outcome_document(outcome: Outcome, spec: SearchSpec) -> dict[str, Any]:
         "steps": sum(trial.last.step for trial in outcome.trials if trial.last),
         "train_seconds": total(outcome.trials, "train_seconds"),
         "evaluation_seconds": total(outcome.trials, "evaluation_seconds"),
-        "trials": [_trial_document(trial) for trial in outcome.trials],
+        "trials": [trial_outcome(trial) for trial in outcome.trials],
         "front": [trial.number for trial in outcome.front],
         "confirmed": [vars(reached) for reached in outcome.confirmed],
-        "best": None if best is None else _trial_document(best),
+        "best": None if best is None else trial_outcome(best),
     }
 
 
-def _trial_document(trial: Trial) -> dict[str, Any]:
+def trial_outcome(trial: Trial) -> dict[str, Any]:
+    """What has become of a trial, for scripts; ``reason`` is never empty."""
+    goes_on = f"the search was stopped; --resume goes on from step {trial.checkpoint_step}"
     return {
         "trial": trial.number,
-        "status": trial.status,
-        "reason": trial.reason,
+        "status": trial.outcome,
+        "reason": goes_on if trial.status == "running" else trial.why,
         "step": trial.last.step if trial.last else 0,
         "values": dict(trial.values),
         "metrics": dict(trial.last.metrics) if trial.last else {},
@@ -125,7 +127,8 @@ def print_comparison(outcome: Comparison, methods: Sequence[str], console: Conso
         console.print("not all cells have ended; go on with --resume", highlight=False)
     for trial in outcome.trials:
         if trial.status == "failed":
-            console.print(f"failed: {dict(trial.values)}: {trial.reason}", style="red", highlight=False, soft_wrap=True)
+            told = f"failed: {dict(trial.values)}: {trial.reason}"
+            console.print(told, style="red", markup=False, highlight=False, soft_wrap=True)
     _print_disk_use(outcome.disk, console)
     _print_tracking_errors(outcome.tracking_errors, console)
 
@@ -137,7 +140,7 @@ def comparison_document(outcome: Comparison, methods: Sequence[str]) -> dict[str
         "complete": outcome.complete,
         "disk": vars(outcome.disk),
         "methods": [vars(row) for row in rows_of(outcome.trials, methods)],
-        "cells": [_trial_document(trial) for trial in outcome.trials],
+        "cells": [trial_outcome(trial) for trial in outcome.trials],
     }
 
 

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import random
+import re
 from collections.abc import Sequence
 from io import FileIO
 from pathlib import Path
@@ -90,8 +91,8 @@ def test_highest_rung_comes_first() -> None:
 
 
 def test_trial_is_hopeless_when_more_are_better_than_will_ever_go_on() -> None:
-    assert halving_after([5.0, 4.0, 6.0, 1.0, 7.0], wanted=9).hopeless() == [2, 4]
-    assert halving_after([5.0, 4.0, 6.0, 1.0, 7.0], wanted=15).hopeless() == []
+    assert halving_after([5.0, 4.0, 6.0, 1.0, 7.0], wanted=9).hopeless().keys() == {2, 4}
+    assert halving_after([5.0, 4.0, 6.0, 1.0, 7.0], wanted=15).hopeless() == {}
 
 
 def test_the_best_goes_on_anyway_when_nobody_else_does() -> None:
@@ -240,6 +241,9 @@ class CaughtUp:
         assert self.trials is not None and trial.number not in self.trials
         self.trials[trial.number] = None
 
+    def trial_resumed(self, trial: Trial) -> None:
+        assert self.trials is not None and trial.number in self.trials
+
     def trial_reported(self, trial: Trial, report: Report) -> None:
         assert self.trials is not None and trial.number in self.trials
 
@@ -346,7 +350,9 @@ def test_whatever_happens_every_trial_comes_to_a_right_end(tmp_path: Path, seed:
             expected = "finished" if steps[-1] == 2000 else "stopped"
             assert trial.status == {7: "collapsed", 4: "failed"}.get(trial.number, expected)
         assert trial.status != "finished" or trial.checkpoint_step == 2000, "its model is lost"
-    assert_nobody_is_sent_back_or_told_twice([json.loads(line) for line in path.read_text().splitlines()])
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    assert_nobody_is_sent_back_or_told_twice(events)
+    assert_reasons_were_true(events)
 
 
 def assert_nobody_is_sent_back_or_told_twice(events: Sequence[dict[str, Any]]) -> None:
@@ -365,6 +371,29 @@ def assert_nobody_is_sent_back_or_told_twice(events: Sequence[dict[str, Any]]) -
             news[number] = False
         elif event["event"] == "end":
             ended.add(number)
+
+
+def assert_reasons_were_true(events: Sequence[dict[str, Any]]) -> None:
+    """At the moment they were given: a stopped trial's place among all that had got to its rung."""
+    reached: dict[int, dict[int, float]] = {rung: {} for rung in spec().rungs()}
+    waits_at: dict[int, int] = {}
+    for event in events:
+        number = event["trial"]
+        if event["event"] == "report" and event["verdict"] not in ("collapsed", "failed"):
+            for rung in [rung for rung in reached if rung <= event["step"]]:
+                reached[rung].setdefault(number, event["metrics"]["prior_rmse"])
+                waits_at[number] = rung
+        if event["event"] == "end" and event["status"] == "stopped":
+            rung = waits_at[number]
+            best_first = sorted(reached[rung], key=reached[rung].__getitem__)
+            told = re.match(r"rung (\d+): (\d+).. of (\d+), 4 may go on( \(the 4th is as good.*\))?$", event["reason"])
+            if told is None:
+                told = re.match(r"waited at rung (\d+) when the search ended, (\d+).. of (\d+)()$", event["reason"])
+            else:
+                tie = reached[rung][number] == reached[rung][best_first[3]]
+                assert int(told[2]) > 4 and bool(told[4]) == tie
+            assert told is not None, event["reason"]
+            assert [int(n) for n in told.groups()[:3]] == [rung, best_first.index(number) + 1, len(best_first)]
 
 
 @pytest.mark.parametrize(

@@ -50,9 +50,9 @@ class Search:
         self._folder = folder
         self._ledger = Ledger(folder / "ledger.jsonl")
         self._tracker = SearchTracker(store, "search", "1" * 32, {}, {})
-        journal = MlflowJournal(self._tracker, Storage(str(folder)), (), SPEC.method, SPEC.rungs())
-        self.engine = Engine(Searching(SPEC), self._ledger, [journal])
-        journal.catch_up(self._ledger.trials, front=())
+        self.journal = MlflowJournal(self._tracker, Storage(str(folder)), (), SPEC.method, SPEC.rungs())
+        self.engine = Engine(Searching(SPEC), self._ledger, [self.journal])
+        self.journal.catch_up(self._ledger.trials, front=())
 
     def train(self, number: int, *steps: int, nmi: float, picture: bool = True, **others: float) -> None:
         for step in steps:
@@ -89,7 +89,7 @@ def pictures(store: Store, number: int, folder: Path) -> dict[int, list[int]]:
 
 def test_there_is_a_picture_of_every_checkpoint_although_checkpoints_are_deleted(store: Store, tmp_path: Path) -> None:
     search = Search(store, tmp_path)
-    search.engine.propose()
+    search.engine.propose("ray")
     search.train(0, 250, 500, 750, nmi=0.5)
     assert search.close() == []
     assert pictures(store, 0, tmp_path / "got") == {250: [25], 500: [50], 750: [75]}
@@ -114,7 +114,7 @@ def test_resume_loses_no_picture_of_a_checkpoint_that_is_there(store: Store, tmp
 
 def test_checkpoint_without_a_picture_stops_nothing(store: Store, tmp_path: Path) -> None:
     search = Search(store, tmp_path)
-    search.engine.propose()
+    search.engine.propose("ray")
     search.train(0, 250, 500, nmi=0.5, picture=False)
     assert search.close() == []
     assert runs(store)["0"].data.metrics["nmi"] == 0.5
@@ -123,7 +123,7 @@ def test_checkpoint_without_a_picture_stops_nothing(store: Store, tmp_path: Path
 def test_ended_trials_are_found_by_status_and_rung(store: Store, tmp_path: Path) -> None:
     search = Search(store, tmp_path)
     for _ in range(4):
-        search.engine.propose()
+        search.engine.propose("ray")
     search.train(0, 500, 1500, nmi=0.5)
     search.train(1, 500, nmi=0.1)
     search.train(2, 500, nmi=0.9, **DEAD)
@@ -150,17 +150,33 @@ def test_tag_tells_a_paused_trial_from_one_that_trains(store: Store, tmp_path: P
 
     search = Search(store, tmp_path)
     for number, nmi in ((0, 0.5), (1, 0.1)):
-        search.engine.propose()
+        search.engine.propose("ray")
         search.train(number, 500, nmi=nmi)
-    search.engine.propose()
+    search.engine.propose("ray")
     search.train(2, 250, nmi=0.3)
     assert status() == {"0": "paused", "1": "paused", "2": None}
     search = Search(store, tmp_path)
-    search.engine.propose()
+    search.engine.propose("ray")
     search.train(2, 500, nmi=0.3)
-    assert search.engine.propose() is search.engine.ledger.trials[0]
-    search.train(0, 750, 1000, nmi=0.5)
-    assert status() == {"0": "running", "1": "paused", "2": "paused"}
+    assert search.engine.propose("ray") is search.engine.ledger.trials[0]
+    assert status() == {"0": "running", "1": "paused", "2": "paused"}, "before its next report"
+
+
+def test_trial_that_trained_when_the_search_was_stopped_is_interrupted_until_it_goes_on(
+    store: Store, tmp_path: Path
+) -> None:
+    def status() -> str:
+        assert search.close() == []
+        return str(runs(store)["0"].data.tags.get("status"))
+
+    search = Search(store, tmp_path)
+    search.engine.propose("ray-1")
+    search.train(0, 250, nmi=0.5)
+    search.journal.stopped(search.engine.ledger.trials.values())
+    assert status() == "interrupted"
+    search = Search(store, tmp_path)
+    search.engine.propose("ray-2")
+    assert status() == "running"
 
 
 @pytest.mark.parametrize(
@@ -177,7 +193,7 @@ def test_fast_trial_makes_no_more_pictures_than_can_be_sent_and_always_its_last(
 ) -> None:
     monkeypatch.setattr("eig_tune.tuning.journal._PICTURE_EVERY_SECONDS", 60.0)
     search = Search(store, tmp_path)
-    search.engine.propose()
+    search.engine.propose("ray")
     search.train(0, 250, 500, 750, 1500, nmi=0.5)
     assert search.close() == []
     assert set(pictures(store, 0, tmp_path)) == {250, 1500}
@@ -194,7 +210,7 @@ def test_checkpoint_of_an_ended_trial_stays_until_mlflow_has_everything(
 
     search = Search(store, tmp_path)
     for _ in range(3):
-        search.engine.propose()
+        search.engine.propose("ray")
     search.train(0, 500, 1500, nmi=0.5)
     with monkeypatch.context() as patch:
         patch.setattr("eig_tune.tuning.journal.draw_trial", full)
