@@ -3,7 +3,8 @@
 Everything works on ``losses_NM``: N points, M objectives, each of them to be minimised.
 """
 
-from bisect import bisect_right
+import math
+from bisect import bisect_left, bisect_right
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,49 +20,92 @@ def dominates(first_M: Array, second_M: Array) -> bool:
 
 def front(losses_NM: Array) -> NDArray[np.bool_]:
     """Which of the points no other point dominates, shape [N]."""
-    if losses_NM.shape[1] <= 2:
-        return np.asarray(ranks(losses_NM) == 0, dtype=np.bool_)
-    no_worse = (losses_NM[:, None, :] <= losses_NM[None, :, :]).all(axis=2)
-    better = (losses_NM[:, None, :] < losses_NM[None, :, :]).any(axis=2)
-    dominated_by_NN = np.logical_and(no_worse, better)
-    return np.asarray(~dominated_by_NN.any(axis=0), dtype=np.bool_)
+    return np.asarray(ranks(losses_NM) == 0, dtype=np.bool_)
 
 
 def ranks(losses_NM: Array) -> NDArray[np.int64]:
-    """Non-dominated rank of each point [N], 0 for the front (non-dominated sorting, Deb et al. 2002)."""
-    if losses_NM.shape[1] == 1:
-        return np.unique(losses_NM[:, 0], return_inverse=True)[1].astype(np.int64)
-    if losses_NM.shape[1] == 2:
-        return _ranks_of_two(losses_NM)
-    rank_N = np.full(len(losses_NM), -1)
-    rank = 0
-    while (rank_N < 0).any():
-        left = np.flatnonzero(rank_N < 0)
-        rank_N[left[front(losses_NM[left])]] = rank
-        rank += 1
-    return rank_N
+    """Non-dominated rank of each point [N], 0 for the front (non-dominated sorting, Deb et al. 2002).
 
-
-def _ranks_of_two(losses_N2: Array) -> NDArray[np.int64]:
-    """Ranks for two objectives in O(N log N), after Jensen 2003.
-
-    Points come by rising first objective. Of each front so far, only the lowest second objective matters: it
-    dominates the point if it is no higher. These lowest values rise from front to front, so the first front that
-    does not dominate the point is found by bisection.
+    Points come in lexicographic order, so that none is dominated by a later one. A front that dominates a point is
+    dominated, point by point, by all fronts before it: so the first front that does not is found by bisection, and
+    that is the point's (Zhang et al. 2015, ENS-BS). Equal points do not dominate each other.
     """
-    ascending_N = np.lexsort((losses_N2[:, 1], losses_N2[:, 0]))
-    lowest: list[float] = []
+    objectives = losses_NM.shape[1]
+    if objectives == 1:
+        return np.unique(losses_NM[:, 0], return_inverse=True)[1].astype(np.int64)
+    fronts = _FrontsOfTwo() if objectives == 2 else _FrontsOfThree() if objectives == 3 else _FrontsOfMany()
+    ascending_N = np.lexsort(losses_NM.T[::-1])
     rank_N: list[int] = []
     before, rank = None, 0
-    for point in losses_N2[ascending_N].tolist():
-        if point != before:  # equal points do not dominate each other
-            rank = bisect_right(lowest, point[1])
-            lowest[rank : rank + 1] = [point[1]]
-            before = point
+    for point in losses_NM[ascending_N].tolist():
+        if point != before:
+            rank, before = fronts.add(point), point
         rank_N.append(rank)
-    found_N = np.empty(len(losses_N2), dtype=np.int64)
+    found_N = np.empty(len(losses_NM), dtype=np.int64)
     found_N[ascending_N] = rank_N
     return found_N
+
+
+class _FrontsOfTwo:
+    """Of each front only its lowest second objective matters (Jensen 2003); these rise from front to front."""
+
+    def __init__(self) -> None:
+        self._lowest: list[float] = []
+
+    def add(self, point: list[float]) -> int:
+        """The rank of a point, which is noted."""
+        rank = bisect_right(self._lowest, point[1])
+        self._lowest[rank : rank + 1] = [point[1]]
+        return rank
+
+
+class _FrontsOfThree:
+    """Of each front only those points matter that no other one beats in second and third objective: a staircase,
+    its seconds rising and its thirds falling."""
+
+    def __init__(self) -> None:
+        self._seconds: list[list[float]] = []
+        self._thirds: list[list[float]] = []
+
+    def add(self, point: list[float]) -> int:
+        """The rank of a point, which is noted."""
+        _, second, third = point
+        rank, beyond = 0, len(self._seconds)
+        while rank < beyond:
+            middle = (rank + beyond) // 2
+            if self._thirds[middle][bisect_right(self._seconds[middle], second) - 1] <= third:
+                rank = middle + 1
+            else:
+                beyond = middle
+        self._note(rank, second, third)
+        return rank
+
+    def _note(self, rank: int, second: float, third: float) -> None:
+        if rank == len(self._seconds):
+            self._seconds.append([-math.inf])  # a first stair that is below no point
+            self._thirds.append([math.inf])
+        seconds, thirds = self._seconds[rank], self._thirds[rank]
+        first = last = bisect_left(seconds, second)
+        while last < len(seconds) and thirds[last] >= third:
+            last += 1
+        seconds[first:last], thirds[first:last] = [second], [third]
+
+
+class _FrontsOfMany:
+    """All points of each front."""
+
+    def __init__(self) -> None:
+        self._fronts: list[Array] = []
+
+    def add(self, point: list[float]) -> int:
+        """The rank of a point, which is noted."""
+        new_M = np.array(point)
+        rank = bisect_left(self._fronts, True, key=lambda front_NM: not (front_NM <= new_M).all(axis=1).any())
+        if rank == len(self._fronts):
+            self._fronts.append(new_M[None])
+        else:
+            self._fronts[rank] = np.vstack([self._fronts[rank], new_M])
+        return rank
 
 
 def normalised(losses_NM: Array) -> Array:
