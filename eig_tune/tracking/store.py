@@ -11,10 +11,10 @@ from typing import Any
 
 from eig_tune.errors import ResultError, TrackingError
 from eig_tune.tracking.address import LOGIN, masked, without_secrets
+from eig_tune.tracking.own_runs import DELETED, bring_back, carrying, experiment_of
 
 KIND_TAG = "eig_tune.kind"
 KEY_TAG = "eig_tune.trial"  # a trial's number; a confirmation's with its seed behind a dot
-SEARCH_TAG = "eig_tune.search_id"  # of the search, on its parent run, children and grandchildren alike
 ENDED_TAG = "eig_tune.ended"  # set last of all: a run that has it lacks nothing
 OBJECTIVES_TAG = "eig_tune.objectives"
 PARENT_TAG = "mlflow.parentRunId"
@@ -40,12 +40,18 @@ _PATIENCE = {
 
 @dataclass(frozen=True)
 class Store:
-    """An open MLflow store and the experiment of one search in it; ``uri`` may have a password in it."""
+    """An open MLflow store and the experiment of one search in it; ``uri`` may have a password in it.
+
+    Attributes:
+        name: the search's; its experiment may have been renamed.
+        told: what a person should know of how it was opened.
+    """
 
     client: Any
     uri: str
     experiment_id: str
     name: str
+    told: tuple[str, ...] = ()
 
     def parent_run(self, kind: str = "search") -> Any | None:
         """The newest parent run of that kind in the experiment, or None."""
@@ -60,7 +66,7 @@ class Store:
         """Every run that carries the id of a search: its parent run, children and grandchildren; or those of one key,
         which the parent run does not have."""
         condition = "" if key is None else f" and tags.`{KEY_TAG}` = '{key}'"
-        return list(self._search(f"tags.`{SEARCH_TAG}` = '{search_id}'{condition}"))
+        return list(self._search(carrying(search_id) + condition))
 
     def answers(self) -> bool:
         """Whether the store is there at all."""
@@ -104,24 +110,38 @@ def missing_file(uri: str) -> Path | None:
     return file if is_local(uri) and not file.is_file() else None
 
 
-def open_store(uri: str, name: str, home: Path) -> Store:
+def open_store(uri: str, name: str, home: Path, resumed: str | None = None) -> Store:
     """Open the store at ``uri`` and the experiment ``name``, making either when it does not exist.
 
     Args:
         home: where artifacts of a local store lie.
+        resumed: the id of a search that may have runs there already: their experiment is opened, whatever it is called
+            now, and what was deleted of them is restored.
 
     Raises:
         TrackingError: the store cannot be reached or written.
+        ResultError: the experiment was deleted.
     """
     with readable_errors(uri):
         if (missing := missing_file(uri)) is not None:
             missing.parent.mkdir(parents=True, exist_ok=True)
         client = open_client(uri)
-        experiment = client.get_experiment_by_name(name)
-        if experiment is not None:
+        if resumed is not None and (own := experiment_of(client, resumed, name)) is not None:
+            return Store(client, uri, own.experiment_id, name, bring_back(client, own, resumed, name))
+        if (experiment := client.get_experiment_by_name(name)) is not None:
+            _refuse_deleted(experiment)
             return Store(client, uri, experiment.experiment_id, name)
         location = (home / "artifacts" / name).resolve().as_uri() if is_local(uri) else None
         return Store(client, uri, _new_experiment(client, name, location), name)
+
+
+def _refuse_deleted(experiment: Any) -> None:
+    if experiment.lifecycle_stage == DELETED:
+        raise ResultError(
+            f"--name: the MLflow experiment {experiment.name!r} was deleted; give another name, bring it back "
+            f"(mlflow experiments restore --experiment-id {experiment.experiment_id}), or remove it for good "
+            f"(mlflow gc --experiment-ids {experiment.experiment_id})"
+        )
 
 
 def _new_experiment(client: Any, name: str, location: str | None) -> str:

@@ -23,13 +23,13 @@ from PIL import Image
 
 from eig_tune.errors import EigTuneError
 from eig_tune.tracking.address import masked
+from eig_tune.tracking.own_runs import SEARCH_TAG
 from eig_tune.tracking.store import (
     ENDED_TAG,
     KEY_TAG,
     KIND_TAG,
     NOTE_TAG,
     PARENT_TAG,
-    SEARCH_TAG,
     USER_TAG,
     Store,
     first_line,
@@ -84,6 +84,7 @@ class SearchTracker:
         tags: further tags of the parent run.
 
     Attributes:
+        is_new: the store had no parent run of this search before.
         ended: keys of runs, also of earlier processes, of which MLflow has everything, pictures included.
         errors: what could not be written although the store was there.
     """
@@ -96,9 +97,11 @@ class SearchTracker:
         self._search_id = search_id
         runs = store.runs_of(search_id)
         parent = next((run for run in runs if KEY_TAG not in run.data.tags), None)
+        self.is_new = parent is None
         self.parent_id: str = self._create_parent(kind, tags) if parent is None else parent.info.run_id
         self._client.update_run(self.parent_id, status="RUNNING")
         below = [run for run in runs if KEY_TAG in run.data.tags]
+        self._adopt(below)
         self._runs = {run.data.tags[KEY_TAG]: str(run.info.run_id) for run in below}
         self.ended = {run.data.tags[KEY_TAG] for run in below if ENDED_TAG in run.data.tags}
         self.errors: list[str] = []
@@ -246,6 +249,12 @@ class SearchTracker:
         own = {KIND_TAG: kind, SEARCH_TAG: self._search_id, USER_TAG: user_name()}
         run = self._client.create_run(self._store.experiment_id, run_name=self._store.name, tags={**own, **tags})
         return str(run.info.run_id)
+
+    def _adopt(self, runs: Iterable[Any]) -> None:
+        """Put trials below the parent run; that which they were below may have been removed for good."""
+        for run in runs:
+            if run.data.tags[KIND_TAG] == "trial" and run.data.tags.get(PARENT_TAG) != self.parent_id:
+                self._client.set_tag(run.info.run_id, PARENT_TAG, self.parent_id)
 
     def _create_run(self, key: str, name: str, at: float, kind: str, below: str | None) -> None:
         if key not in self._runs:

@@ -32,6 +32,7 @@ from eig_tune.tuning.running import (
     provenance,
     run_trials,
     set_up,
+    tell_of_runs,
     tidy,
     write_spec,
 )
@@ -187,6 +188,7 @@ def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home
         begin_or_check(ledger, search_id, traits, repr(options.name))
         folder = home.study(options.name)
         with SearchTracker(place.store, "comparison", search_id, _parameters(plan), provenance()) as tracker:
+            tell_of_runs(place, tracker, ledger, console)
             tracker.log_artifacts(None, partial(write_spec, spec))
             journal = MlflowJournal(tracker, place.storage, images[BALANCED].classes, spec.method)
             seen = KeptEvaluations(folder / "evaluations", place.storage)

@@ -70,10 +70,11 @@ def _check(header: Mapping[str, Any], traits: Mapping[str, Any], what: str) -> N
 
 def _refuse_leftovers(home: Home, name: str) -> None:
     """What stands beside a ledger that is gone is another search's, and would be taken for this one's."""
-    folder = home.study(name)
-    if folder.is_dir() and (left := sorted(entry.name for entry in folder.iterdir() if entry != home.ledger(name))):
+    folder, ledger = home.study(name), home.ledger(name)
+    files = folder.iterdir() if folder.is_dir() else ()
+    if left := sorted(f.name for f in files if f != ledger and f.suffix != ".lock" and not f.name.startswith(".")):
         raise ResultError(
-            f"{folder} has files of a search whose {home.ledger(name).name} is gone ({', '.join(left)}); "
+            f"{folder} has files of a search whose {ledger.name} is gone ({', '.join(left)}); "
             "move the folder away, or give another --name"
         )
 

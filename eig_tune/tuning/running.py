@@ -14,12 +14,12 @@ import yaml
 
 from eig_tune.data import ImageData
 from eig_tune.errors import StorageError
-from eig_tune.tracking import Store, check_store, is_local, open_store
+from eig_tune.tracking import SearchTracker, Store, check_store, is_local, masked, open_store
 from eig_tune.training import TrainConfig, TrialData
 from eig_tune.tuning.cluster import Resources, Slots, check_this_machine, resources, start_ray
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.home import Home
-from eig_tune.tuning.ledger import Trial
+from eig_tune.tuning.ledger import Ledger, Trial
 from eig_tune.tuning.preflight import Place, refuse_unfit
 from eig_tune.tuning.prepare import prepare_judge
 from eig_tune.tuning.progress import Console, Terminal, in_words
@@ -74,7 +74,7 @@ def set_up(
     home: Home,
     console: Console,
 ) -> Workplace:
-    """Make the workplace of a search; its three slow parts (judge, store, Ray) at the same time.
+    """Make the workplace of a search; Ray starts while the store is opened and the judge is trained.
 
     Args:
         images: by name; they differ in their pools only, so that one judge serves them all.
@@ -85,8 +85,14 @@ def set_up(
     storage = named_storage(options.storage, home.ray)
     _refuse_at_once(options, storage, console)
     with ThreadPoolExecutor() as pool:
-        judging = pool.submit(prepare_judge, spec, next(iter(images.values())), home, console)
-        opening = pool.submit(open_store, options.tracking_uri, options.name, home.path)
+        own = search_id if options.resume else None
+        opening = pool.submit(open_store, options.tracking_uri, options.name, home.path, own)
+
+        def judge_when_opened() -> TrialData:
+            opening.result()  # where MLflow refuses, nothing is trained
+            return prepare_judge(spec, next(iter(images.values())), home, console)
+
+        judging = pool.submit(judge_when_opened)
         # In this thread, because the kernel ends Ray's processes together with the thread that started them.
         start_ray(options.address, options.cpus)
         given = resources(options.gpus, options.trials_per_gpu or 1, options.cpus)
@@ -129,6 +135,16 @@ def as_many_as_fit(spec: SearchSpec, data: TrialData, given: Resources, console:
         soft_wrap=True,
     )
     return need.trials
+
+
+def tell_of_runs(place: Workplace, tracker: SearchTracker, ledger: Ledger, console: Console) -> None:
+    """What became of the search's runs in MLflow since it was stopped."""
+    told = [*place.store.told]
+    if tracker.is_new and ledger.trials:
+        where = masked(place.store.uri)
+        told.append(f"MLflow: {where} does not have this search; all that its ledger has is written there now")
+    for line in told:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def run_trials(

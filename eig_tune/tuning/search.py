@@ -31,6 +31,7 @@ from eig_tune.tuning.running import (
     provenance,
     run_trials,
     set_up,
+    tell_of_runs,
     tidy,
     write_spec,
 )
@@ -77,6 +78,7 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
         tags = {**provenance(), OBJECTIVES_TAG: json.dumps(spec.objectives)}
         parameters = _parameters(spec, place.datasets[IMAGES], traits["data"])
         with SearchTracker(place.store, "search", search_id, parameters, tags) as tracker:
+            tell_of_runs(place, tracker, ledger, console)
             tracker.log_artifacts(None, lambda folder: write_spec(spec, folder))
             journal = MlflowJournal(tracker, place.storage, images.classes, spec.method, spec.rungs())
             steps = make_plan(spec, slots=1).search_steps
