@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from eig_tune.models import METHODS
 from eig_tune.tuning import health
 from eig_tune.tuning.ledger import Report, Status, Trial
 from eig_tune.tuning.results import losses_of
@@ -18,6 +19,7 @@ class Searching:
         self.wanted = spec.trials
         self.objectives: Mapping[str, str] = spec.objectives
         self._steps = spec.train.steps
+        self._method, self._categories = spec.method, spec.model.categories
         self._grace = spec.asha.grace
         self._halving = SuccessiveHalving(spec.rungs(), spec.asha.reduction_factor, spec.trials, spec.asha.brackets)
         self._sampler = Sampler(
@@ -58,7 +60,10 @@ class Searching:
 
     def _ailment(self, trial: Trial, step: int, metrics: Mapping[str, float]) -> str | None:
         before = [report.metrics.get("q_mutual_information", 0.0) for report in trial.reports.values()]
-        return health.collapse(metrics, max(before, default=0.0), step / self._steps)
+        learned = METHODS[trial.values.get("method", self._method)].prior == "learned"
+        categories = trial.values.get("categories", self._categories)
+        most = max(before, default=0.0)
+        return health.collapse(metrics, categories, most, step / self._steps, learns_prior=learned)
 
     def recall(self, trial: Trial, report: Report) -> None:
         if report.verdict not in ("collapsed", "failed"):
