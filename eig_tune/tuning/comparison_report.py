@@ -1,18 +1,19 @@
 """The table and the pictures of a comparison."""
 
 import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import wilcoxon
 
 from eig_tune.evaluation import figures
 from eig_tune.evaluation.evaluator import DIRECTIONS
 from eig_tune.evaluation.record import EvaluationRecord, read_evaluation
 from eig_tune.models import METHODS
 from eig_tune.tuning.ledger import Trial
+from eig_tune.tuning.paired_test import FEWEST_SPLITS, Cell, differences_of_splits, holm, p_value
 from eig_tune.tuning.results import mean_and_deviation
 
 COMPARED = {"average_entropy": "minimize", "nmi": "maximize", "prior_rmse": "minimize", "nmi_real": "maximize"}
@@ -29,13 +30,15 @@ class Row:
     """One method: over its finished cells, mean and standard deviation of every metric.
 
     Attributes:
-        p_values: of Wilcoxon's signed-rank test against Elastic-InfoGAN, cells paired by split and seed; None
-            where there is nothing to test.
+        splits: on which both it and Elastic-InfoGAN have finished a run with the same seed.
+        p_values: of the paired t-test against Elastic-InfoGAN over these splits, corrected for all rows (Holm); None
+            where there is nothing to test, or too few splits.
     """
 
     method: str
     cells: int
     failed: int
+    splits: int
     means: Mapping[str, float]
     deviations: Mapping[str, float]
     p_values: Mapping[str, float | None]
@@ -47,30 +50,34 @@ def rows_of(trials: Sequence[Trial], methods: Sequence[str]) -> list[Row]:
         method: [t for t in trials if t.values["method"] == method and t.values["split"] != "none"]
         for method in methods
     }
-    return [_row(method, cells, of_method.get(_REFERENCE, [])) for method, cells in of_method.items()]
+    measured = {metric: {method: _by_cell(cells, metric) for method, cells in of_method.items()} for metric in COMPARED}
+    p_values = {metric: _corrected(of) for metric, of in measured.items()}
+    rows = []
+    for method, cells in of_method.items():
+        spread = {metric: mean_and_deviation(list(of[method].values())) for metric, of in measured.items()}
+        splits = len(_differences(next(iter(measured.values())), method))
+        means, deviations = ({metric: pair[which] for metric, pair in spread.items()} for which in (0, 1))
+        of_metric = {metric: p_values[metric][method] for metric in COMPARED}
+        ended = Counter(trial.status for trial in cells)
+        rows.append(Row(method, ended["finished"], ended["failed"], splits, means, deviations, of_metric))
+    return rows
 
 
-def _row(method: str, cells: Sequence[Trial], reference: Sequence[Trial]) -> Row:
-    measured, theirs = _by_cell(cells), _by_cell(reference)
-    means, deviations, p_values = {}, {}, {}
-    for metric in COMPARED:
-        means[metric], deviations[metric] = mean_and_deviation([m[metric] for m in measured.values()])
-        pairs = [(measured[cell][metric], theirs[cell][metric]) for cell in measured if cell in theirs]
-        p_values[metric] = None if method == _REFERENCE else _p_value(pairs)
-    return Row(method, len(measured), sum(t.status == "failed" for t in cells), means, deviations, p_values)
-
-
-def _by_cell(trials: Sequence[Trial]) -> dict[tuple[object, object], Mapping[str, float]]:
+def _by_cell(trials: Sequence[Trial], metric: str) -> dict[Cell, float]:
     return {
-        (trial.values["split"], trial.values["seed"]): trial.last.metrics
+        (trial.values["split"], trial.values["seed"]): trial.last.metrics[metric]
         for trial in trials
         if trial.status == "finished" and trial.last is not None
     }
 
 
-def _p_value(pairs: Sequence[tuple[float, float]]) -> float | None:
-    differences = np.array([ours - theirs for ours, theirs in pairs])
-    return float(wilcoxon(differences).pvalue) if np.any(differences != 0) else None
+def _differences(of_method: Mapping[str, Mapping[Cell, float]], method: str) -> list[float]:
+    return differences_of_splits(of_method[method], of_method.get(_REFERENCE, {}))
+
+
+def _corrected(of_method: Mapping[str, Mapping[Cell, float]]) -> dict[str, float | None]:
+    """Of every method against the reference, whose own is None."""
+    return holm({m: None if m == _REFERENCE else p_value(_differences(of_method, m)) for m in of_method})
 
 
 def best_of(rows: Sequence[Row], metric: str) -> str | None:
@@ -88,7 +95,7 @@ def best_of(rows: Sequence[Row], metric: str) -> str | None:
 def markdown(rows: Sequence[Row]) -> str:
     """The table as Markdown: mean ± standard deviation, the best in bold."""
     header = ["method", *(f"{metric} {'↓' if COMPARED[metric] == 'minimize' else '↑'}" for metric in COMPARED)]
-    header += ["p (average_entropy)", "p (nmi)", "cells"]
+    header += ["p (average_entropy)", "p (nmi)", "cells", "splits"]
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     best = {metric: best_of(rows, metric) for metric in COMPARED}
     for row in rows:
@@ -96,17 +103,32 @@ def markdown(rows: Sequence[Row]) -> str:
         for metric in COMPARED:
             text = f"{row.means[metric]:.3f} ± {row.deviations[metric]:.3f}"
             values.append(f"**{text}**" if best[metric] == row.method else text)
-        tests = [_p_text(row.p_values["average_entropy"]), _p_text(row.p_values["nmi"])]
+        tests = [p_text(row.p_values["average_entropy"]), p_text(row.p_values["nmi"])]
         cells = f"{row.cells}" + (f" ({row.failed} failed)" if row.failed else "")
-        lines.append("| " + " | ".join([row.method, *values, *tests, cells]) + " |")
-    lines += ["", f"p: Wilcoxon's signed-rank test against {_REFERENCE}, paired over splits and seeds."]
+        lines.append("| " + " | ".join([row.method, *values, *tests, cells, str(row.splits)]) + " |")
+    lines += ["", p_in_words(rows)]
     if any(METHODS[row.method].prior == "ground-truth" for row in rows):
         lines.append("The ground-truth rows are given the true prior; they do not compete for prior_rmse.")
     return "\n".join(lines) + "\n"
 
 
-def _p_text(p_value: float | None) -> str:
-    return "–" if p_value is None else f"{p_value:.3f}"
+def p_in_words(rows: Sequence[Row]) -> str:
+    """What p is, or why there is none."""
+    others = [row for row in rows if row.method != _REFERENCE]
+    told = (
+        f"p: paired t-test against {_REFERENCE} over splits, each the mean over its seeds, corrected for the rows of a "
+        "metric (Holm)."
+    )
+    few = [row for row in others if row.splits < FEWEST_SPLITS]
+    if not few:
+        return told
+    which = "" if len(few) == len(others) else f" for {', '.join(row.method for row in few)}"
+    return f"{told} There is none{which}: it takes {FEWEST_SPLITS} splits, and seeds of one split are not independent."
+
+
+def p_text(p: float | None) -> str:
+    """A p-value in three digits."""
+    return "–" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def write_report(
@@ -133,11 +155,15 @@ def _write_table(rows: Sequence[Row], file: Path) -> None:
     with file.open("w", newline="", encoding="utf-8") as opened:
         writer = csv.writer(opened)
         writer.writerow(
-            ["method", "cells", "failed", *(f"{m}_{what}" for m in COMPARED for what in ("mean", "std", "p"))]
+            [
+                *("method", "cells", "failed", "splits"),
+                *(f"{m}_{what}" for m in COMPARED for what in ("mean", "std", "p_holm")),
+            ]
         )
         for row in rows:
             numbers = [(row.means[m], row.deviations[m], row.p_values[m]) for m in COMPARED]
-            writer.writerow([row.method, row.cells, row.failed, *(value for three in numbers for value in three)])
+            values = [value for three in numbers for value in three]
+            writer.writerow([row.method, row.cells, row.failed, row.splits, *values])
 
 
 def _write_cells(trials: Sequence[Trial], file: Path) -> None:

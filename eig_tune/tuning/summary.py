@@ -11,7 +11,7 @@ from rich.table import Table
 from eig_tune.tracking import TrackedSearch, TrackedTrial
 from eig_tune.training import Progress
 from eig_tune.tuning.comparison import Comparison
-from eig_tune.tuning.comparison_report import COMPARED, best_of, rows_of
+from eig_tune.tuning.comparison_report import COMPARED, best_of, p_in_words, p_text, rows_of
 from eig_tune.tuning.ledger import Trial
 from eig_tune.tuning.notes import KNEE, counted, found_and_confirmed, optimism_in_words, short
 from eig_tune.tuning.plan import Plan
@@ -114,14 +114,14 @@ def print_comparison(outcome: Comparison, methods: Sequence[str], console: Conso
     rows = rows_of(outcome.trials, methods)
     best = {metric: best_of(rows, metric) for metric in COMPARED}
     table = Table(title=outcome.name, title_justify="left", box=None, pad_edge=False)
-    for column in ("method", *COMPARED, "p (nmi)", "cells"):
+    for column in ("method", *COMPARED, "p (nmi)", "cells", "splits"):
         table.add_column(column, justify="left" if column == "method" else "right")
     for row in rows:
         values = [f"{row.means[m]:.3f} ± {row.deviations[m]:.3f}" for m in COMPARED]
         marked = [f"[bold]{v}[/]" if best[m] == row.method else v for m, v in zip(COMPARED, values, strict=True)]
-        p_value = row.p_values["nmi"]
-        table.add_row(row.method, *marked, "–" if p_value is None else f"{p_value:.3f}", str(row.cells))
+        table.add_row(row.method, *marked, p_text(row.p_values["nmi"]), str(row.cells), str(row.splits))
     console.print(table)
+    console.print(p_in_words(rows), highlight=False, soft_wrap=True)
     console.print(f"table and pictures: {outcome.folder}", highlight=False, soft_wrap=True)
     if not outcome.complete:
         console.print("not all cells have ended; go on with --resume", highlight=False)
@@ -135,11 +135,13 @@ def print_comparison(outcome: Comparison, methods: Sequence[str], console: Conso
 
 def comparison_document(outcome: Comparison, methods: Sequence[str]) -> dict[str, Any]:
     """The comparison for scripts."""
+    rows = rows_of(outcome.trials, methods)
     return {
         "name": outcome.name,
         "complete": outcome.complete,
         "disk": vars(outcome.disk),
-        "methods": [vars(row) for row in rows_of(outcome.trials, methods)],
+        "methods": [vars(row) for row in rows],
+        "test": p_in_words(rows),
         "cells": [trial_outcome(trial) for trial in outcome.trials],
     }
 
