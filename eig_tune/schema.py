@@ -30,6 +30,7 @@ _PLAIN_WORDS = {
     "model_type": "must be a mapping of keys to values",
     "dict_type": "must be a mapping of keys to values",
     "tuple_type": "must be a list, such as [1, 2]",
+    "too_short": "must have at least one entry",
     "string_type": "must be a word",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationError
 
 from eig_tune.data import AugmentSettings
 from eig_tune.models import METHODS, InfoGanSettings, JointVaeSettings, NetworkSettings
-from eig_tune.schema import MOST, Section, suggestion
+from eig_tune.schema import MOST, Section, problems_of, suggestion
+
+Value = bool | int | float | str
 
 
 def _known_method(name: str) -> str:
@@ -54,6 +56,13 @@ class TrainConfig(Section):
             (document if section is None else document[section])[name] = value
         return TrainConfig.model_validate(document)
 
+    def flat(self) -> dict[str, Value]:
+        """Every field by its flat name."""
+        fields: dict[str, Value] = {}
+        for name, value in self.model_dump().items():
+            fields.update(value if isinstance(value, dict) else {name: value})
+        return fields
+
 
 _SECTIONS: dict[str, type[Section]] = {
     "model": NetworkSettings,
@@ -75,3 +84,21 @@ def section_of(name: str) -> Literal["model", "train", "augment"] | None:
         if name in fields.model_fields:
             return section  # type: ignore[return-value]
     raise KeyError(name)
+
+
+def typed(name: str, value: Any) -> Value:
+    """What the field ``name`` makes of ``value``: a number of the text ``3e-3``, 64 of 64.0, true of ``yes``.
+
+    Raises:
+        KeyError: there is no such field.
+        ValueError: it can make nothing of it, or it is out of its range; one line.
+    """
+    try:
+        return TrainConfig().with_values({name: value}).flat()[name]
+    except ValidationError as error:
+        raise ValueError(problems_of(error, {})[0].what) from error
+
+
+def kind_of(name: str) -> type[bool] | type[int] | type[float] | type[str]:
+    """What values the field ``name`` has; a choice of words is text."""
+    return type(TrainConfig().flat()[name])

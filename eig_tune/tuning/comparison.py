@@ -14,8 +14,8 @@ from eig_tune.models import METHODS
 from eig_tune.schema import suggestion
 from eig_tune.tracking import SearchTracker, find_store, read_search
 from eig_tune.training import TrainConfig
+from eig_tune.training.config import Value
 from eig_tune.tuning.comparison_report import COMPARED, rows_of, write_report
-from eig_tune.tuning.distributions import Value
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.home import Home
 from eig_tune.tuning.identity import begin_or_check, find_search

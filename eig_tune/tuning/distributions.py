@@ -1,32 +1,63 @@
 """Distributions of the ``search`` section, validated when they are made, and how Optuna draws from them."""
 
-from typing import Any
+import math
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import Annotated, Any
 
 from optuna import Trial
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from pydantic import model_validator
+from pydantic import BeforeValidator, PlainValidator, model_validator
 
-from eig_tune.schema import Section
-
-Value = bool | int | float | str
+from eig_tune.schema import MOST, Section, shown
+from eig_tune.training.config import Value, kind_of, typed
 
 KINDS = ("uniform", "loguniform", "quniform", "randint", "choice")
+
+
+def _plain(value: Any) -> Value:
+    if not isinstance(value, bool | int | float | str):
+        raise ValueError("must be a plain value, such as 0.1, true or nt_xent")
+    return value
+
+
+def _several(value: Any) -> Any:
+    if isinstance(value, dict) or value in ([], ()):
+        raise ValueError("must be a value, or a list of values")
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def _number(value: Any) -> int | float:
+    try:
+        number = float(value) if isinstance(value, str) else value
+        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+            raise ValueError
+    except (ValueError, OverflowError):
+        raise ValueError("must be a finite number") from None
+    return number
+
+
+Number = Annotated[int | float, PlainValidator(_number)]
+Choices = Annotated[Value, PlainValidator(_plain)]
+Condition = Annotated[tuple[Choices, ...], BeforeValidator(_several)]
 
 
 class Distribution(Section):
     """One searched parameter: exactly one kind, and optionally the condition under which it exists.
 
     ``uniform`` and ``loguniform`` take [low, high], ``quniform`` [low, high, step], ``randint`` [low, high]
-    with both ends included, ``choice`` a list of values. ``when`` names other parameters and the value that
-    each must have, for example ``when: {distance: nt_xent}``.
+    with both ends included, ``choice`` a list of values. Ends that are whole numbers (``int``) make whole numbers.
+    ``when`` names other parameters and the value that each must have, or several of which it must have one, for
+    example ``when: {distance: nt_xent, method: [elastic-infogan, gumbel-softmax+trans]}``.
     """
 
-    uniform: tuple[float, float] | None = None
-    loguniform: tuple[float, float] | None = None
-    quniform: tuple[float, float, float] | None = None
+    uniform: tuple[Number, Number] | None = None
+    loguniform: tuple[Number, Number] | None = None
+    quniform: tuple[Number, Number, Number] | None = None
     randint: tuple[int, int] | None = None
-    choice: tuple[Value, ...] | None = None
-    when: dict[str, Value] | None = None
+    choice: tuple[Choices, ...] | None = None
+    when: dict[str, Condition] | None = None
 
     @model_validator(mode="after")
     def _well_formed(self) -> "Distribution":
@@ -36,83 +67,158 @@ class Distribution(Section):
         if self.choice is not None:
             _check_choices(self.choice)
         else:
-            _check_range(given[0], getattr(self, given[0]))
+            _check_range(given[0], self._numbers)
         return self
 
-    def extremes(self) -> tuple[Value, ...]:
-        """Values that must all be valid for the range to be: the bounds, or every choice."""
+    @property
+    def kind(self) -> str:
+        """Which of the five it is."""
+        return next(kind for kind in KINDS if getattr(self, kind) is not None)
+
+    @property
+    def _numbers(self) -> tuple[int | float, ...]:
+        """The ends, and the step of a quniform."""
+        numbers = self.uniform or self.loguniform or self.quniform or self.randint
+        assert numbers is not None, "a choice has none"
+        return numbers
+
+    def for_field(self, name: str) -> "Distribution":
+        """The same with each value as the field ``name`` has it: whole numbers for a whole-number field, and so on.
+
+        Raises:
+            ValueError: the field cannot have such values; of pydantic's kind when one value is wrong.
+        """
         if self.choice is not None:
-            return self.choice
-        bounds = self.uniform or self.loguniform or self.quniform or self.randint
-        assert bounds is not None
-        return bounds[:2]
+            return self._with(tuple(typed(name, value) for value in self.choice))
+        kind = kind_of(name)
+        if kind not in (int, float):
+            what = "true or false: write `choice: [true, false]`" if kind is bool else "a word: write `choice: […]`"
+            raise ValueError(f"{name} is {what}")
+        low, high, *step = self._numbers
+        ends = (typed(name, low), typed(name, high))
+        if self.randint is not None:
+            return self
+        if kind is int and any(one != int(one) for one in step):
+            raise ValueError(f"{name} is a whole number, so the step must be one, got {step[0]:g}")
+        return self._with((*ends, *(kind(one) for one in step)))
+
+    def _with(self, values: tuple[Value, ...]) -> "Distribution":
+        return Distribution.model_validate({self.kind: values, "when": self.when})
+
+    def extremes(self) -> tuple[Value, ...]:
+        """The ends, or every choice."""
+        return self.choice if self.choice is not None else self._numbers[:2]
+
+    @property
+    def whole(self) -> bool:
+        """Whether it proposes whole numbers."""
+        return all(isinstance(number, int) for number in self._numbers)
+
+    def _on_grid(self, step: int) -> int | float:
+        """Value number ``step`` of a quniform, counted from 0, in decimals as its ends are written."""
+        low, _, width = (Decimal(str(number)) for number in self._numbers)
+        return type(self._numbers[0])(low + step * width)
+
+    @property
+    def _last(self) -> int:
+        """Number of the highest value of a quniform."""
+        low, high, width = (Decimal(str(number)) for number in self._numbers)
+        return int((high - low) // width)
 
     def for_optuna(self) -> BaseDistribution:
         """The distribution as Optuna knows it."""
-        if self.uniform is not None:
-            return FloatDistribution(*self.uniform)
-        if self.loguniform is not None:
-            return FloatDistribution(*self.loguniform, log=True)
+        if self.choice is not None:
+            return CategoricalDistribution(self.choice)
+        low, high, *step = self._numbers
+        if self.whole:
+            high = self._on_grid(self._last) if step else high
+            return IntDistribution(int(low), int(high), log=self.loguniform is not None, step=int(*step or (1,)))
+        if not step:
+            return FloatDistribution(low, high, log=self.loguniform is not None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it takes the highest value on the grid, and says so
+            return FloatDistribution(low, math.nextafter(self._on_grid(self._last), math.inf), step=step[0])
+
+    def inside(self, value: Value) -> Value | None:
+        """The value as the distribution proposes it, or None when it never does; ``value`` as its field has it."""
+        if self.choice is not None:
+            return value if value in self.choice else None
+        assert not isinstance(value, str)
+        if (self.whole and value != int(value)) or not self.for_optuna()._contains(value):
+            return None
         if self.quniform is not None:
-            low, high, step = self.quniform
-            return FloatDistribution(low, high, step=step)
-        if self.randint is not None:
-            return IntDistribution(*self.randint)
-        assert self.choice is not None
-        return CategoricalDistribution(self.choice)
+            return self._on_grid(round((value - self.quniform[0]) / self.quniform[2]))
+        return int(value) if self.whole else value
 
     def at(self, quantile: float) -> Value:
         """The value below which the share ``quantile`` (0 to 1, 1 excluded) of the distribution lies."""
         if self.choice is not None:
             return self.choice[int(quantile * len(self.choice))]
-        if self.randint is not None:
-            low, high = self.randint
-            return low + int(quantile * (high - low + 1))
         if self.quniform is not None:
-            lowest, highest, step = self.quniform
-            return lowest + step * int(quantile * (int((highest - lowest) / step + 1e-9) + 1))
+            return self._on_grid(int(quantile * (self._last + 1)))
+        low, high = self._numbers[:2]
+        if not self.whole:
+            return min(max(self._between(low, high, quantile), low), high)
+        # As Optuna has it: a whole number is as likely as the stretch of half a unit on either side of it.
+        return min(max(round(self._between(low - 0.5, high + 0.5, quantile)), int(low)), int(high))
+
+    def _between(self, low: float, high: float, quantile: float) -> float:
         if self.loguniform is not None:
-            bottom, top = self.loguniform
-            return float(bottom * (top / bottom) ** quantile)
-        assert self.uniform is not None
-        return self.uniform[0] + quantile * (self.uniform[1] - self.uniform[0])
+            return math.exp(math.log(low) + quantile * (math.log(high) - math.log(low)))
+        return low + quantile * (high - low)
 
     def __str__(self) -> str:
-        kind = next(kind for kind in KINDS if getattr(self, kind) is not None)
-        condition = f" when {self.when}" if self.when else ""
-        return f"{kind} {list(getattr(self, kind))}{condition}"
+        values = list(self.choice if self.choice is not None else self._numbers)
+        conditions = [f"{name} is {either(values)}" for name, values in (self.when or {}).items()]
+        return " ".join([f"{self.kind} {values}", *(["when", " and ".join(conditions)] if conditions else [])])
+
+
+def either(values: Iterable[Value]) -> str:
+    """``'l2' or 'js'``."""
+    return " or ".join(shown(value) for value in values)
 
 
 def _check_choices(choices: tuple[Value, ...]) -> None:
-    if len(choices) < 2 or len(set(choices)) < len(choices):
-        raise ValueError("choice needs two or more different values")
+    if len(choices) == 1:
+        raise ValueError(f"choice has the one value {shown(choices[0])}; set it outside of `search`, or give more")
+    if not choices:
+        raise ValueError("choice needs two or more values")
+    for index, value in enumerate(choices):
+        if value in choices[:index]:
+            raise ValueError(f"choice has {shown(value)} twice; keep one of them")
 
 
-def _check_range(kind: str, bounds: tuple[float, ...]) -> None:
-    low, high = bounds[:2]
-    if low >= high:
+def _check_range(kind: str, numbers: tuple[float, ...]) -> None:
+    low, high = numbers[:2]
+    if low == high:
+        raise ValueError(f"{kind} has the one value {low:g}; set it outside of `search`, or give a wider range")
+    if low > high:
         raise ValueError(f"{kind} needs low < high, got [{low:g}, {high:g}]; did you mean [{high:g}, {low:g}]?")
     if kind == "loguniform" and low <= 0:
         raise ValueError(f"loguniform needs a low end above 0, got {low:g}")
-    if kind == "quniform" and not 0 < bounds[2] <= high - low:
-        raise ValueError(f"quniform needs a step in (0, {high - low:g}], got {bounds[2]:g}")
+    if kind == "quniform" and not 0 < numbers[2] <= high - low:
+        raise ValueError(f"quniform needs a step in (0, {high - low:g}], got {numbers[2]:g}")
+    if kind == "quniform" and (high - low) / numbers[2] > MOST:
+        raise ValueError(f"quniform has more than {MOST:,} values; write uniform: [{low:g}, {high:g}]")
 
 
-def draw(trial: Trial, space: dict[str, Distribution], fixed: dict[str, Any]) -> dict[str, Value]:
+def draw(trial: Trial, space: Mapping[str, Distribution], fixed: Mapping[str, Any]) -> dict[str, Value]:
     """Values for every parameter of ``space`` whose condition holds; ``fixed`` has the unsearched fields."""
     values: dict[str, Value] = {}
     for name in in_order_of_conditions(space):
         if exists(space[name], {**fixed, **values}):
-            values[name] = trial._suggest(name, space[name].for_optuna())
+            drawn: Value = trial._suggest(name, space[name].for_optuna())
+            on_grid = space[name].inside(drawn)  # Optuna's own sums are a little off it
+            values[name] = drawn if on_grid is None else on_grid
     return values
 
 
-def exists(distribution: Distribution, known: dict[str, Any]) -> bool:
+def exists(distribution: Distribution, known: Mapping[str, Any]) -> bool:
     """Whether the distribution's condition holds for the values known so far."""
-    return all(known.get(name) == value for name, value in (distribution.when or {}).items())
+    return all(known.get(name) in allowed for name, allowed in (distribution.when or {}).items())
 
 
-def in_order_of_conditions(space: dict[str, Distribution]) -> list[str]:
+def in_order_of_conditions(space: Mapping[str, Distribution]) -> list[str]:
     """Names such that every parameter comes after those that its condition names.
 
     Raises:
@@ -127,3 +233,44 @@ def in_order_of_conditions(space: dict[str, Distribution]) -> list[str]:
         ordered += ready
         waiting = [name for name in waiting if name not in ready]
     return ordered
+
+
+def combinations(
+    space: Mapping[str, Distribution], fixed: Mapping[str, Any], names: set[str]
+) -> Iterator[dict[str, Any]]:
+    """Every combination of values that trials can have of ``names`` and of what decides whether they exist.
+
+    Each combination has the unsearched fields as well. Where a range has more values than conditions name, all others
+    stand together as None.
+    """
+    deciding = _with_conditions(space, names)
+    waiting = [name for name in in_order_of_conditions(space) if name in deciding]
+
+    def further(known: dict[str, Any], depth: int) -> Iterator[dict[str, Any]]:
+        if depth == len(waiting):
+            yield known
+            return
+        name = waiting[depth]
+        values = _told_apart(space, name) if exists(space[name], known) else (known.get(name),)
+        for value in values:
+            yield from further({**known, name: value}, depth + 1)
+
+    return further(dict(fixed), 0)
+
+
+def _with_conditions(space: Mapping[str, Distribution], names: set[str]) -> set[str]:
+    found, new = set[str](), names
+    while new:
+        found |= new
+        new = {other for name in new if name in space for other in (space[name].when or {})} - found
+    return found
+
+
+def _told_apart(space: Mapping[str, Distribution], name: str) -> tuple[Value | None, ...]:
+    distribution = space[name]
+    if distribution.choice is not None:
+        return distribution.choice
+    named = {value for one in space.values() for value in (one.when or {}).get(name, ())}
+    on_a_grid = distribution.whole or distribution.quniform is not None
+    inside = (distribution.inside(value) for value in named if on_a_grid)
+    return (*(value for value in inside if value is not None), None)

@@ -16,8 +16,9 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState, create_trial
 from scipy.stats.qmc import Sobol
 
+from eig_tune.training.config import Value
 from eig_tune.tuning import pareto
-from eig_tune.tuning.distributions import Distribution, Value, draw
+from eig_tune.tuning.distributions import Distribution, draw
 
 SamplerKind = Literal["tpe", "nsga2", "random", "quasi-random"]
 ENOUGH = 8

@@ -125,8 +125,8 @@ def warm_started(spec: SearchSpec, tracking_uri: str, name: str) -> SearchSpec:
     found = read_search(find_store(tracking_uri, name))
     finished = found.finished()
     front = on_front([trial.metrics for trial in finished], found.objectives)
-    points = [dict(trial.values) for trial, best in zip(finished, front, strict=True) if best]
-    inside = [point for point in points if spec.contains(point) and point not in spec.start_from]
+    points = [spec.point(trial.values) for trial, best in zip(finished, front, strict=True) if best]
+    inside = [point for point in points if point is not None and point not in spec.start_from]
     if not inside:
         raise ResultError(f"--warm-start {name}: no trial of its Pareto front lies inside this space")
     return spec.model_copy(update={"start_from": (*spec.start_from, *inside)})

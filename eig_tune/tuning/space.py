@@ -13,13 +13,13 @@ from eig_tune.evaluation.evaluator import DIRECTIONS, LABELLED_METRICS
 from eig_tune.models import NetworkSettings
 from eig_tune.schema import MOST, Section, problems_of, suggestion
 from eig_tune.training import TrainConfig, TrainSettings
-from eig_tune.training.config import MethodName, field_names
-from eig_tune.tuning.distributions import Distribution, Value, in_order_of_conditions
+from eig_tune.training.config import MethodName, Value
+from eig_tune.tuning.distributions import Distribution
 from eig_tune.tuning.document import read_document
 from eig_tune.tuning.sampler import SamplerKind
+from eig_tune.tuning.typed import check_point, fixed_fields, typed_points, typed_rows, typed_search
 
 Direction = Literal["maximize", "minimize"]
-_BUDGET = frozenset({"steps", "report_every", "seed"})
 
 
 class AshaSettings(Section):
@@ -76,12 +76,11 @@ class SearchSpec(Section):
         """Steps at which trials are compared and most of them stopped, below the full budget."""
         return _rungs(self.asha.grace, self.asha.reduction_factor, self.train.steps)
 
-    def contains(self, point: Mapping[str, Any]) -> bool:
-        """Whether every value of ``point`` is searched and inside its range."""
-        return all(
-            name in self.search and self.search[name].for_optuna()._contains(_internal(self.search[name], value))
-            for name, value in point.items()
-        )
+    def point(self, values: Mapping[str, Any]) -> dict[str, Value] | None:
+        """The values as trials of this space have them, or None if no trial can have all of them."""
+        (point,), problems = typed_points([dict(values)], self.search, self.search)
+        problems = problems or check_point(point, self.search, self.base_config().flat(), "")
+        return None if problems else point
 
     def needs_labels(self) -> bool:
         """Whether an objective can only be computed with true labels."""
@@ -96,12 +95,16 @@ _SECTIONS: dict[str, type[Section]] = {
     "augment": AugmentSettings,
     "asha": AshaSettings,
     "confirm": ConfirmSettings,
-    "search": Distribution,
 }
+_ANY_SPACE = {"lambda_1": Distribution(uniform=(0.0, 1.0))}  # where all of a space is wrong, which has been told
 
 
-def load_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> SearchSpec:
-    """Read a search's YAML; ``overrides`` are dotted keys from the command line.
+def load_spec(path: Path, overrides: Mapping[str, Any] | None = None, searching: bool = True) -> SearchSpec:
+    """Read a search's YAML.
+
+    Args:
+        overrides: dotted keys from the command line.
+        searching: as for :func:`parse_spec`.
 
     Raises:
         ConfigError: the file cannot be read, or something in it is wrong; every problem is reported.
@@ -109,21 +112,47 @@ def load_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> SearchS
     document = read_document(path)
     for key, value in (overrides or {}).items():
         _set(document, key.split("."), value)
-    return parse_spec(document, str(path))
+    return parse_spec(document, str(path), searching)
 
 
-def parse_spec(document: Mapping[str, Any], source: str) -> SearchSpec:
-    """Validate a whole document; :class:`ConfigError` lists every problem at once."""
-    problems: list[Problem] = []
+def parse_spec(document: Mapping[str, Any], source: str, searching: bool = True) -> SearchSpec:
+    """Validate a whole document; :class:`ConfigError` lists every problem at once.
+
+    Args:
+        searching: whether trials will be stopped early, so that ``asha`` must fit the budget of a trial.
+    """
+    typed, problems = _typed(document)
     spec = None
     try:
-        spec = SearchSpec.model_validate(document)
+        spec = SearchSpec.model_validate(typed)
     except ValidationError as error:
         problems += problems_of(error, _SECTIONS)
-    problems += [p for check in _CHECKS for p in check(document) if p.where not in {q.where for q in problems}]
+    checks = [*_check_objectives(document), *_check_budget(document, searching)]
+    problems += [p for p in checks if p.where not in {q.where for q in problems}]
     if problems or spec is None:
         raise ConfigError(source, problems)
     return spec
+
+
+def _typed(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """The document with every value as its field has it, and what is wrong in the three sections of flat names."""
+    fixed = fixed_fields(document)
+    searched, rows = document.get("search"), document.get("compare")
+    space, problems = typed_search(searched, fixed)
+    typed = dict(document)
+    if isinstance(searched, dict) and searched:
+        typed["search"] = space or _ANY_SPACE
+    if "start_from" in document:
+        points, wrong = typed_points(document["start_from"], space, searched if isinstance(searched, dict) else {})
+        if not problems and not wrong:
+            wrong = [
+                p for index, point in enumerate(points) for p in check_point(point, space, fixed, f"start_from.{index}")
+            ]
+        typed["start_from"], problems = points, problems + wrong
+    if isinstance(rows, dict):
+        typed["compare"], wrong = typed_rows(rows)
+        problems += wrong
+    return typed, problems
 
 
 def _set(document: dict[str, Any], path: list[str], value: Any) -> None:
@@ -132,63 +161,6 @@ def _set(document: dict[str, Any], path: list[str], value: Any) -> None:
         if not isinstance(document, dict):
             return
     document[path[-1]] = value
-
-
-def _searched(document: Mapping[str, Any]) -> dict[str, Distribution]:
-    """The well-formed entries of ``search``; the others are reported by their own validation."""
-    entries = document.get("search")
-    found: dict[str, Distribution] = {}
-    for name, entry in entries.items() if isinstance(entries, dict) else ():
-        try:
-            found[str(name)] = Distribution.model_validate(entry)
-        except ValidationError:
-            continue
-    return found
-
-
-def _check_names(document: Mapping[str, Any]) -> list[Problem]:
-    entries = document.get("search")
-    names = [str(name) for name in entries] if isinstance(entries, dict) else []
-    known = [name for name in field_names() if name not in _BUDGET]
-    problems = [
-        Problem(f"search.{name}", f"no such parameter{suggestion(name, known)}")
-        for name in names
-        if name not in known and name not in _BUDGET
-    ]
-    return problems + [
-        Problem(f"search.{name}", "is the budget of a trial, which rungs count in; set it under `train`")
-        for name in names
-        if name in _BUDGET
-    ]
-
-
-def _check_ranges(document: Mapping[str, Any]) -> list[Problem]:
-    problems = []
-    for name, distribution in _searched(document).items():
-        for value in distribution.extremes():
-            try:
-                TrainConfig().with_values({name: value})
-            except KeyError:
-                break
-            except ValidationError as error:
-                problems.append(Problem(f"search.{name}", problems_of(error, {})[0].what))
-                break
-    return problems
-
-
-def _check_conditions(document: Mapping[str, Any]) -> list[Problem]:
-    space = _searched(document)
-    problems = [
-        Problem(f"search.{name}.when.{other}", f"no such parameter{suggestion(other, field_names())}")
-        for name, distribution in space.items()
-        for other in (distribution.when or {})
-        if other not in field_names()
-    ]
-    try:
-        in_order_of_conditions(space)
-    except ValueError as error:
-        problems.append(Problem("search", str(error)))
-    return problems
 
 
 def _check_objectives(document: Mapping[str, Any]) -> list[Problem]:
@@ -206,7 +178,7 @@ def _check_objectives(document: Mapping[str, Any]) -> list[Problem]:
     ]
 
 
-def _check_budget(document: Mapping[str, Any]) -> list[Problem]:
+def _check_budget(document: Mapping[str, Any], searching: bool) -> list[Problem]:
     steps = _number(document, "train", "steps", TrainSettings().steps)
     every = _number(document, "train", "report_every", TrainSettings().report_every)
     grace = _number(document, "asha", "grace", AshaSettings().grace)
@@ -216,6 +188,8 @@ def _check_budget(document: Mapping[str, Any]) -> list[Problem]:
     problems = []
     if every > steps:
         problems.append(Problem("train.report_every", f"got {every}; must be at most train.steps, {steps}"))
+    if not searching:
+        return problems
     if grace > steps:
         problems.append(Problem("asha.grace", f"got {grace}; the first rung must be at most train.steps, {steps}"))
     elif grace % every and every <= steps:
@@ -257,52 +231,3 @@ def _number(document: Mapping[str, Any], section: str, key: str, default: int) -
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return int(value) if value == int(value) and value > 0 else None
-
-
-def _check_start_points(document: Mapping[str, Any]) -> list[Problem]:
-    points, space = document.get("start_from"), _searched(document)
-    entries = document.get("search")
-    named = list(entries) if isinstance(entries, dict) else []
-    problems = []
-    for index, point in enumerate(points if isinstance(points, list) else ()):
-        for name, value in point.items() if isinstance(point, dict) else ():
-            where = f"start_from.{index}.{name}"
-            if name not in named:
-                problems.append(Problem(where, f"is not searched{suggestion(str(name), named)}"))
-            elif name in space and not space[name].for_optuna()._contains(_internal(space[name], value)):
-                problems.append(Problem(where, f"got {value!r}; outside of search.{name}: {space[name]}"))
-    return problems
-
-
-def _check_compare(document: Mapping[str, Any]) -> list[Problem]:
-    compare = document.get("compare")
-    problems = []
-    for method, values in compare.items() if isinstance(compare, dict) else ():
-        for name, value in values.items() if isinstance(values, dict) else ():
-            where = f"compare.{method}.{name}"
-            try:
-                TrainConfig().with_values({name: value})
-            except KeyError:
-                problems.append(Problem(where, f"no such parameter{suggestion(str(name), field_names())}"))
-            except ValidationError as error:
-                problems.append(Problem(where, problems_of(error, {})[0].what))
-    return problems
-
-
-def _internal(distribution: Distribution, value: Any) -> float:
-    """The value as Optuna holds it, or NaN, which no distribution contains."""
-    try:
-        return distribution.for_optuna().to_internal_repr(value)
-    except (ValueError, TypeError):
-        return math.nan
-
-
-_CHECKS = (
-    _check_names,
-    _check_ranges,
-    _check_conditions,
-    _check_objectives,
-    _check_budget,
-    _check_start_points,
-    _check_compare,
-)

@@ -24,7 +24,7 @@ class Searching:
         self._halving = SuccessiveHalving(spec.rungs(), spec.asha.reduction_factor, spec.trials, spec.asha.brackets)
         self._sampler = Sampler(
             spec.search,
-            _flat(spec.base_config().model_dump()),
+            spec.base_config().flat(),
             len(spec.objectives),
             (*spec.rungs(), spec.train.steps),
             spec.start_from,
@@ -131,11 +131,3 @@ class GivenRuns:
 
     def ended(self, number: int) -> None:
         """Nothing is held for them either."""
-
-
-def _flat(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of all sections under their own names."""
-    flat: dict[str, Any] = {}
-    for name, value in document.items():
-        flat.update(value if isinstance(value, dict) else {name: value})
-    return flat

@@ -98,10 +98,10 @@ def test_first_proposals_are_spread_over_the_whole_range() -> None:
 @pytest.mark.parametrize(
     ("distribution", "values"),
     [
-        (Distribution(uniform=(1, 3)), [1.0, 2.0, 2.998]),
+        (Distribution(uniform=(1.0, 3.0)), [1.0, 2.0, 2.998]),
         (Distribution(loguniform=(0.1, 10)), [0.1, 1.0, 9.9]),
         (Distribution(randint=(1, 3)), [1, 2, 3]),
-        (Distribution(quniform=(0, 1, 0.5)), [0.0, 0.5, 1.0]),
+        (Distribution(quniform=(0.0, 1.0, 0.5)), [0.0, 0.5, 1.0]),
         (Distribution(choice=("a", "b", "c")), ["a", "b", "c"]),
     ],
 )
