@@ -102,7 +102,7 @@ def search(
     seconds = None if time_budget is None else parse_duration(time_budget, "--time-budget")
     spec = _spec(space, {"trials": trials, "train.steps": steps, "seed": seed, "dataset.root": root})
     if dry_run:
-        _print_plan(spec)
+        _print_plan(spec, home)
         return
     from eig_tune.tuning.home import writable_home
     from eig_tune.tuning.running import RunOptions
@@ -240,7 +240,7 @@ def train(
     console, place = _console(), writable_home(home)
     if out is not None:
         check_out(out, resume)
-    data = prepare_judge(spec, prepare_images(spec, console), place, console)
+    data = prepare_judge(spec, prepare_images(spec, console, place), place, console)
     for progress in run_single(config, data, out):
         print_progress(progress, config.train.steps, console)
         if as_json:
@@ -251,9 +251,10 @@ def train(
 def validate(
     file: Annotated[Path, typer.Argument(help="The search's YAML file.")],
     root: RootOption = None,
+    home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Check a search's YAML; print the resolved space, the rungs and the predicted cost."""
-    _print_plan(_spec(file, {"dataset.root": root}))
+    _print_plan(_spec(file, {"dataset.root": root}), home)
 
 
 @app.command()
@@ -277,7 +278,7 @@ def doctor(
     spec = None if space is None else _spec(space, {"dataset.root": root})
     console, place = _console(), writable_home(home)
     uri = _store_uri(tracking_uri, place.path)
-    checks = examine(Place(address, gpus, cpus, named_storage(storage, place.ray), uri), spec, console)
+    checks = examine(Place(address, gpus, cpus, named_storage(storage, place.ray), uri), spec, console, place)
     print_checks(checks, console)
     if as_json:
         typer.echo(json.dumps(document(checks)))
@@ -297,15 +298,18 @@ def predict(
     from eig_tune.export import open_bundle
     from eig_tune.export.inference import find_images, write_predictions
     from eig_tune.export.inference import predict as predictions
+    from eig_tune.tuning.prepare import tell_left_out
     from eig_tune.tuning.progress import step_bar
 
     console = _console()
     record, model = open_bundle(bundle, _store_uri(tracking_uri, home))
-    files, unreadable = find_images(images), list[Path]()
+    files, left_out = find_images(images)
     with _csv_file(out) as opened, step_bar(console, "reading images") as on_progress:
-        count = write_predictions(predictions(record, model, files, unreadable.append, on_progress), opened)
-    for file in unreadable:
-        console.print(f"skipped, cannot be read: {file}", highlight=False, soft_wrap=True)
+        count = write_predictions(predictions(record, model, files, left_out.append, on_progress), opened)
+    if left_out:
+        tell_left_out(
+            left_out, out.with_suffix(".left-out.csv") if out is not None and out.is_file() else None, console
+        )
     console.print(f"{count} of {len(files)} images", highlight=False)
 
 
@@ -378,13 +382,14 @@ def _assignments(settings: list[str]) -> dict[str, Any]:
     return {key: yaml.safe_load(value) for key, value in (setting.split("=", 1) for setting in settings)}
 
 
-def _print_plan(spec: "SearchSpec") -> None:
+def _print_plan(spec: "SearchSpec", home: Path) -> None:
+    from eig_tune.tuning.home import Home
     from eig_tune.tuning.plan import make_plan, steps_per_second
     from eig_tune.tuning.prepare import prepare_images
     from eig_tune.tuning.summary import print_plan
 
     console = _console()
-    speed = steps_per_second(spec, prepare_images(spec, console))
+    speed = steps_per_second(spec, prepare_images(spec, console, Home(home.expanduser().resolve())))
     plans = [make_plan(spec, slots) for slots in _PLANNED_SLOTS if slots <= spec.trials]
     print_plan(spec, plans, speed, console)
 

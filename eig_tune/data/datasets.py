@@ -12,6 +12,8 @@ from pydantic import Field, model_validator
 from eig_tune.data.folder import read_folder
 from eig_tune.data.idx import find_idx_folder, read_idx_part
 from eig_tune.data.imbalance import Imbalance, ImbalanceSplit, choose, class_fractions, imbalanced_counts
+from eig_tune.data.left_out import LeftOut
+from eig_tune.data.reading import OnProgress, silent
 from eig_tune.errors import DataError
 from eig_tune.schema import Section
 
@@ -66,7 +68,7 @@ class ImageData:
         pool: what trials train on, made imbalanced; trials never look at its labels.
         judge: what the evaluation classifier trains on: all that the pool is taken from.
         held_out: what neither a trial nor a judge ever trains on.
-        unreadable: files that were skipped because they could not be read.
+        left_out: files and folders below ``dataset.root`` that were not read, with the reason.
     """
 
     name: str
@@ -74,7 +76,7 @@ class ImageData:
     pool: Images
     judge: Images
     held_out: Images
-    unreadable: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def labelled(self) -> bool:
@@ -124,13 +126,19 @@ class ImageData:
         return digest.hexdigest()
 
 
-def load_images(config: DatasetConfig) -> ImageData:
+def load_images(config: DatasetConfig, cache: Path | None = None, on_progress: OnProgress = silent) -> ImageData:
     """Load the data set and make its pool imbalanced.
+
+    Args:
+        cache: folder where the images of a folder are kept as they were read, so that this is quick the next time.
+        on_progress: called with (files read, files to read) while a folder is read.
 
     Raises:
         DataError: the data cannot be found, fetched or read, or cannot be made imbalanced as asked.
     """
-    return _READERS[config.name](config).with_imbalance(config.imbalance)
+    read = _READERS.get(config.name)
+    data = read(config) if read is not None else _read_folder(config, cache, on_progress)
+    return data.with_imbalance(config.imbalance)
 
 
 def _read_digits(config: DatasetConfig) -> ImageData:
@@ -190,18 +198,13 @@ def _download(config: DatasetConfig, torchvision_name: str) -> Path:
     return folder
 
 
-def _read_folder(config: DatasetConfig) -> ImageData:
-    found = read_folder(config.path, config.image_size or _FOLDER_SIZE, config.channels or 3)
+def _read_folder(config: DatasetConfig, cache: Path | None, on_progress: OnProgress) -> ImageData:
+    found = read_folder(config.path, config.image_size or _FOLDER_SIZE, config.channels or 3, cache, on_progress)
     images = _held_out_apart(config.name, Images(found.images, found.labels), found.classes)
-    return replace(images, unreadable=found.unreadable)
+    return replace(images, left_out=found.left_out)
 
 
-_READERS = {
-    "digits": _read_digits,
-    "mnist": _read_mnist,
-    "fashion-mnist": _read_fashion_mnist,
-    "folder": _read_folder,
-}
+_READERS = {"digits": _read_digits, "mnist": _read_mnist, "fashion-mnist": _read_fashion_mnist}
 
 
 def _held_out_apart(name: str, images: Images, classes: tuple[str, ...]) -> ImageData:

@@ -1,91 +1,119 @@
-"""Reading a folder of image files, with one sub-folder per class where labels exist."""
+"""A folder of image files, with one sub-folder per class where labels exist."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from eig_tune.data.left_out import BROKEN_LINK, NO_IMAGE_BELOW, NOT_PERMITTED, OTHER_FORMAT, LeftOut, counted, printable
+from eig_tune.data.listing import Listing, list_images
+from eig_tune.data.pixels import formats
+from eig_tune.data.reading import OnProgress, read_files, silent
 from eig_tune.errors import DataError
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
 class FolderImages:
-    """Images [N, C, S, S], labels [N] or None, class names, and files that could not be read."""
+    """Images [N, C, S, S], labels [N] or None, class names that any place can hold, and what was left out."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64] | None
     classes: tuple[str, ...]
-    unreadable: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
 
 
-def read_folder(root: Path, image_size: int, channels: int) -> FolderImages:
-    """Read every image below ``root``; sub-folders are classes, images right in ``root`` have no label.
+def read_folder(
+    root: Path, image_size: int, channels: int, cache: Path | None = None, on_progress: OnProgress = silent
+) -> FolderImages:
+    """Read every image below ``root``: all that lies at any depth in a sub-folder of it is of the class named so.
+
+    Images right in ``root`` have no label. Hidden and system files and folders are left out.
+
+    Args:
+        cache: folder where what was read is kept; what is known there is not read again.
+        on_progress: called with (files read, files to read).
 
     Raises:
-        DataError: the folder is missing, has no readable image, or has just one class.
+        DataError: the folder is missing, has no readable image, has just one class, a class without a readable
+            image, or images beside class folders.
     """
-    if not root.is_dir():
-        raise DataError(f"dataset.root: there is no folder {root}; give the folder of your images")
-    classes = tuple(sorted(path.name for path in root.iterdir() if path.is_dir() and any(_image_files(path))))
-    _check_layout(root, classes)
-    files = [(path, label) for label, name in enumerate(classes) for path in _image_files(root / name)]
-    files = files or [(path, -1) for path in _image_files(root)]
-    images, labels, unreadable = [], [], []
-    for path, label in files:
-        image = read_image(path, image_size, channels)
-        if image is None:
-            unreadable.append(str(path.relative_to(root)))
-        else:
-            images.append(image)
-            labels.append(label)
-    _check_found(root, classes, labels, unreadable)
-    known = np.asarray(labels, dtype=np.int64) if classes else None
-    return FolderImages(np.stack(images), known, classes, tuple(unreadable))
+    listing = _listed(root)
+    of_class = [_class_of(file.path) for file in listing.files]
+    names = sorted({name for name in of_class if name} | _meant(listing.left_out))
+    _check_layout(root, names, [file.path for file in listing.files if not _class_of(file.path)])
+    rows = read_files(root, listing.files, image_size, channels, cache, on_progress)
+    unread = [LeftOut(file.path, row.reason) for file, row in zip(listing.files, rows, strict=True) if row.reason]
+    left_out = (*listing.left_out, *unread)
+    numbers = {name: number for number, name in enumerate(names)}
+    images = [row.pixels for row in rows if row.pixels is not None]
+    labels = [numbers.get(name, -1) for name, row in zip(of_class, rows, strict=True) if row.pixels is not None]
+    _check_found(root, names, labels, left_out)
+    known = np.asarray(labels, dtype=np.int64) if names else None
+    return FolderImages(
+        np.stack(images), known, tuple(map(printable, names)), (*left_out, *_without_image(left_out, names))
+    )
 
 
-def read_image(path: Path, image_size: int, channels: int) -> NDArray[np.uint8] | None:
-    """One image as [C, S, S], centre-cropped to a square and resized; None when it cannot be read."""
+def _listed(root: Path) -> Listing:
     try:
-        with Image.open(path) as file:
-            image = file.convert("L" if channels == 1 else "RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    image = image.crop((left, top, left + side, top + side))
-    image = image.resize((image_size, image_size), Image.Resampling.BILINEAR)
-    return np.asarray(image, dtype=np.uint8).reshape(image_size, image_size, channels).transpose(2, 0, 1)
+        return list_images(root)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DataError(f"dataset.root: there is no folder {root}; give the folder of your images") from error
+    except OSError as error:
+        raise DataError(f"dataset.root: {root} cannot be read ({error.strerror})") from error
 
 
-def _image_files(folder: Path) -> Iterator[Path]:
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    return iter(sorted(found))
+def _class_of(path: str) -> str:
+    """The first folder of a path; "" for a file that is in none."""
+    first, separator, _ = path.partition(os.sep)
+    return first if separator else ""
 
 
-def _check_layout(root: Path, classes: tuple[str, ...]) -> None:
-    loose = [path.name for path in root.iterdir() if path.is_file() and path.suffix.lower() in SUFFIXES]
+def _meant(left_out: Sequence[LeftOut]) -> set[str]:
+    """Classes to a person: folders that hold images that are out of reach or in another format, or are out of reach."""
+    reasons = (OTHER_FORMAT, BROKEN_LINK, NOT_PERMITTED)
+    return {_class_of(each.path) for each in left_out if each.reason in reasons} - {""}
+
+
+def _without_image(left_out: Sequence[LeftOut], classes: Sequence[str]) -> list[LeftOut]:
+    told = {each.path for each in left_out if each.reason == NO_IMAGE_BELOW}
+    folders = {_class_of(each.path) + os.sep for each in left_out} - {os.sep, *(name + os.sep for name in classes)}
+    return [LeftOut(folder, NO_IMAGE_BELOW) for folder in sorted(folders - told)]
+
+
+def _check_layout(root: Path, classes: Sequence[str], loose: Sequence[str]) -> None:
     if classes and loose:
         raise DataError(
-            f"dataset.root: {root} has class folders ({', '.join(classes[:3])}, …) and loose images "
-            f"({loose[0]}, …); move the loose ones into a class folder, or all images into one folder"
+            f"dataset.root: {root} has class folders ({_named(classes)}) and loose images ({_named(loose)}); "
+            "move the loose ones into a class folder, or all images into one folder"
         )
     if len(classes) == 1:
         raise DataError(
-            f"dataset.root: {root} has one class, {classes[0]!r}; classes are told apart only where there are "
-            f"two or more. For images without labels give the folder that holds the images itself"
+            f"dataset.root: {root} has one class, {printable(classes[0])!r}; classes are told apart only where there "
+            "are two or more. For images without labels give the folder that holds the images itself"
         )
 
 
-def _check_found(root: Path, classes: tuple[str, ...], labels: list[int], unreadable: list[str]) -> None:
+def _check_found(root: Path, classes: Sequence[str], labels: Sequence[int], left_out: Sequence[LeftOut]) -> None:
     if not labels:
-        known = " ".join(sorted(SUFFIXES))
-        broken = f" ({len(unreadable)} files could not be read)" if unreadable else ""
-        raise DataError(f"dataset.root: no readable image in {root}{broken}; known endings: {known}")
-    empty = [name for label, name in enumerate(classes) if label not in set(labels)]
+        why = f" (left out: {counted(left_out)})" if left_out else ""
+        raise DataError(f"dataset.root: no readable image in {root}{why}; {', '.join(formats())} are read")
+    read = set(labels)
+    empty = {name for number, name in enumerate(classes) if number not in read}
     if empty:
-        raise DataError(f"dataset.root: class folder {empty[0]!r} in {root} has no readable image")
+        why = counted([each for each in left_out if _class_of(each.path) in empty])
+        folders = "class folder" if len(empty) == 1 else f"{len(empty)} class folders,"
+        raise DataError(
+            f"dataset.root: no readable image in {folders} {_named(sorted(empty))} of {root} (left out: {why}); "
+            f"convert them to PNG or JPEG, or take the folder away"
+        )
+
+
+def _named(names: Sequence[str]) -> str:
+    more = ", …" if len(names) > _MOST_NAMED else ""
+    return ", ".join(repr(printable(name)) for name in names[:_MOST_NAMED]) + more

@@ -1,6 +1,7 @@
 """Using a bundle: categories of images, and images of categories. Needs the bundle alone."""
 
 import csv
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eig_tune.data.folder import SUFFIXES, read_image
+from eig_tune.data.left_out import LeftOut, counted, printable
+from eig_tune.data.listing import list_images
+from eig_tune.data.pixels import Unreadable, formats, read_image
+from eig_tune.data.reading import in_parallel
 from eig_tune.errors import DataError, EigTuneError
 from eig_tune.evaluation.evaluator import sample_rows, to_unit_range
 from eig_tune.evaluation.figures import sample_picture
@@ -30,49 +34,68 @@ class Prediction:
     entropy: float
 
 
-def find_images(sources: Sequence[Path]) -> list[Path]:
-    """The image files among ``sources`` and below those that are folders, sorted.
+def find_images(sources: Sequence[Path]) -> tuple[list[Path], list[LeftOut]]:
+    """The image files among ``sources`` and below those that are folders, sorted, and what was left out.
+
+    Folders are read as a search reads them; a file that is named itself is tried, whatever it is called.
 
     Raises:
-        DataError: a source does not exist, or there is no image at all.
+        DataError: a source does not exist or cannot be listed, or there is no image at all.
     """
-    missing = [str(source) for source in sources if not source.exists()]
-    if missing:
-        raise DataError(f"there is no {missing[0]}; give image files, or a folder of them")
-    found = [file for source in sources for file in ([source] if source.is_file() else sorted(_images_below(source)))]
-    if not found:
-        raise DataError(f"no image in {', '.join(map(str, sources))}; known endings: {' '.join(sorted(SUFFIXES))}")
-    return found
+    files, left_out = list[Path](), list[LeftOut]()
+    for source in sources:
+        if not source.is_dir():
+            _check_exists(source)
+            files.append(source)
+            continue
+        try:
+            listing = list_images(source)
+        except OSError as error:
+            raise DataError(f"{source} cannot be read ({error.strerror})") from error
+        files += [source / file.path for file in listing.files]
+        left_out += [LeftOut(str(source / each.path), each.reason) for each in listing.left_out]
+    if not files:
+        why = f" (left out: {counted(left_out)})" if left_out else ""
+        raise DataError(f"no image in {', '.join(map(str, sources))}{why}; {', '.join(formats())} are read")
+    return files, left_out
 
 
-def _images_below(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+def _check_exists(source: Path) -> None:
+    if not os.path.lexists(source):
+        raise DataError(f"there is no {source}; give image files, or a folder of them")
 
 
 def predict(
     record: RunRecord,
     model: Model,
     files: Sequence[Path],
-    on_unreadable: Callable[[Path], None],
+    on_left_out: Callable[[LeftOut], None],
     on_progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Iterator[Prediction]:
     """Categories of the images in ``files``, in their order, batch by batch.
 
     Args:
-        on_unreadable: told of every file that cannot be read; it gets no prediction.
+        on_left_out: told of every file that cannot be read; it gets no prediction.
         on_progress: called with (files done, files in all).
     """
-    done = 0
+
+    def read(path: Path) -> NDArray[np.uint8] | LeftOut:
+        try:
+            return read_image(path, record.image_size, record.channels)
+        except Unreadable as error:
+            return LeftOut(str(path), str(error))
+
+    results = in_parallel(read, files, on_progress)
     for start in range(0, len(files), _BATCH):
-        paths = files[start : start + _BATCH]
-        read = {path: read_image(path, record.image_size, record.channels) for path in paths}
-        for path in (path for path, pixels in read.items() if pixels is None):
-            on_unreadable(path)
-        readable = {path: pixels for path, pixels in read.items() if pixels is not None}
-        if readable:
-            yield from _predict_batch(model, list(readable), np.stack(list(readable.values())))
-        done += len(paths)
-        on_progress(done, len(files))
+        paths, pixels = list[Path](), list[NDArray[np.uint8]]()
+        for path, result in zip(files[start : start + _BATCH], results, strict=False):
+            if isinstance(result, LeftOut):
+                on_left_out(result)
+            else:
+                paths.append(path)
+                pixels.append(result)
+        if pixels:
+            yield from _predict_batch(model, paths, np.stack(pixels))
 
 
 def _predict_batch(model: Model, paths: Sequence[Path], pixels: NDArray[np.uint8]) -> Iterator[Prediction]:
@@ -86,14 +109,22 @@ def _predict_batch(model: Model, paths: Sequence[Path], pixels: NDArray[np.uint8
 
 
 def write_predictions(predictions: Iterator[Prediction], out: IO[str]) -> int:
-    """Write CSV with a header line; how many there were."""
+    """Write CSV with a header line; how many there were.
+
+    A path is written as :func:`printable` has it, and begins with ``./`` where a spreadsheet would see a formula.
+    """
     writer = csv.writer(out)
     writer.writerow(["path", "category", "probability", "entropy"])
     written = 0
     for p in predictions:
-        writer.writerow([p.path, p.category, f"{p.probability:.6f}", f"{p.entropy:.6f}"])
+        writer.writerow([_cell(p.path), p.category, f"{p.probability:.6f}", f"{p.entropy:.6f}"])
         written += 1
     return written
+
+
+def _cell(path: Path) -> str:
+    text = printable(str(path))
+    return f"./{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def sample(model: Model, categories: Sequence[int], count: int, seed: int) -> NDArray[np.uint8]:

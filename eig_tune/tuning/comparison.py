@@ -180,7 +180,7 @@ def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home
         EigTuneError: it cannot begin; nothing half-made is left behind.
     """
     runs = plan.cells()
-    images = _images(spec, plan, console)
+    images = _images(spec, plan, home, console)
     traits = _traits(spec, plan, images)
     search_id = find_search(home, options.name, options.resume, traits, console)
     place = set_up(search_id, spec, options, images, home, console)
@@ -227,12 +227,12 @@ def _order(spec: SearchSpec, plan: Plan, trial: Trial) -> Order:
     return Order(_config(spec, plan, trial.values), str(trial.values["split"]))
 
 
-def _images(spec: SearchSpec, plan: Plan, console: Console) -> dict[str, ImageData]:
+def _images(spec: SearchSpec, plan: Plan, home: Home, console: Console) -> dict[str, ImageData]:
     """The images with each imbalance, by the name that cells have for it; read once."""
     balanced = spec.dataset.model_copy(update={"imbalance": BALANCED})
     # The most that any method asks of its images: labels, and the true class shares.
     demanding = {"objectives": COMPARED, "method": "ground-truth-infogan"}
-    images = prepare_images(spec.model_copy(update={"dataset": balanced, **demanding}), console)
+    images = prepare_images(spec.model_copy(update={"dataset": balanced, **demanding}), console, home)
     imbalanced = {str(split): images.with_imbalance(ImbalanceSplit(split=split)) for split in plan.splits}
     for pool in imbalanced.values():
         check_fit(spec, pool)

@@ -27,6 +27,11 @@ class Home:
         return self.path / "artifacts" / name
 
     @property
+    def images(self) -> Path:
+        """Images of folders as they were read, and the names of files that were left out."""
+        return self.path / "images"
+
+    @property
     def judges(self) -> Path:
         """Cached evaluation classifiers."""
         return self.path / "judges"

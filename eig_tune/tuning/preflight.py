@@ -12,7 +12,7 @@ from eig_tune.errors import ConfigError, EigTuneError, Problem, one_line
 from eig_tune.tracking import check_store, masked
 from eig_tune.tuning import on_node
 from eig_tune.tuning.cluster import resources, start_ray
-from eig_tune.tuning.home import missing_folders
+from eig_tune.tuning.home import Home, missing_folders
 from eig_tune.tuning.prepare import prepare_images
 from eig_tune.tuning.progress import Console
 from eig_tune.tuning.space import SearchSpec
@@ -73,11 +73,9 @@ class Node:
     silent: str
 
 
-def examine(place: Place, spec: SearchSpec | None, console: Console) -> list[Check]:
+def examine(place: Place, spec: SearchSpec | None, console: Console, home: Home) -> list[Check]:
     """Make every check; those of the data only for a space, and those of the nodes only if Ray is there."""
-    store = _attempt("MLflow", masked(place.tracking_uri), lambda: check_store(place.tracking_uri))
-    data = [] if spec is None else [_check_data(spec, console)]
-    return [*_check_cluster(place), store, *data]
+    return [*_check_place(place), *([] if spec is None else [_check_data(spec, console, home)])]
 
 
 def refuse_unfit(place: Place, console: Console) -> None:
@@ -86,7 +84,7 @@ def refuse_unfit(place: Place, console: Console) -> None:
     Raises:
         ConfigError: it cannot; every reason is told.
     """
-    wrong = [check for check in examine(place, None, console) if check.problem]
+    wrong = [check for check in _check_place(place) if check.problem]
     if grave := [check for check in wrong if check.grave]:
         where = f"the cluster at {place.address} is not fit for this"
         raise ConfigError(where, [Problem(check.name, check.problem) for check in grave])
@@ -102,6 +100,11 @@ def document(checks: Sequence[Check]) -> dict[str, Any]:
 def fit(checks: Iterable[Check]) -> bool:
     """Whether nothing is wrong, not even a little."""
     return not any(check.problem for check in checks)
+
+
+def _check_place(place: Place) -> list[Check]:
+    store = _attempt("MLflow", masked(place.tracking_uri), lambda: check_store(place.tracking_uri))
+    return [*_check_cluster(place), store]
 
 
 def _attempt(name: str, found: str, do: Callable[[], object]) -> Check:
@@ -265,10 +268,10 @@ def _check_token(nodes: Sequence[Node]) -> Check:
     return Check("token", "none", problem, grave=False)
 
 
-def _check_data(spec: SearchSpec, console: Console) -> Check:
+def _check_data(spec: SearchSpec, console: Console, home: Home) -> Check:
     """Load the images here: a search puts them into Ray's object store once, so that no node needs them on disk."""
     try:
-        images = prepare_images(spec, console)
+        images = prepare_images(spec, console, home)
     except EigTuneError as error:
         return Check("data", spec.dataset.name, one_line(error))
     mebibytes = images.pool.pixels.nbytes / 2**20

@@ -1,6 +1,10 @@
 """Images and judge of a search, and whether what is asked for fits them."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from eig_tune.data import ImageData, load_images
+from eig_tune.data.left_out import LeftOut, counted, names_file, printable, write_left_out
 from eig_tune.errors import ConfigError, Problem
 from eig_tune.evaluation import Judge, train_judge
 from eig_tune.evaluation.classifier import Role, lowest_accuracy
@@ -11,18 +15,38 @@ from eig_tune.tuning.progress import Console, step_bar
 from eig_tune.tuning.space import SearchSpec
 
 
-def prepare_images(spec: SearchSpec, console: Console) -> ImageData:
-    """Images of a search; names the files that cannot be read.
+def prepare_images(spec: SearchSpec, console: Console, home: Home) -> ImageData:
+    """Images of a search; shows how far it is when they are many, and counts what was left out on one line.
 
     Raises:
         DataError: the images cannot be had.
         ConfigError: what is asked for does not fit the images.
     """
-    images = load_images(spec.dataset)
-    for file in images.unreadable:
-        console.print(f"skipped, cannot be read: {file}", highlight=False)
+    with step_bar(console, "reading images") as on_progress:
+        images = load_images(spec.dataset, home.images, on_progress)
+    if images.left_out:
+        tell_left_out(images.left_out, names_file(home.images, spec.dataset.path), console)
     check_fit(spec, images)
     return images
+
+
+def tell_left_out(left_out: Sequence[LeftOut], names: Path | None, console: Console) -> None:
+    """Count what was left out on one line; its names go into the file ``names``, or onto a line each without one."""
+    lines = [f"left out: {counted(left_out)}"]
+    if names is None:
+        lines = [*(f"left out, {each.reason}: {printable(each.path)}" for each in left_out), *lines]
+    else:
+        lines[0] += f"; {_written(left_out, names)}"
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _written(left_out: Sequence[LeftOut], names: Path) -> str:
+    try:
+        write_left_out(left_out, names)
+    except OSError as error:
+        return f"their names cannot be written to {printable(str(names))} ({error.strerror})"
+    return f"names in {printable(str(names))}"
 
 
 def check_fit(spec: SearchSpec, images: ImageData) -> None:

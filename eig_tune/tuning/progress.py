@@ -175,10 +175,28 @@ class Terminal:
 
 @contextmanager
 def step_bar(console: Console, title: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar for long work; yields a function that is told (steps done, steps in all)."""
+    """A bar for long work, or a line now and then where there is no terminal.
+
+    Yields a function that is told (steps done, steps in all); nothing is shown until it is called.
+    """
+    if not console.is_terminal:
+        yield _step_lines(console, title)
+        return
     with Progress(console=console, transient=True) as progress:
-        task = progress.add_task(title, total=None)
-        yield lambda done, of: progress.update(task, completed=done, total=of)
+        task = progress.add_task(title, total=None, visible=False)
+        yield lambda done, of: progress.update(task, completed=done, total=of, visible=True)
+
+
+def _step_lines(console: Console, title: str) -> Callable[[int, int], None]:
+    last = time.monotonic()
+
+    def tell(done: int, of: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > _PLAIN_EVERY_SECONDS:
+            last = time.monotonic()
+            console.print(f"{title}: {done:,} of {of:,}", highlight=False, soft_wrap=True)
+
+    return tell
 
 
 def _clock(seconds: float) -> str:

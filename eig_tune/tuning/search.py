@@ -66,7 +66,7 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
         StorageError: it cannot go on, because the disk is full or the storage gone.
     """
     started = time.monotonic()
-    images = prepare_images(spec, console)
+    images = prepare_images(spec, console, home)
     traits: dict[str, Any] = {
         "spec": spec.model_dump(mode="json", exclude={"trials", "confirm", "compare"}),
         "data": images.fingerprint(),

@@ -58,7 +58,8 @@ def _judges() -> "tempfile.TemporaryDirectory[str]":
     kept = tempfile.TemporaryDirectory(prefix="judges-")
     with tempfile.TemporaryDirectory() as folder:
         spec = load_spec(write_space(Path(folder)))
-    prepare_judge(spec, prepare_images(spec, Console(quiet=True)), Home(Path(kept.name)), Console(quiet=True))
+    home = Home(Path(kept.name))
+    prepare_judge(spec, prepare_images(spec, Console(quiet=True), home), home, Console(quiet=True))
     return kept
 
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from eig_tune.data import DatasetConfig, ImageData, Images, ImbalanceFile, ImbalanceSplit, load_images
 from eig_tune.data.imbalance import class_fractions
+from eig_tune.data.left_out import LeftOut
 from eig_tune.errors import DataError, EigTuneError
 
 WriteSet = Callable[..., Path]
@@ -212,7 +213,7 @@ def test_folder_lists_the_files_it_could_not_read(tmp_path: Path) -> None:
     paint_folder(tmp_path, ["a", "b"], each=5)
     (tmp_path / "a" / "broken.png").touch()
     data = load_images(DatasetConfig(name="folder", root=tmp_path, image_size=16))
-    assert data.unreadable == ("a/broken.png",)
+    assert data.left_out == (LeftOut("a/broken.png", "empty"),)
 
 
 def test_unlabelled_folder_cannot_be_made_imbalanced(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eig_tune.data.folder import read_folder, read_image
+from eig_tune.data.folder import read_folder
+from eig_tune.data.left_out import LeftOut, counted
+from eig_tune.data.pixels import read_image
 from eig_tune.errors import DataError
 
 
@@ -26,7 +28,7 @@ def test_subfolders_are_classes_in_order_of_name(tmp_path: Path) -> None:
     assert found.labels is not None
     assert found.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert found.images[:, 0, 0, 0].tolist() == [10, 11, 12, 20, 21, 22, 30, 31, 32]
-    assert found.unreadable == ()
+    assert found.left_out == ()
 
 
 def test_loose_images_have_no_labels(tmp_path: Path) -> None:
@@ -46,29 +48,30 @@ def test_images_deeper_in_a_class_folder_belong_to_it(tmp_path: Path) -> None:
     assert found.labels.tolist() == [0, 1]
 
 
-def test_other_files_and_empty_folders_are_left_alone(tmp_path: Path) -> None:
+def test_other_files_and_empty_folders_are_no_classes_and_counted(tmp_path: Path) -> None:
     for name in "ab":
         paint(tmp_path / name / "x.PNG")
     (tmp_path / "a" / "notes.txt").write_text("not an image")
     (tmp_path / "README.md").write_text("nor this")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "labels.csv").touch()
     (tmp_path / "empty").mkdir()
     found = read_folder(tmp_path, 8, 3)
     assert found.classes == ("a", "b")
     assert len(found.images) == 2
+    assert counted(found.left_out) == "3 × not an image (.md, .txt, .csv), 2 × folder without an image"
+    assert {each.path for each in found.left_out} == {"README.md", "a/notes.txt", "docs/labels.csv", "docs/", "empty/"}
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tiff", "ppm", "webp", "gif", "jpg"])
 def test_usual_formats_are_read(tmp_path: Path, suffix: str) -> None:
     image = read_image(paint(tmp_path / f"x.{suffix}", (128, 128, 128)), 8, 1)
-    assert image is not None
     assert np.abs(image.astype(int) - 128).max() <= 3
 
 
 def test_colour_is_kept_or_turned_grey_as_asked(tmp_path: Path) -> None:
     path = paint(tmp_path / "x.png", (255, 0, 0))
     colour, grey = read_image(path, 8, 3), read_image(path, 8, 1)
-    assert colour is not None
-    assert grey is not None
     assert (colour.shape, grey.shape) == ((3, 8, 8), (1, 8, 8))
     assert colour[:, 0, 0].tolist() == [255, 0, 0]
     assert grey[0, 0, 0] == 76  # ITU-R 601: 0.299 · 255
@@ -77,7 +80,6 @@ def test_colour_is_kept_or_turned_grey_as_asked(tmp_path: Path) -> None:
 def test_grey_image_fills_three_channels(tmp_path: Path) -> None:
     Image.new("L", (8, 8), 90).save(tmp_path / "x.png")
     image = read_image(tmp_path / "x.png", 8, 3)
-    assert image is not None
     assert (image == 90).all()
 
 
@@ -85,7 +87,6 @@ def test_grey_image_fills_three_channels(tmp_path: Path) -> None:
 def test_other_modes_are_converted(tmp_path: Path, mode: str) -> None:
     Image.new(mode, (8, 8)).save(tmp_path / ("x.tiff" if mode == "CMYK" else "x.png"))
     image = read_image(next(tmp_path.glob("x.*")), 8, 3)
-    assert image is not None
     assert image.shape == (3, 8, 8)
 
 
@@ -95,7 +96,6 @@ def test_oblong_image_is_cropped_to_its_middle_before_resizing(tmp_path: Path, w
     pixels[:, 20:40] = 255
     Image.fromarray(pixels if wide else pixels.transpose(1, 0, 2)).save(tmp_path / "x.png")
     image = read_image(tmp_path / "x.png", 8, 1)
-    assert image is not None
     assert image.shape == (1, 8, 8)
     assert (image == 255).all()
 
@@ -108,7 +108,11 @@ def test_unreadable_files_are_skipped_and_listed(tmp_path: Path) -> None:
     whole = paint(tmp_path / "b" / "cut.png", size=(200, 200)).read_bytes()
     (tmp_path / "b" / "cut.png").write_bytes(whole[: len(whole) // 2])
     found = read_folder(tmp_path, 8, 3)
-    assert set(found.unreadable) == {"a/empty.png", "b/text.jpg", "b/cut.png"}
+    assert set(found.left_out) == {
+        LeftOut("a/empty.png", "empty"),
+        LeftOut("b/text.jpg", "not an image"),
+        LeftOut("b/cut.png", "damaged"),
+    }
     assert found.labels is not None
     assert found.labels.tolist() == [0, 1]
 
@@ -123,16 +127,16 @@ def test_file_in_the_place_of_a_folder_is_refused(tmp_path: Path) -> None:
         read_folder(paint(tmp_path / "x.png"), 8, 3)
 
 
-def test_empty_folder_lists_the_known_endings(tmp_path: Path) -> None:
+def test_empty_folder_lists_the_formats_that_are_read(tmp_path: Path) -> None:
     (tmp_path / "film.mp4").touch()
-    with pytest.raises(DataError, match=r"no readable image .*\.png"):
+    with pytest.raises(DataError, match=r"no readable image .*not an image \(\.mp4\).*PNG, JPEG"):
         read_folder(tmp_path, 8, 3)
 
 
 def test_folder_of_broken_images_says_how_many(tmp_path: Path) -> None:
     (tmp_path / "x.png").touch()
     (tmp_path / "y.png").touch()
-    with pytest.raises(DataError, match="2 files could not be read"):
+    with pytest.raises(DataError, match="left out: 2 × empty"):
         read_folder(tmp_path, 8, 3)
 
 
@@ -146,7 +150,7 @@ def test_loose_images_beside_class_folders_are_refused(tmp_path: Path) -> None:
     paint(tmp_path / "a" / "x.png")
     paint(tmp_path / "b" / "y.png")
     paint(tmp_path / "stray.png")
-    with pytest.raises(DataError, match=r"loose images \(stray\.png"):
+    with pytest.raises(DataError, match=r"loose images \('stray\.png'"):
         read_folder(tmp_path, 8, 3)
 
 

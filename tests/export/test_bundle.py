@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from eig_tune.cli import main
+from eig_tune.data.left_out import LeftOut
 from eig_tune.errors import CheckpointError, DataError, EigTuneError
 from eig_tune.evaluation import metrics
 from eig_tune.export import read_bundle, write_bundle
@@ -271,9 +272,9 @@ def test_predictions_are_those_of_the_metrics(bundle: Path, trial_data: TrialDat
         Image.fromarray(pixels[0]).save(tmp_path / f"{index:04}.png")
     (tmp_path / "broken.png").write_bytes(b"no picture")
     record, model = read_bundle(bundle)
-    unreadable: list[Path] = []
-    found = list(predict(record, model, find_images([tmp_path]), unreadable.append))
-    assert [file.name for file in unreadable] == ["broken.png"]
+    left_out: list[LeftOut] = []
+    found = list(predict(record, model, find_images([tmp_path])[0], left_out.append))
+    assert [(Path(each.path).name, each.reason) for each in left_out] == [("broken.png", "not an image")]
     assert [p.path.name for p in found] == [f"{index:04}.png" for index in range(len(held_out))]
     table = metrics.category_table(np.array([p.category for p in found]), held_out.labels, (10, 10))
     assert metrics.nmi(table) == json.loads((bundle / "metrics.json").read_text())["found"]["nmi_real"]
@@ -289,7 +290,7 @@ def test_images_of_any_size_and_colour_are_read(bundle: Path, tmp_path: Path) ->
     Image.new("RGBA", (301, 77), (255, 0, 0, 9)).save(tmp_path / "wide.png")
     Image.new("1", (5, 5)).save(tmp_path / "tiny.bmp")
     record, model = read_bundle(bundle)
-    assert len(list(predict(record, model, find_images([tmp_path]), lambda file: None))) == 2
+    assert len(list(predict(record, model, find_images([tmp_path])[0], lambda each: None))) == 2
 
 
 def test_no_images_is_one_message(tmp_path: Path) -> None:

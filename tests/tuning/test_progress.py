@@ -1,13 +1,14 @@
 """The live table of a search, as a terminal shows it."""
 
 import io
+import itertools
 import re
 
 import pytest
 from rich.console import Console
 
 from eig_tune.tuning.ledger import Report, Status, Trial
-from eig_tune.tuning.progress import Terminal
+from eig_tune.tuning.progress import Terminal, step_bar
 
 OBJECTIVES = {"nmi": "maximize"}
 
@@ -55,3 +56,22 @@ def test_time_left_is_that_of_the_steps_that_are_left(monkeypatch: pytest.Monkey
     if trained > 500:
         trials[1] = trial(1, "running", trained - 500)
     assert terminal._time_left() == told
+
+
+def test_steps_of_long_work_are_told_now_and_then_in_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = itertools.count(0, 20)
+    monkeypatch.setattr("eig_tune.tuning.progress.time.monotonic", lambda: next(now))
+    console = Console(file=io.StringIO(), width=80)
+    with step_bar(console, "reading images") as tell:
+        for done in range(1, 5):
+            tell(done, 1234)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == "reading images: 2 of 1,234\nreading images: 4 of 1,234\n"
+
+
+def test_bar_of_no_steps_shows_nothing() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    with step_bar(console, "reading images"):
+        pass
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == ""

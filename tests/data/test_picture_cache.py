@@ -1,0 +1,159 @@
+"""Images of a folder that were read before: the second command reads none, and a changed file is noticed."""
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eig_tune.data import DatasetConfig, load_images, reading
+from eig_tune.data.folder import read_folder
+from eig_tune.data.picture_cache import Row, cache_file, load_rows, save_rows
+from eig_tune.data.reading import in_parallel
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Two classes of three images each, uncompressed, so that all files are of one size; and a broken one."""
+    for number, name in enumerate("ab"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for image in range(3):
+            Image.new("L", (8, 8), 10 * (3 * number + image)).save(tmp_path / "images" / name / f"{image}.bmp")
+    (tmp_path / "images" / "a" / "broken.png").write_text("no image")
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many files have been decoded since the test began, as the length of a list."""
+    calls: list[int] = []
+    real = reading.decode
+
+    def decode(*arguments: object) -> object:
+        calls.append(1)
+        return real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(reading, "decode", decode)
+    return calls
+
+
+def levels(root: Path, cache: Path | None) -> list[int]:
+    found = read_folder(root, 8, 1, cache)
+    assert [each.path for each in found.left_out] == ["a/broken.png"]
+    return [int(level) for level in found.images[:, 0, 0, 0]]
+
+
+def test_second_reading_decodes_nothing_and_is_the_same(root: Path, tmp_path: Path, decoded: list[int]) -> None:
+    first = levels(root, tmp_path / "kept")
+    assert len(decoded) == 7
+    assert levels(root, tmp_path / "kept") == first == [0, 10, 20, 30, 40, 50]
+    assert len(decoded) == 7
+
+
+def test_changed_new_and_lost_files_are_noticed(root: Path, tmp_path: Path, decoded: list[int]) -> None:
+    levels(root, tmp_path / "kept")
+    Image.new("L", (8, 8), 99).save(root / "a" / "1.bmp")
+    Image.new("L", (8, 8), 77).save(root / "b" / "9.bmp")
+    (root / "b" / "0.bmp").unlink()
+    assert levels(root, tmp_path / "kept") == [0, 99, 20, 40, 50, 77]
+    assert len(decoded) == 9
+
+
+def test_change_that_keeps_size_and_time_is_noticed(root: Path, tmp_path: Path) -> None:
+    """As archives with one date for all files make them: unpacked over each other, nothing but the content differs."""
+    for file in root.rglob("*.bmp"):
+        os.utime(file, ns=(0, 0))
+    levels(root, tmp_path / "kept")
+    size = (root / "a" / "0.bmp").stat().st_size
+    Image.new("L", (8, 8), 123).save(root / "a" / "0.bmp")
+    os.utime(root / "a" / "0.bmp", ns=(0, 0))
+    assert (root / "a" / "0.bmp").stat().st_size == size
+    assert levels(root, tmp_path / "kept")[0] == 123
+
+
+def test_touched_and_renamed_files_are_known_by_their_content(root: Path, tmp_path: Path, decoded: list[int]) -> None:
+    levels(root, tmp_path / "kept")
+    (root / "a" / "0.bmp").touch()
+    (root / "b" / "0.bmp").rename(root / "b" / "7.bmp")
+    assert levels(root, tmp_path / "kept") == [0, 10, 20, 40, 50, 30]
+    assert len(decoded) == 7
+
+
+def test_size_and_colours_have_rows_of_their_own(root: Path, tmp_path: Path) -> None:
+    for size, channels in ((8, 1), (12, 1), (8, 3)):
+        found = read_folder(root, size, channels, tmp_path / "kept")
+        assert found.images.shape == (6, channels, size, size)
+    assert len(list((tmp_path / "kept").iterdir())) == 3
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "text", "pickle", "folder"])
+def test_damaged_cache_is_made_anew(root: Path, tmp_path: Path, damage: str) -> None:
+    first = levels(root, tmp_path / "kept")
+    file = cache_file(tmp_path / "kept", root, 8, 1)
+    raw = file.read_bytes()
+    file.unlink()
+    if damage == "folder":
+        file.mkdir()
+    elif damage == "pickle":
+        np.savez(file, paths=np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    else:
+        middle = len(raw) // 2
+        flipped = raw[:middle] + bytes([raw[middle] ^ 255]) + raw[middle + 1 :]
+        file.write_bytes({"cut": raw[:middle], "flipped": flipped, "empty": b"", "text": b"x" * 100}[damage])
+    assert levels(root, tmp_path / "kept") == first
+    if damage != "folder":
+        assert file.read_bytes() == raw
+
+
+def test_place_that_cannot_be_written_is_no_reason_to_stop(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("a file in its place")
+    assert len(levels(root, tmp_path / "kept")) == 6
+
+
+def test_writers_at_once_leave_a_whole_file(tmp_path: Path) -> None:
+    rows = {str(n): Row((n, n, n), bytes(31) + bytes([n]), np.full((1, 8, 8), n, np.uint8)) for n in range(50)}
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: save_rows(tmp_path / "x.npz", rows), range(20)))
+    loaded = load_rows(tmp_path / "x.npz")
+    assert list(loaded) == list(rows)
+    assert [file.name for file in tmp_path.iterdir()] == ["x.npz"]
+
+
+def test_what_was_read_before_an_interruption_is_kept(
+    root: Path, tmp_path: Path, decoded: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(done: int, of: int) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(reading, "_AT_ONCE", 2)
+    with pytest.raises(KeyboardInterrupt):
+        read_folder(root, 8, 1, tmp_path / "kept", interrupt)
+    before = len(decoded)
+    levels(root, tmp_path / "kept")
+    assert len(decoded) - before <= 4
+
+
+def test_progress_is_told_of_every_file_that_is_read(root: Path, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    read_folder(root, 8, 1, tmp_path / "kept", lambda done, of: told.append((done, of)))
+    assert told == [(done, 7) for done in range(1, 8)]
+    read_folder(root, 8, 1, tmp_path / "kept", lambda done, of: told.append((done, of)))
+    assert len(told) == 7
+
+
+def test_fingerprint_does_not_depend_on_the_place(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root, tmp_path / "elsewhere")
+    prints = {
+        load_images(DatasetConfig(name="folder", root=place, image_size=8, imbalance="none"), cache).fingerprint()
+        for place in (root, tmp_path / "elsewhere")
+        for cache in (None, tmp_path / "kept", tmp_path / "kept")
+    }
+    assert len(prints) == 1
+
+
+def test_results_come_in_the_order_of_the_items() -> None:
+    assert list(in_parallel(lambda number: number**2, range(300))) == [number**2 for number in range(300)]
