@@ -24,7 +24,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 from eig_tune.tracking import find_store, local_uri, read_search
-from eig_tune.tuning.results import choose
+from eig_tune.tuning.selection import choose
 
 PICTURE = Path(__file__).parent / "pictures" / "ui.png"
 HEIGHT, NOTE_WIDTH, SAMPLES_WIDTH = 1180, 1100, 640
@@ -113,7 +113,7 @@ def main() -> None:
     store = find_store(local_uri(arguments.home), arguments.name)
     search, parent = read_search(store), store.parent_run()
     assert parent is not None
-    best = search.eligible()[choose([trial.judged for trial in search.eligible()], search.objectives, "knee")]
+    best = choose(search.finished(), search.objectives)
     checkpoints = len(store.client.get_metric_history(best.run_id, "nmi"))
     with served(arguments.home) as address, browser() as driver:
         enter(driver, address)

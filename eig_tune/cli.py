@@ -127,7 +127,7 @@ def search(
     outcome = run_search(spec, options, place, console)
     print_outcome(outcome, spec, console)
     if as_json:
-        typer.echo(json.dumps(outcome_document(outcome, spec)))
+        typer.echo(json.dumps(outcome_document(outcome)))
 
 
 @app.command()
@@ -145,7 +145,7 @@ def best(
     from eig_tune.export.take_home import export_trial, register_trial
     from eig_tune.tracking import find_store, read_search
     from eig_tune.tracking.registry import check_model_name
-    from eig_tune.tuning.results import choose
+    from eig_tune.tuning.selection import choose
     from eig_tune.tuning.summary import print_best, trial_document
 
     if force and register is None:
@@ -155,8 +155,7 @@ def best(
     console = _console()
     store = find_store(_store_uri(tracking_uri, home), name)
     found = read_search(store)
-    eligible = found.eligible()
-    chosen = eligible[choose([trial.judged for trial in eligible], found.objectives, by)]
+    chosen = choose(found.finished(), found.objectives, by)
     print_best(chosen, found, by, console)
     document = trial_document(chosen, found.name, by)
     if export is not None:

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from eig_tune.errors import CheckpointError
 from eig_tune.export.bundle import PICTURES, read_bundle, write_bundle
 from eig_tune.export.inference import sample
-from eig_tune.tracking import Store, TrackedSearch, TrackedTrial, download, search_provenance
+from eig_tune.tracking import (
+    CONFIRMED,
+    CONFIRMED_DEVIATION,
+    Store,
+    TrackedSearch,
+    TrackedTrial,
+    download,
+    search_provenance,
+)
 from eig_tune.tracking.champion import DATA_TAG, crown
 from eig_tune.tracking.registry import BUNDLE, add_version, find_version, update_tags
 from eig_tune.tuning.journal import MODEL_FOLDER
@@ -115,10 +123,15 @@ def _example(bundle: Path) -> NDArray[np.uint8]:
 
 def _tags(store: Store, chosen: TrackedTrial) -> dict[str, str]:
     """Where a version came from and what it has reached, found and confirmed."""
+    reached = {
+        **chosen.found,
+        **{f"{CONFIRMED}{name}": value for name, value in chosen.confirmed.items()},
+        **{f"{CONFIRMED_DEVIATION}{name}": value for name, value in chosen.confirmed_deviations.items()},
+    }
     return {
         "search": store.name,
         "trial": str(chosen.number),
         "run_id": chosen.run_id,
         DATA_TAG: search_provenance(store)[DATA_TAG],
-        **{name: str(value) for name, value in chosen.metrics.items() if not name.endswith("_seconds")},
+        **{name: str(value) for name, value in reached.items() if not name.endswith("_seconds")},
     }

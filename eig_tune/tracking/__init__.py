@@ -2,6 +2,8 @@
 
 from eig_tune.tracking.address import check_address, masked
 from eig_tune.tracking.reader import (
+    COMPLETE,
+    CONFIRMATION_TAG,
     CONFIRMED,
     CONFIRMED_DEVIATION,
     TrackedSearch,
@@ -14,6 +16,8 @@ from eig_tune.tracking.store import OBJECTIVES_TAG, Store, check_store, find_sto
 from eig_tune.tracking.tracker import SearchTracker
 
 __all__ = [
+    "COMPLETE",
+    "CONFIRMATION_TAG",
     "CONFIRMED",
     "CONFIRMED_DEVIATION",
     "OBJECTIVES_TAG",

@@ -39,27 +39,32 @@ def crown(
 
 
 def compare(tags: Tags, champion: Tags, metric: str, direction: str) -> tuple[bool, str]:
-    """Whether a version with ``tags`` is better than the champion by one metric, and the two values in words.
+    """Whether a version with ``tags`` is better than the champion by one metric, and why in words.
 
-    The confirmed mean counts where there is one. Versions of other data, or without the metric, are not better.
+    Like is compared with like: confirmed means where both have them, else what was found. A found value is the luckiest
+    of many, so a version that is not confirmed never beats one that is. Versions of other data, or without the metric,
+    are not better.
     """
     data = tags.get(DATA_TAG, "unknown")
     if data == "unknown" or data != champion.get(DATA_TAG):
         return False, "the two were trained on different data and cannot be compared"
-    ours, theirs = _reached(tags, metric), _reached(champion, metric)
+    confirmed = f"{CONFIRMED}{metric}"
+    ours, theirs = _value(tags, confirmed), _value(champion, confirmed)
+    if theirs is not None and ours is None:
+        return False, f"the champion is confirmed ({metric} {theirs:.4f}), and this is not"
+    kind = "found" if ours is None or theirs is None else "confirmed"
+    if kind == "found":
+        ours, theirs = _value(tags, metric), _value(champion, metric)
     if ours is None or theirs is None:
         return False, f"{'this' if ours is None else 'the champion'} has no {metric}, so the two cannot be compared"
-    better = ours[0] > theirs[0] if direction == "maximize" else ours[0] < theirs[0]
+    better = ours > theirs if direction == "maximize" else ours < theirs
     verb = "beats" if better else "does not beat"
-    return better, f"{metric} {ours[0]:.4f} ({ours[1]}) {verb} the champion's {theirs[0]:.4f} ({theirs[1]})"
+    return better, f"{metric} {ours:.4f} {verb} the champion's {theirs:.4f} (both {kind})"
 
 
-def _reached(tags: Tags, metric: str) -> tuple[float, str] | None:
-    for name, kind in ((f"{CONFIRMED}{metric}", "confirmed"), (metric, "found")):
-        try:
-            value = float(tags[name])
-        except (KeyError, ValueError):  # tags can be edited by anybody
-            continue
-        if math.isfinite(value):
-            return value, kind
-    return None
+def _value(tags: Tags, name: str) -> float | None:
+    try:
+        value = float(tags[name])
+    except (KeyError, ValueError):  # tags can be edited by anybody
+        return None
+    return value if math.isfinite(value) else None

@@ -9,12 +9,18 @@ from eig_tune.errors import ResultError, TrackingError
 from eig_tune.tracking.store import KEY_TAG, OBJECTIVES_TAG, Store, first_line
 
 CONFIRMED, CONFIRMED_DEVIATION = "confirmed.", "confirmed_std."
+CONFIRMATION_TAG, COMPLETE = "confirmation", "complete"
 _Value = bool | int | float | str
 
 
 @dataclass(frozen=True)
 class TrackedTrial:
-    """One trial as MLflow knows it; ``metrics`` are the latest values."""
+    """One trial as MLflow knows it.
+
+    Attributes:
+        metrics: the latest values.
+        confirmation: how far its confirmation has come: ``complete``, or in words; empty where there was none.
+    """
 
     number: int
     run_id: str
@@ -22,6 +28,7 @@ class TrackedTrial:
     reason: str
     values: Mapping[str, _Value]
     metrics: Mapping[str, float]
+    confirmation: str = ""
 
     @property
     def found(self) -> dict[str, float]:
@@ -32,18 +39,13 @@ class TrackedTrial:
 
     @property
     def confirmed(self) -> dict[str, float]:
-        """Means over the fresh seeds of its confirmation; empty where there was none."""
-        return below(self.metrics, CONFIRMED)
+        """Means over the fresh seeds of its confirmation; empty unless that is complete."""
+        return below(self.metrics, CONFIRMED) if self.confirmation == COMPLETE else {}
 
     @property
     def confirmed_deviations(self) -> dict[str, float]:
         """Standard deviations over the same seeds."""
-        return below(self.metrics, CONFIRMED_DEVIATION)
-
-    @property
-    def judged(self) -> Mapping[str, float]:
-        """What a choice goes by: the confirmed metrics where there are some, else the found ones."""
-        return self.confirmed or self.metrics
+        return below(self.metrics, CONFIRMED_DEVIATION) if self.confirmation == COMPLETE else {}
 
 
 def below(metrics: Mapping[str, float], prefix: str) -> dict[str, float]:
@@ -63,11 +65,6 @@ class TrackedSearch:
         """Trials that were trained to the full budget."""
         return [trial for trial in self.trials if trial.status == "finished"]
 
-    def eligible(self) -> list[TrackedTrial]:
-        """What `best` chooses from: confirmed trials, or all finished ones where none was confirmed."""
-        finished = self.finished()
-        return [trial for trial in finished if trial.confirmed] or finished
-
 
 def read_search(store: Store) -> TrackedSearch:
     """The newest search of the store's experiment.
@@ -86,6 +83,7 @@ def read_search(store: Store) -> TrackedSearch:
             reason=run.data.tags.get("stop_reason", ""),
             values={name: _parsed(text) for name, text in run.data.params.items()},
             metrics=dict(run.data.metrics),
+            confirmation=run.data.tags.get(CONFIRMATION_TAG, ""),
         )
         for run in store.trial_runs(parent.info.run_id)
     ]

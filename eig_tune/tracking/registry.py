@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from eig_tune.errors import EigTuneError, ResultError, TrackingError
 from eig_tune.tracking.champion import CHAMPION, Tags
+from eig_tune.tracking.reader import CONFIRMED, CONFIRMED_DEVIATION
 from eig_tune.tracking.store import Store, first_line, missing_file, open_client, readable_errors
 
 BUNDLE = "bundle"  # the model's artifact; its folder must have this name when the model is made
@@ -74,7 +75,7 @@ def add_version(store: Store, name: str, run_id: str, bundle: Path, example: NDA
 
 
 def update_tags(store: Store, version: Any, tags: Tags) -> None:
-    """Bring a version's tags up to date: a trial may have been confirmed after it was registered.
+    """Bring a version's tags up to date: a trial may have been confirmed after it was registered, or be so no more.
 
     Raises:
         TrackingError: the store cannot be reached.
@@ -83,6 +84,9 @@ def update_tags(store: Store, version: Any, tags: Tags) -> None:
         for key, value in tags.items():
             if version.tags.get(key) != value:
                 store.client.set_model_version_tag(version.name, version.version, key, value)
+        for key in version.tags:
+            if key.startswith((CONFIRMED, CONFIRMED_DEVIATION)) and key not in tags:
+                store.client.delete_model_version_tag(version.name, version.version, key)
 
 
 def download_bundle(uri: str, reference: str, destination: Path) -> Path:

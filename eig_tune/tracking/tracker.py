@@ -23,6 +23,7 @@ from PIL import Image
 
 from eig_tune.errors import EigTuneError
 from eig_tune.tracking.address import masked
+from eig_tune.tracking.corrections import correct
 from eig_tune.tracking.own_runs import SEARCH_TAG
 from eig_tune.tracking.store import (
     ENDED_TAG,
@@ -125,6 +126,10 @@ class SearchTracker:
     def log_metrics(self, key: str, step: int, metrics: Mapping[str, float], at: float) -> None:
         """Metrics of a run at ``step``."""
         self._queue.put(_Batch(key, metrics=[(n, value, int(at * 1000), step) for n, value in metrics.items()]))
+
+    def correct_metrics(self, key: str, step: int, metrics: Mapping[str, float], at: float) -> None:
+        """Metrics of a run that may have other values already: these are what is read back from now on."""
+        self._queue.put(_Job(key, lambda: correct(self._client, self._runs[key], metrics, step, int(at * 1000))))
 
     def log_picture(self, key: str, name: str, png: bytes, step: int, at: float) -> None:
         """One of a series of pictures, which the UI shows with a slider over the steps.

@@ -24,7 +24,6 @@ from eig_tune.tuning.ledger import Ledger, Report, Trial
 from eig_tune.tuning.notes import comparison_note
 from eig_tune.tuning.prepare import check_fit, prepare_images
 from eig_tune.tuning.progress import Console, Terminal
-from eig_tune.tuning.results import choose
 from eig_tune.tuning.running import (
     DiskUse,
     Order,
@@ -36,6 +35,7 @@ from eig_tune.tuning.running import (
     tidy,
     write_spec,
 )
+from eig_tune.tuning.selection import choose
 from eig_tune.tuning.space import SearchSpec
 from eig_tune.tuning.storage import Storage
 from eig_tune.tuning.strategies import GivenRuns
@@ -167,8 +167,7 @@ def winners_of(tracking_uri: str, name: str, methods: Sequence[str]) -> Winners:
     winners = {}
     for method in methods:
         of_method = [trial for trial in finished if trial.values.get("method") == method]
-        candidates = of_method or finished
-        chosen = candidates[choose([trial.metrics for trial in candidates], found.objectives, "knee")]
+        chosen = choose(of_method or finished, found.objectives)
         winners[method] = {name: value for name, value in chosen.values.items() if name not in _CELL}
     return winners
 

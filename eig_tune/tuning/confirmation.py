@@ -5,15 +5,15 @@ its parameters may expect; the difference is the search's optimism (the winner's
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from eig_tune.tracking import CONFIRMED, CONFIRMED_DEVIATION, SearchTracker
-from eig_tune.tuning import pareto
+from eig_tune.tracking import SearchTracker
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.home import Home
 from eig_tune.tuning.identity import begin_or_check
@@ -21,36 +21,13 @@ from eig_tune.tuning.journal import MlflowJournal
 from eig_tune.tuning.ledger import Ledger, Trial
 from eig_tune.tuning.prepare import prepare_confirming_judge
 from eig_tune.tuning.progress import Console, Terminal
-from eig_tune.tuning.results import losses_of, mean_and_deviation
+from eig_tune.tuning.results import mean_and_deviation
 from eig_tune.tuning.running import IMAGES, Order, Workplace, run_trials
+from eig_tune.tuning.selection import Confirmed, judged, to_confirm
 from eig_tune.tuning.space import SearchSpec
 from eig_tune.tuning.strategies import GivenRuns
 
-
-@dataclass(frozen=True)
-class Confirmed:
-    """What a trial's parameters have reached on fresh seeds: mean and standard deviation of every metric."""
-
-    trial: int
-    seeds: int
-    means: Mapping[str, float]
-    deviations: Mapping[str, float]
-
-    def as_metrics(self) -> dict[str, float]:
-        """As they stand in MLflow, on the trial's own run."""
-        means = {f"{CONFIRMED}{name}": value for name, value in self.means.items()}
-        deviations = {f"{CONFIRMED_DEVIATION}{name}": value for name, value in self.deviations.items()}
-        return {**means, **deviations, f"{CONFIRMED}seeds": float(self.seeds)}
-
-
-def candidates(finished: Sequence[Trial], objectives: Mapping[str, str], top: int) -> list[Trial]:
-    """The ``top`` best finished trials: the front first, and of it first what is best in all objectives together."""
-    if not finished or not top:
-        return []
-    losses_NM = np.array([losses_of(trial.last.metrics, objectives) for trial in finished if trial.last])
-    by_sum = pareto.normalised(losses_NM).sum(axis=1)
-    best_first = np.lexsort((by_sum, pareto.ranks(losses_NM)))
-    return [finished[index] for index in best_first[:top].tolist()]
+_ASKED = "asked"  # among the ledger's notes: the seeds of each trial's newest confirmation that came to its end
 
 
 @contextmanager
@@ -68,9 +45,9 @@ def confirmation_ledger(place: Workplace, home: Home) -> Iterator[Ledger]:
 
 def confirm(
     spec: SearchSpec, search: Engine, place: Workplace, tracker: SearchTracker, home: Home, console: Console
-) -> list[Confirmed]:
+) -> None:
     """Train every candidate on every fresh seed that has not been yet; nothing when the space asks for none."""
-    chosen = {t.number: t for t in candidates(search.finished(), spec.objectives, spec.confirm.top)}
+    chosen = [c.number for c in to_confirm(judged(search.finished()), spec.objectives, spec.confirm.top)]
     runs = [{"trial": number, "seed": seed} for seed in range(spec.confirm.seeds) for number in chosen]
     with confirmation_ledger(place, home) as ledger:
         known = [trial.values for trial in ledger.trials.values()]
@@ -86,13 +63,23 @@ def confirm(
             engine = Engine(strategy, ledger, (journal, terminal))
             journal.catch_up(ledger.trials, front=())
             if not engine.complete:
-                judged = prepare_confirming_judge(spec, data, home, console)
-                confirming = replace(place, datasets={IMAGES: judged})
+                judge = prepare_confirming_judge(spec, data, home, console)
+                confirming = replace(place, datasets={IMAGES: judge})
                 try:
                     run_trials(engine, confirming, lambda t: _order(spec, search, t.values), terminal)
                 finally:
                     journal.stopped(ledger.trials.values())
-        return summaries(chosen, ledger.trials.values())
+        if engine.complete:
+            note_complete(ledger, chosen, spec.confirm.seeds)
+
+
+def note_complete(ledger: Ledger, chosen: Sequence[int], seeds: int) -> None:
+    """Note that every run of a confirmation has ended, so that one that is extended later and then interrupted leaves
+    its trials confirmed."""
+    before = ledger.notes.get(_ASKED, {})
+    asked = {**before, **{str(number): seeds for number in chosen}}
+    if asked != before:
+        ledger.note({_ASKED: asked})
 
 
 def _order(spec: SearchSpec, search: Engine, values: Mapping[str, Any]) -> Order:
@@ -102,18 +89,27 @@ def _order(spec: SearchSpec, search: Engine, values: Mapping[str, Any]) -> Order
     return Order(spec.trial_config(confirmed.number, confirmed.values).with_values({"seed": seed}), IMAGES)
 
 
-def summaries(chosen: Mapping[int, Trial], runs: Collection[Trial]) -> list[Confirmed]:
-    """Mean and standard deviation over the finished runs of every chosen trial that has any."""
-    confirmed = []
-    for number in chosen:
-        reached = [r.last.metrics for r in runs if r.values["trial"] == number and r.status == "finished" and r.last]
-        if reached:
-            told_by_all = [name for name in reached[0] if all(name in metrics for metrics in reached)]
-            spread = {name: mean_and_deviation([metrics[name] for metrics in reached]) for name in told_by_all}
-            means = {name: mean for name, (mean, _) in spread.items()}
-            deviations = {name: deviation for name, (_, deviation) in spread.items()}
-            confirmed.append(Confirmed(number, len(reached), means, deviations))
-    return confirmed
+def summaries(ledger: Ledger, seeds: int) -> list[Confirmed]:
+    """Every trial of a confirmation's ledger, with mean and standard deviation over its finished runs.
+
+    Args:
+        seeds: what is asked of a trial of which no confirmation has come to its end yet.
+    """
+    runs = defaultdict[int, list[Trial]](list)
+    for run in ledger.trials.values():
+        runs[run.values["trial"]].append(run)
+    asked = ledger.notes.get(_ASKED, {})
+    return [_summary(number, of, asked.get(str(number), seeds)) for number, of in runs.items()]
+
+
+def _summary(number: int, runs: Sequence[Trial], asked: int) -> Confirmed:
+    reached = [run.last.metrics for run in runs if run.status == "finished" and run.last is not None]
+    told_by_all = [name for name in (reached[0] if reached else {}) if all(name in metrics for metrics in reached)]
+    spread = {name: mean_and_deviation([metrics[name] for metrics in reached]) for name in told_by_all}
+    failed = sum(run.ended for run in runs) - len(reached)
+    means = {name: mean for name, (mean, _) in spread.items()}
+    deviations = {name: deviation for name, (_, deviation) in spread.items()}
+    return Confirmed(number, len(reached), asked, failed, means, deviations)
 
 
 def optimism(confirmed: Sequence[Confirmed], trials: Mapping[int, Trial], metric: str) -> float:

@@ -124,6 +124,7 @@ class Ledger:
         self.trials: dict[int, Trial] = {}
         self.reports: list[tuple[Trial, Report]] = []
         self.header: dict[str, Any] = {}
+        self.notes: dict[str, Any] = {}
         self._full: StorageError | None = None
         self._events = self._on_disk = 0
         self._now, self._ticks, self._synced = 0.0, time.monotonic(), 0.0
@@ -164,6 +165,10 @@ class Ledger:
     def begin(self, header: Mapping[str, Any]) -> None:
         """Note what makes this search this search."""
         self._append({"event": "search", "header": dict(header)})
+
+    def note(self, notes: Mapping[str, Any]) -> None:
+        """Anything else that has to be known after a death; a note of the same name is replaced."""
+        self._append({"event": "note", "notes": dict(notes)})
 
     def propose(self, number: int, values: Mapping[str, Any]) -> Trial:
         """A new trial."""
@@ -247,6 +252,9 @@ class Ledger:
         self._now = max(self._now, event.get("at", 0.0))
         if event["event"] == "search":
             self.header = event["header"]
+            return
+        if event["event"] == "note":
+            self.notes |= event["notes"]
             return
         if event["event"] == "trial":
             trial = Trial(event["trial"], event["values"], self._now, newest_event=self._events)

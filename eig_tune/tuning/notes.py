@@ -8,13 +8,14 @@ from itertools import accumulate
 from typing import Any, Protocol, get_args
 
 from eig_tune.tuning.comparison_report import Row, markdown
-from eig_tune.tuning.confirmation import Confirmed, optimism
+from eig_tune.tuning.confirmation import optimism
 from eig_tune.tuning.ledger import Status, Trial
 from eig_tune.tuning.plots import FRONT, PAGE, RUNGS
-from eig_tune.tuning.results import choose, losses_of, on_front
+from eig_tune.tuning.results import losses_of, on_front
+from eig_tune.tuning.selection import KNEE, Confirmed, choose, eligible, judged
 from eig_tune.tuning.space import SearchSpec
 
-KNEE = "the knee of the front (nearest to the best of every objective)"
+_KNEE_IN_WORDS = "the knee of the front (nearest to the best of every objective)"
 _MOST_ROWS = 10  # of the front: MLflow keeps 8,000 characters of a note
 _MOST_CHARACTERS = 2000  # about trials that ended early
 
@@ -39,7 +40,7 @@ def search_note(
     parts = [f"**{len(trials)} trials: {counted(trials)}**, {steps:,} steps of training in all."]
     finished = [trial for trial in trials if trial.status == "finished"]
     if finished:
-        parts.append(_best(spec, finished, confirmed))
+        parts.append(_best(spec, trials, confirmed))
     if confirmed:
         parts.append(_confirmed(spec, trials, confirmed))
     if finished and len(spec.objectives) > 1:
@@ -73,9 +74,38 @@ def found_and_confirmed(
 
 
 def optimism_in_words(objectives: Iterable[str], confirmed: Sequence[Confirmed], trials: Mapping[int, Trial]) -> str:
-    """How much better each objective was found than confirmed."""
-    told = ", ".join(f"{name} {optimism(confirmed, trials, name):+.3f}" for name in objectives)
+    """How much better each objective was found than confirmed, over the complete confirmations; empty without any."""
+    complete = [reached for reached in confirmed if reached.complete]
+    if not complete:
+        return ""
+    told = ", ".join(f"{name} {optimism(complete, trials, name):+.3f}" for name in objectives)
     return f"optimism of the search (found − confirmed): {told}"
+
+
+def confirmation_in_words(spec: SearchSpec, reached: Confirmed, trials: Mapping[int, Trial]) -> str:
+    """What one trial has reached on fresh seeds, and why that does not count where it does not."""
+    told = found_and_confirmed(spec.objectives, _reached(trials[reached.trial]), reached.means, reached.deviations)
+    if reached.complete:
+        return f"trial {reached.trial}, {reached.seeds} fresh seeds: {told}"
+    return "; ".join(filter(None, [f"trial {reached.trial}, {reached}, so it does not count as confirmed", told]))
+
+
+def criterion(objectives: Mapping[str, str], by: str = KNEE) -> str:
+    """What a choice goes by; of a single objective's values the knee is the best."""
+    if by != KNEE:
+        return by
+    return _KNEE_IN_WORDS if len(objectives) > 1 else next(iter(objectives))
+
+
+def chosen_in_words(spec: SearchSpec, trials: Sequence[Trial], confirmed: Sequence[Confirmed]) -> str:
+    """``the best of 3 confirmed trials by the knee of the front …``"""
+    pool = eligible(judged(trials, confirmed))
+    kind = "confirmed" if any(trial.confirmed for trial in pool) else "finished"
+    return (
+        f"the best of {len(pool)} {kind} trials by {criterion(spec.objectives)}"
+        if len(pool) > 1
+        else f"the only {kind} trial"
+    )
 
 
 def short(value: Any) -> str:
@@ -83,33 +113,24 @@ def short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _best(spec: SearchSpec, finished: Sequence[Trial], confirmed: Sequence[Confirmed]) -> str:
+def _best(spec: SearchSpec, trials: Sequence[Trial], confirmed: Sequence[Confirmed]) -> str:
     """The trial that ``eig-tune best`` chooses unless it is told otherwise."""
-    of = {reached.trial: reached for reached in confirmed}
-    eligible = [trial for trial in finished if trial.number in of] or finished
-    metrics = [of[trial.number].means if trial.number in of else _reached(trial) for trial in eligible]
-    best = eligible[choose(metrics, spec.objectives, "knee")]
-    if best.number in of:
-        reached = of[best.number]
-        told = found_and_confirmed(spec.objectives, _reached(best), reached.means, reached.deviations)
+    chosen = choose(judged(trials, confirmed), spec.objectives)
+    best, reached = chosen.trial, chosen.confirmation
+    if reached is not None and reached.complete:
+        told = found_and_confirmed(spec.objectives, chosen.found, reached.means, reached.deviations)
     else:
-        told = ", ".join(f"{name} {_reached(best)[name]:.3f}" for name in spec.objectives)
-    criterion = KNEE if len(spec.objectives) > 1 else next(iter(spec.objectives))
-    kind = "confirmed" if of else "finished"
-    why = f"the best of {len(eligible)} {kind} trials by {criterion}" if len(eligible) > 1 else f"the only {kind} trial"
+        told = ", ".join(f"{name} {chosen.found[name]:.3f}" for name in spec.objectives)
+    why = chosen_in_words(spec, trials, confirmed)
     values = {name: short(value) for name, value in best.values.items()}
     return f"**Trial {best.number}**, {why}: **{told}**.\n\n{_table(values, [values])}"
 
 
 def _confirmed(spec: SearchSpec, trials: Sequence[Trial], confirmed: Sequence[Confirmed]) -> str:
     by_number = {trial.number: trial for trial in trials}
-    lines = []
-    for reached in confirmed:
-        found = _reached(by_number[reached.trial])
-        told = found_and_confirmed(spec.objectives, found, reached.means, reached.deviations)
-        lines.append(f"- trial {reached.trial}, {reached.seeds} fresh seeds: {told}")
-    told = optimism_in_words(spec.objectives, confirmed, by_number)
-    return "### Confirmed on fresh seeds by a second judge\n\n" + "\n".join([*lines, f"- {told}"])
+    lines = [confirmation_in_words(spec, reached, by_number) for reached in confirmed]
+    told = filter(None, [*lines, optimism_in_words(spec.objectives, confirmed, by_number)])
+    return "### Confirmed on fresh seeds by a second judge\n\n" + "\n".join(f"- {line}" for line in told)
 
 
 def _front(spec: SearchSpec, finished: Sequence[Trial]) -> str:

@@ -123,10 +123,3 @@ def order(losses_NM: Array) -> NDArray[np.int64]:
     rank_N, scaled_NM = ranks(losses_NM), normalised(losses_NM)
     distance_N = np.asarray(KDTree(scaled_NM[rank_N == 0]).query(scaled_NM)[0])
     return np.lexsort((scaled_NM.sum(axis=1), distance_N, rank_N)).astype(np.int64)
-
-
-def knee(losses_NM: Array) -> int:
-    """Index of the front's point nearest to the ideal one, objectives scaled to 0..1 over the front."""
-    on_front = np.flatnonzero(front(losses_NM))
-    distance_to_ideal = np.linalg.norm(normalised(losses_NM[on_front]), axis=1)
-    return int(on_front[distance_to_ideal.argmin()])

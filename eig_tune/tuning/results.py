@@ -1,11 +1,10 @@
-"""Choosing among finished trials by their metrics."""
+"""Metrics of trials as numbers to compare."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eig_tune.errors import ResultError
 from eig_tune.tuning import pareto
 
 Metrics = Mapping[str, float]
@@ -20,23 +19,6 @@ def losses_of(metrics: Metrics, objectives: Objectives) -> tuple[float, ...]:
 def on_front(finished: Sequence[Metrics], objectives: Objectives) -> NDArray[np.bool_]:
     """Which of the finished trials no other one dominates, shape [N]."""
     return pareto.front(_table(finished, objectives)) if finished else np.zeros(0, dtype=np.bool_)
-
-
-def choose(finished: Sequence[Metrics], objectives: Objectives, by: str) -> int:
-    """Index of the best trial by one objective, or of the front's knee.
-
-    Raises:
-        ResultError: no trial has finished, or ``by`` is no objective of this search.
-    """
-    if not finished:
-        raise ResultError("no trial of this search has finished yet, so there is nothing to choose from")
-    losses_NM = _table(finished, objectives)
-    if by == "knee":
-        return pareto.knee(losses_NM)
-    if by not in objectives:
-        raise ResultError(f"--by {by}: this search's objectives are {', '.join(objectives)}; choose one, or knee")
-    by_objective = losses_NM[:, list(objectives).index(by)]
-    return int(np.lexsort((losses_NM.sum(axis=1), by_objective))[0])
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from eig_tune.errors import ResultError
-from eig_tune.tracking import OBJECTIVES_TAG, SearchTracker, find_store, read_search
+from eig_tune.tracking import CONFIRMATION_TAG, OBJECTIVES_TAG, SearchTracker, find_store, read_search
 from eig_tune.training import TrialData
-from eig_tune.tuning.confirmation import Confirmed, confirm, confirmation_ledger
+from eig_tune.tuning.confirmation import confirm, confirmation_ledger, summaries
 from eig_tune.tuning.curves import write_curves
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.home import Home
@@ -21,7 +21,6 @@ from eig_tune.tuning.plan import make_plan
 from eig_tune.tuning.plots import pictures, write_page, write_pictures
 from eig_tune.tuning.prepare import prepare_images
 from eig_tune.tuning.progress import Console, Terminal
-from eig_tune.tuning.results import on_front
 from eig_tune.tuning.running import (
     IMAGES,
     DiskUse,
@@ -35,6 +34,7 @@ from eig_tune.tuning.running import (
     tidy,
     write_spec,
 )
+from eig_tune.tuning.selection import Confirmed, choose, judged, start_points
 from eig_tune.tuning.space import SearchSpec
 from eig_tune.tuning.strategies import Searching
 from eig_tune.tuning.study import StudyFile
@@ -45,6 +45,9 @@ class Outcome:
     """What a search has come to.
 
     Attributes:
+        front: of what was found.
+        confirmed: every trial that was trained on fresh seeds, complete or not.
+        best: the trial that ``eig-tune best`` names; None where none has finished.
         slots: trials that could run at once, at the most: nodes come and go.
     """
 
@@ -52,6 +55,7 @@ class Outcome:
     trials: tuple[Trial, ...]
     front: tuple[Trial, ...]
     confirmed: tuple[Confirmed, ...]
+    best: Trial | None
     slots: int
     wall_seconds: float
     disk: DiskUse
@@ -95,13 +99,18 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
             trials = tuple(ledger.trials.values())
             write_curves(trials, home.study(options.name))
             _draw(tracker, trials, spec, options.name)
-            confirmed = confirm(spec, engine, place, tracker, home, console) if engine.complete else []
-            _finish(tracker, engine, spec, confirmed)
+            if engine.complete:
+                confirm(spec, engine, place, tracker, home, console)
+            with confirmation_ledger(place, home) as confirmations:
+                confirmed = summaries(confirmations, spec.confirm.seeds)
+            best = best_of(engine, spec, confirmed)
+            finish(tracker, engine, spec, confirmed, best)
         return Outcome(
             options.name,
             trials,
             tuple(engine.front()),
             tuple(confirmed),
+            best,
             place.slots.most,
             time.monotonic() - started,
             _tidy(place, tracker, engine, home),
@@ -117,15 +126,14 @@ def _tidy(place: Workplace, tracker: SearchTracker, engine: Engine, home: Home) 
 
 
 def warm_started(spec: SearchSpec, tracking_uri: str, name: str) -> SearchSpec:
-    """The space with the Pareto front of the search ``name`` among its start points, as far as it lies inside.
+    """The space with the best and the Pareto front of the search ``name`` among its start points, as far as they lie
+    inside; the best is the first of them.
 
     Raises:
         ResultError: there is no such search, or nothing of its front lies inside the space.
     """
     found = read_search(find_store(tracking_uri, name))
-    finished = found.finished()
-    front = on_front([trial.metrics for trial in finished], found.objectives)
-    points = [spec.point(trial.values) for trial, best in zip(finished, front, strict=True) if best]
+    points = [spec.point(trial.values) for trial in start_points(found.finished(), found.objectives)]
     inside = [point for point in points if point is not None and point not in spec.start_from]
     if not inside:
         raise ResultError(f"--warm-start {name}: no trial of its Pareto front lies inside this space")
@@ -143,16 +151,27 @@ def _draw(tracker: SearchTracker, trials: Sequence[Trial], spec: SearchSpec, nam
     tracker.log_artifacts(None, lambda folder: write_page(trials, spec, name, folder))
 
 
-def _finish(tracker: SearchTracker, engine: Engine, spec: SearchSpec, confirmed: Sequence[Confirmed]) -> None:
-    """What was confirmed, who is on the front, and the note; then the writer's last words."""
+def best_of(engine: Engine, spec: SearchSpec, confirmed: Sequence[Confirmed]) -> Trial | None:
+    """The trial that ``eig-tune best`` names; None where none has finished."""
+    finished = judged(engine.finished(), confirmed)
+    return choose(finished, spec.objectives).trial if finished else None
+
+
+def finish(
+    tracker: SearchTracker, engine: Engine, spec: SearchSpec, confirmed: Sequence[Confirmed], best: Trial | None
+) -> None:
+    """What was confirmed, which trials are on the front, which is the best, and the note; then the writer's end."""
     trials = tuple(engine.ledger.trials.values())
     for reached in confirmed:
         trial = engine.ledger.trials[reached.trial]
-        at = trial.ended_at or trial.at
-        tracker.log_metrics(str(trial.number), trial.last.step if trial.last else 0, reached.as_metrics(), at)
+        key, at = str(trial.number), trial.ended_at or trial.at
+        if reached.complete:
+            tracker.correct_metrics(key, trial.last.step if trial.last else 0, reached.as_metrics(), at)
+        tracker.set_tags(key, {CONFIRMATION_TAG: str(reached)})
     front = {trial.number for trial in engine.front()}
     for trial in engine.finished():
-        tracker.set_tags(str(trial.number), {"front": str(trial.number in front).lower()})
+        told = {"front": trial.number in front, "best": trial is best}
+        tracker.set_tags(str(trial.number), {tag: str(holds).lower() for tag, holds in told.items()})
     tracker.note(search_note(spec, trials, confirmed, pictures(trials, spec), tracker))
     tracker.close("FINISHED" if engine.complete else "KILLED", {"front": ",".join(map(str, sorted(front)))})
 

@@ -13,12 +13,21 @@ from eig_tune.training import Progress
 from eig_tune.tuning.comparison import Comparison
 from eig_tune.tuning.comparison_report import COMPARED, best_of, p_in_words, p_text, rows_of
 from eig_tune.tuning.ledger import Trial
-from eig_tune.tuning.notes import KNEE, counted, found_and_confirmed, optimism_in_words, short
+from eig_tune.tuning.notes import (
+    chosen_in_words,
+    confirmation_in_words,
+    counted,
+    criterion,
+    found_and_confirmed,
+    optimism_in_words,
+    short,
+)
 from eig_tune.tuning.plan import Plan
 from eig_tune.tuning.preflight import Check
-from eig_tune.tuning.results import choose
+from eig_tune.tuning.results import losses_of
 from eig_tune.tuning.running import DiskUse, total
 from eig_tune.tuning.search import Outcome
+from eig_tune.tuning.selection import eligible
 from eig_tune.tuning.space import SearchSpec
 
 _SHOWN = ("nmi", "average_entropy", "prior_rmse", "nmi_real", "posterior_rmse", "augment_agreement", "code_recovery")
@@ -31,6 +40,9 @@ def print_outcome(outcome: Outcome, spec: SearchSpec, console: Console) -> None:
     if outcome.front:
         console.print(_front_table(outcome.front, spec))
         _print_confirmed(outcome, spec, console)
+        if outcome.best is not None:
+            why = chosen_in_words(spec, outcome.trials, outcome.confirmed)
+            console.print(f"trial {outcome.best.number} is {why}", highlight=False, soft_wrap=True)
         console.print(f"next: eig-tune best --name {outcome.name} --export DIR", highlight=False, soft_wrap=True)
     if not all(trial.ended for trial in outcome.trials):
         console.print("not all trials have ended; go on with --resume", highlight=False)
@@ -53,34 +65,24 @@ def _print_tracking_errors(errors: Sequence[str], console: Console) -> None:
 def _print_confirmed(outcome: Outcome, spec: SearchSpec, console: Console) -> None:
     """What the best reach on fresh seeds, and how much of what was found was luck."""
     trials = {trial.number: trial for trial in outcome.trials}
-    for reached in outcome.confirmed:
-        last = trials[reached.trial].last
-        found = last.metrics if last is not None else {}
-        told = found_and_confirmed(spec.objectives, found, reached.means, reached.deviations)
-        console.print(f"trial {reached.trial}, {reached.seeds} fresh seeds: {told}", highlight=False, soft_wrap=True)
-    if outcome.confirmed:
-        told = optimism_in_words(spec.objectives, outcome.confirmed, trials)
-        console.print(told, highlight=False, soft_wrap=True)
+    lines = [confirmation_in_words(spec, reached, trials) for reached in outcome.confirmed]
+    for line in filter(None, [*lines, optimism_in_words(spec.objectives, outcome.confirmed, trials)]):
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def _front_table(front: Sequence[Trial], spec: SearchSpec) -> Table:
     table = Table(title="Pareto front", title_justify="left", box=None, pad_edge=False)
     for column in ("trial", *spec.objectives, *spec.search):
         table.add_column(column, justify="right")
-    first = next(iter(spec.objectives))
-    for trial in sorted(front, key=lambda trial: -trial.last.metrics[first] if trial.last else 0.0):
-        metrics = trial.last.metrics if trial.last else {}
+    reached = [(trial, trial.last.metrics) for trial in front if trial.last is not None]
+    for trial, metrics in sorted(reached, key=lambda pair: losses_of(pair[1], spec.objectives)):
         values = [short(trial.values.get(name, "–")) for name in spec.search]
         table.add_row(str(trial.number), *(f"{metrics[name]:.3f}" for name in spec.objectives), *values)
     return table
 
 
-def outcome_document(outcome: Outcome, spec: SearchSpec) -> dict[str, Any]:
+def outcome_document(outcome: Outcome) -> dict[str, Any]:
     """The outcome for scripts."""
-    finished = [trial for trial in outcome.trials if trial.status == "finished" and trial.last is not None]
-    best = None
-    if finished:
-        best = finished[choose([t.last.metrics for t in finished if t.last], spec.objectives, "knee")]
     return {
         "name": outcome.name,
         "wall_seconds": outcome.wall_seconds,
@@ -91,8 +93,8 @@ def outcome_document(outcome: Outcome, spec: SearchSpec) -> dict[str, Any]:
         "evaluation_seconds": total(outcome.trials, "evaluation_seconds"),
         "trials": [trial_outcome(trial) for trial in outcome.trials],
         "front": [trial.number for trial in outcome.front],
-        "confirmed": [vars(reached) for reached in outcome.confirmed],
-        "best": None if best is None else trial_outcome(best),
+        "confirmed": [{**vars(reached), "complete": reached.complete} for reached in outcome.confirmed],
+        "best": None if outcome.best is None else trial_outcome(outcome.best),
     }
 
 
@@ -149,11 +151,16 @@ def comparison_document(outcome: Comparison, methods: Sequence[str]) -> dict[str
 def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Console) -> None:
     """The chosen trial, why it was chosen, its parameters and metrics."""
     kind = "confirmed" if chosen.confirmed else "finished"
+    of = len(eligible(found.finished()))
     console.print(
-        f"{found.name}: trial {chosen.number}, the best of {len(found.eligible())} {kind} trials by {_criterion(by)}",
+        f"{found.name}: trial {chosen.number}, the best of {of} {kind} trials by {criterion(found.objectives, by)}",
         highlight=False,
         soft_wrap=True,
     )
+    for trial in found.finished():
+        if trial.confirmation and not trial.confirmed:
+            told = f"trial {trial.number} does not count as confirmed: {trial.confirmation}"
+            console.print(told, highlight=False, soft_wrap=True)
     if chosen.confirmed:
         console.print(
             f"found among {len(found.finished())} finished trials, tried again on "
@@ -165,10 +172,6 @@ def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Con
     console.print(_two_columns("parameter", {name: short(v) for name, v in chosen.values.items()}))
     shown = {name: f"{chosen.metrics[name]:.4f}" for name in _SHOWN if name in chosen.metrics}
     console.print(_two_columns("metric", shown))
-
-
-def _criterion(by: str) -> str:
-    return KNEE if by == "knee" else by
 
 
 def _two_columns(title: str, rows: Mapping[str, str]) -> Table:
@@ -191,6 +194,7 @@ def trial_document(chosen: TrackedTrial, search: str, by: str) -> dict[str, Any]
         "metrics": chosen.found,
         "confirmed": chosen.confirmed,
         "confirmed_deviations": chosen.confirmed_deviations,
+        "confirmation": chosen.confirmation,
     }
 
 

@@ -63,7 +63,9 @@ def found(
     tracker.start_run("0", "trial 0", {"lambda_1": 0.5}, at=1000.0)
     tracker.log_metrics("0", last.step, reached, at=1001.0)
     tracker.log_artifacts("0", lambda to: checkpoint.write_weights(folder, to), MODEL_FOLDER)
-    tracker.end_run("0", "FINISHED", {"status": "finished", "stop_reason": "full budget"}, at=2000.0)
+    tracker.end_run(
+        "0", "FINISHED", {"status": "finished", "stop_reason": "full budget", "confirmation": "complete"}, at=2000.0
+    )
     tracker.close("FINISHED", {"front": "0"})
     assert tracker.errors == []
     return reached

@@ -59,6 +59,9 @@ def test_version_has_its_tags_and_the_run_stays_as_it_was(store: Store, bundle: 
     update_tags(store, found, {"nmi": "0.5", "confirmed.nmi": "0.4"})
     again: Any = find_version(store, "whole", run_id)
     assert again.tags == {"nmi": "0.5", "trial": "3", "confirmed.nmi": "0.4"}
+    update_tags(store, again, {"nmi": "0.5"})
+    unconfirmed: Any = find_version(store, "whole", run_id)
+    assert unconfirmed.tags == {"nmi": "0.5", "trial": "3"}, "it is not confirmed any more"
     assert find_version(store, "another", run_id) is None
 
 
@@ -79,12 +82,23 @@ def test_only_a_better_version_becomes_champion(store: Store, bundle: Path) -> N
     steps = [
         # tags, whether it is forced, the champion then, what is said of it
         ({"nmi": "0.9"}, False, 1, "version 1 is the champion of best now: there was none before"),
-        ({"nmi": "0.8"}, False, 1, "version 1 stays the champion of best: nmi 0.8000 (found) does not beat"),
-        ({"nmi": "0.7", "confirmed.nmi": "0.91"}, False, 3, "now: nmi 0.9100 (confirmed) beats the champion's 0.9000"),
-        ({"nmi": "0.99", "confirmed.nmi": "0.5"}, False, 3, "nmi 0.5000 (confirmed) does not beat"),
+        (
+            {"nmi": "0.8"},
+            False,
+            1,
+            "version 1 stays the champion of best: nmi 0.8000 does not beat the champion's 0.9000 (both found)",
+        ),
+        ({"nmi": "0.91", "confirmed.nmi": "0.7"}, False, 3, "now: nmi 0.9100 beats the champion's 0.9000 (both found)"),
+        (
+            {"nmi": "0.99", "confirmed.nmi": "0.5"},
+            False,
+            3,
+            "nmi 0.5000 does not beat the champion's 0.7000 (both conf",
+        ),
+        ({"nmi": "0.99"}, False, 3, "the champion is confirmed (nmi 0.7000), and this is not; --force overrides"),
         ({"nmi": "0.99", "data_sha256": "d2"}, False, 3, "different data and cannot be compared; --force overrides"),
-        ({"prior_rmse": "0.01"}, False, 3, "this has no nmi"),
-        ({"nmi": "0.2"}, True, 7, "version 7 is the champion of best now, by --force instead of version 3: nmi 0.2"),
+        ({"prior_rmse": "0.01"}, False, 3, "the champion is confirmed (nmi 0.7000), and this is not"),
+        ({"nmi": "0.2"}, True, 8, "version 8 is the champion of best now, by --force instead of version 3: the cham"),
     ]
     for number, (tags, force, expected, said) in enumerate(steps, start=1):
         all_tags = {**DIGITS, **tags}
@@ -92,7 +106,7 @@ def test_only_a_better_version_becomes_champion(store: Store, bundle: Path) -> N
         crowned, told = crown(store, "best", number, all_tags, "nmi", "maximize", force)
         assert (crowned, champion(store, "best")) == (expected == number, expected)
         assert said in told and "\n" not in told
-    assert crown(store, "best", 7, DIGITS, "nmi", "maximize", force=False)[0]
+    assert crown(store, "best", 8, DIGITS, "nmi", "maximize", force=False)[0]
 
 
 @pytest.mark.parametrize(
@@ -103,6 +117,11 @@ def test_only_a_better_version_becomes_champion(store: Store, bundle: Path) -> N
         ({"m": "0.2"}, {"m": "0.1"}, "maximize", True),
         ({"m": "0.1"}, {"m": "0.1"}, "maximize", False),
         ({"m": "0.1", "confirmed.m": "0.3"}, {"m": "0.9", "confirmed.m": "0.2"}, "maximize", True),
+        ({"m": "0.96"}, {"m": "0.97", "confirmed.m": "0.95"}, "maximize", False),
+        ({"m": "0.03"}, {"m": "0.02", "confirmed.m": "0.05"}, "minimize", False),
+        ({"m": "0.9", "confirmed.m": "0.1"}, {"m": "0.8"}, "maximize", True),
+        ({"m": "0.8", "confirmed.m": "0.9"}, {"m": "0.85"}, "maximize", False),
+        ({"m": "0.96", "confirmed.m": "nan"}, {"m": "0.97", "confirmed.m": "0.95"}, "maximize", False),
         ({"m": "0.3"}, {"m": "great"}, "maximize", False),
         ({"m": "0.3"}, {"m": "nan"}, "maximize", False),
         ({"m": "0.3"}, {}, "maximize", False),

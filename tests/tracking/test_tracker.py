@@ -42,9 +42,15 @@ def assert_whole(store: Store, trials: int, reports: int) -> None:
         assert run.data.tags["status"] == "finished"
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where one database serves all tests: it takes seconds to be made."""
+    return tmp_path_factory.mktemp("mlflow")
+
+
 @pytest.fixture
-def local(tmp_path: Path) -> Store:
-    return open_store(f"sqlite:///{tmp_path}/mlflow.db", "mine", tmp_path)
+def local(folder: Path, request: pytest.FixtureRequest) -> Store:
+    return open_store(f"sqlite:///{folder}/mlflow.db", request.node.name, folder)
 
 
 def test_search_is_read_back(local: Store) -> None:
@@ -195,3 +201,19 @@ def test_server_that_stays_away_is_one_message(
     write_trial(again, 0, reports=2)
     again.close("FINISHED", {})
     assert_whole(store, trials=1, reports=2)
+
+
+def test_corrected_metric_is_what_is_read_back_whatever_clocks_said(local: Store) -> None:
+    """Logged again with the same step and time, MLflow would give the larger value: NMI 0.94 for 0.80."""
+    told = [(0.94, 1000.0), (0.80, 1000.0), (0.80, 1000.0), (0.85, 400.0), (0.94, 1000.0), (0.70, 2000.0)]
+    for value, at in told:
+        to = tracker(local)
+        to.start_run("0", "trial 0", {}, at=1000.0)
+        to.correct_metrics("0", 3000, {"confirmed.nmi": value, "confirmed.seeds": 3.0}, at)
+        to.close("FINISHED", {})
+        assert to.errors == []
+        (trial,) = read_search(local).trials
+        assert trial.metrics == {"confirmed.nmi": value, "confirmed.seeds": 3.0}
+    history = local.client.get_metric_history(trial.run_id, "confirmed.nmi")
+    assert sorted(point.value for point in history) == [0.70, 0.80, 0.85, 0.94, 0.94], "equal ones are logged once"
+    assert len(local.client.get_metric_history(trial.run_id, "confirmed.seeds")) == 1

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pytest
 
 from eig_tune.tuning.comparison_report import rows_of
-from eig_tune.tuning.confirmation import Confirmed
 from eig_tune.tuning.ledger import Report, Trial
 from eig_tune.tuning.notes import comparison_note, search_note
+from eig_tune.tuning.selection import Confirmed
 from eig_tune.tuning.space import SearchSpec, parse_spec
 
 TWO = {"nmi": "maximize", "prior_rmse": "minimize"}
@@ -68,14 +68,27 @@ def test_trials_are_counted_and_the_front_is_a_table() -> None:
 
 def test_best_is_the_confirmed_one_and_luck_is_told() -> None:
     confirmed = [
-        Confirmed(0, 3, {"nmi": 0.6, "prior_rmse": 0.12}, {"nmi": 0.02, "prior_rmse": 0.01}),
-        Confirmed(1, 3, {"nmi": 0.8, "prior_rmse": 0.06}, {"nmi": 0.01, "prior_rmse": 0.01}),
+        Confirmed(0, 3, 3, 0, {"nmi": 0.6, "prior_rmse": 0.12}, {"nmi": 0.02, "prior_rmse": 0.01}),
+        Confirmed(1, 3, 3, 0, {"nmi": 0.8, "prior_rmse": 0.06}, {"nmi": 0.01, "prior_rmse": 0.01}),
     ]
     told = note(TRIALS, confirmed)
     assert "**Trial 1**, the best of 2 confirmed trials by the knee of the front" in told
     assert "objective): **nmi found 0.800, confirmed 0.800 ± 0.010; prior_rmse found 0.050, confirmed 0.060" in told
     assert "- trial 0, 3 fresh seeds: nmi found 0.900, confirmed 0.600 ± 0.020; prior_rmse found 0.100" in told
     assert "optimism of the search (found − confirmed): nmi +0.150, prior_rmse -0.015" in told
+
+
+def test_confirmation_of_which_a_run_has_failed_is_told_and_does_not_count() -> None:
+    failed = Confirmed(0, 2, 3, 1, {"nmi": 0.99, "prior_rmse": 0.01}, {"nmi": 0.0, "prior_rmse": 0.0})
+    complete = Confirmed(1, 3, 3, 0, {"nmi": 0.8, "prior_rmse": 0.06}, {"nmi": 0.01, "prior_rmse": 0.01})
+    told = note(TRIALS, [failed, complete])
+    assert "**Trial 1**, the only confirmed trial: **nmi found 0.800" in told
+    assert (
+        "- trial 0, 2 of 3 fresh seeds finished, 1 failed, so it does not count as confirmed; nmi found 0.900, "
+        "confirmed 0.990" in told
+    )
+    assert "optimism of the search (found − confirmed): nmi +0.000" in told
+    assert "the best of 3 finished trials" in note(TRIALS, [failed]) and "optimism" not in note(TRIALS, [failed])
 
 
 def test_one_objective_has_no_front() -> None:

@@ -44,11 +44,6 @@ def test_order_is_by_rank_then_by_distance_to_the_front() -> None:
     assert all((np.diff(distances[ranks == rank]) >= 0).all() for rank in set(ranks.tolist()))
 
 
-def test_knee_is_the_point_of_the_front_nearest_to_the_ideal_one() -> None:
-    assert pareto.knee(np.array([[0.0, 1.0], [0.2, 0.2], [1.0, 0.0], [0.9, 0.9]])) == 1
-    assert pareto.knee(np.array([[3.0, 4.0]])) == 0
-
-
 @pytest.mark.parametrize("objectives", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("seed", range(20))
 def test_few_values_with_duplicates_are_ranked_as_defined(objectives: int, seed: int) -> None:
