@@ -11,6 +11,7 @@ from typing import Any
 
 from eig_tune.errors import ResultError, TrackingError
 from eig_tune.tracking.address import LOGIN, masked, without_secrets
+from eig_tune.tracking.moved import follow
 from eig_tune.tracking.own_runs import DELETED, bring_back, carrying, experiment_of
 
 KIND_TAG = "eig_tune.kind"
@@ -203,6 +204,8 @@ def open_client(uri: str) -> Any:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     if uri.startswith(_DATABASE_SERVERS):
         _connect_once(uri)
+    if is_local(uri) and missing_file(uri) is None:
+        follow(Path(uri.removeprefix(_SQLITE)))
     return MlflowClient(tracking_uri=uri)
 
 

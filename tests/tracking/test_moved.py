@@ -1,0 +1,105 @@
+"""A home is a folder like any other: it may be moved, copied and renamed, its models with it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from eig_tune.tracking import SearchTracker, download, find_store, local_uri, open_store, read_search
+
+OBJECTIVES = {"eig_tune.objectives": '{"nmi": "maximize"}'}
+NAME = "digits"
+
+
+def forget() -> None:
+    """What a process of its own would not know: MLflow remembers where a run's artifacts lie."""
+    from mlflow.tracking._tracking_service import utils
+
+    utils._artifact_repos_cache.clear()
+
+
+def search(home: Path, weights: str, uri: str | None = None, name: str = NAME, search_id: str = "1" * 32) -> None:
+    """A search of one trial in a home, begun or gone on, which writes these weights."""
+    forget()
+    store = open_store(uri or local_uri(home), name, home, search_id)
+    to = SearchTracker(store, "search", search_id, {}, OBJECTIVES)
+    to.start_run("0", "trial 0", {}, at=1000.0)
+    to.log_artifacts("0", lambda folder: (folder / "weights").write_text(weights) and None, "model")
+    to.end_run("0", "FINISHED", {"status": "finished"}, at=2000.0)
+    to.close("FINISHED", {})
+    assert to.errors == []
+
+
+def weights(home: Path, to: Path) -> str:
+    """What `best` would take home."""
+    forget()
+    store = find_store(local_uri(home), NAME)
+    (trial,) = read_search(store).trials
+    download(store, trial.run_id, {"model"}, to)
+    return (to / "model" / "weights").read_text()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("made") / "a home"
+    search(home, "of the original")
+    return home
+
+
+@pytest.fixture
+def home(made: Path, tmp_path: Path) -> Path:
+    """A home of one's own, made at another place; with a percent sign and a space in its name."""
+    shutil.copytree(made, tmp_path / "50% home")
+    assert weights(tmp_path / "50% home", tmp_path / "taken first") == "of the original"
+    return tmp_path / "50% home"
+
+
+@pytest.mark.parametrize("to", ["moved", "deep/er", "ünïcode"])
+def test_moved_home_has_its_models_and_its_searches_go_on_there(home: Path, tmp_path: Path, to: str) -> None:
+    (tmp_path / to).parent.mkdir(exist_ok=True)
+    home.rename(tmp_path / to)
+    assert weights(tmp_path / to, tmp_path / "taken") == "of the original"
+    search(tmp_path / to, "newer")
+    assert weights(tmp_path / to, tmp_path / "newer") == "newer"
+    assert not home.exists(), "something was written to where it was before"
+
+
+def test_home_that_is_moved_while_nobody_reads_goes_on_there_at_once(home: Path, tmp_path: Path) -> None:
+    home.rename(tmp_path / "moved")
+    search(tmp_path / "moved", "newer")
+    assert not home.exists()
+
+
+def test_copy_of_a_home_writes_into_itself(home: Path, tmp_path: Path) -> None:
+    shutil.copytree(home, tmp_path / "copy")
+    search(tmp_path / "copy", "of the copy")
+    assert weights(home, tmp_path / "taken") == "of the original"
+    assert weights(tmp_path / "copy", tmp_path / "taken from the copy") == "of the copy"
+    search(home, "newer")
+    assert weights(tmp_path / "copy", tmp_path / "taken again") == "of the copy"
+
+
+def test_home_under_two_names_stays_as_it_is(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(home)
+    before = (home / "mlflow.db").read_bytes()
+    assert weights(tmp_path / "link", tmp_path / "taken") == "of the original"
+    assert (home / "mlflow.db").read_bytes() == before
+
+
+def test_other_homes_artifacts_in_a_shared_database_stay_where_they_are(home: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    search(other, "of the other", local_uri(home), name="another", search_id="2" * 32)
+    shutil.copy(home / "mlflow.db", other / "mlflow.db")
+    before = (home / "mlflow.db").read_bytes()
+    weights(home, tmp_path / "taken")
+    assert (home / "mlflow.db").read_bytes() == before
+    assert (other / "artifacts" / "another").is_dir()
+
+
+def test_registered_models_come_along(home: Path, tmp_path: Path) -> None:
+    client = open_store(local_uri(home), NAME, home).client
+    client.create_registered_model("m")
+    client.create_model_version("m", (home / "artifacts" / NAME).as_uri())
+    home.rename(tmp_path / "moved")
+    moved = open_store(local_uri(tmp_path / "moved"), NAME, tmp_path / "moved").client
+    assert moved.get_model_version_download_uri("m", "1") == (tmp_path / "moved" / "artifacts" / NAME).as_uri()
