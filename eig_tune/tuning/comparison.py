@@ -181,10 +181,10 @@ def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home
     runs = plan.cells()
     images = _images(spec, plan, home, console)
     traits = _traits(spec, plan, images)
-    search_id = find_search(home, options.name, options.resume, traits, console)
+    search_id = find_search(home, options, traits, console)
     place = set_up(search_id, spec, options, images, home, console)
     with Ledger(home.ledger(options.name)) as ledger:
-        begin_or_check(ledger, search_id, traits, repr(options.name))
+        begin_or_check(ledger, search_id, traits, repr(options.name), home)
         folder = home.study(options.name)
         with SearchTracker(place.store, "comparison", search_id, _parameters(plan), provenance()) as tracker:
             tell_of_runs(place, tracker, ledger, console)

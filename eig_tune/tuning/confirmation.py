@@ -39,7 +39,7 @@ def confirmation_ledger(place: Workplace, home: Home) -> Iterator[Ledger]:
     """
     file = home.confirmation_ledger(place.store.name)
     with Ledger(file) as ledger:
-        begin_or_check(ledger, place.search_id, {}, str(file))
+        begin_or_check(ledger, place.search_id, {}, str(file), home)
         yield ledger
 
 

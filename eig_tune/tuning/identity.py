@@ -4,67 +4,106 @@ The id is made when the search begins. It stands in the header of its ledger, on
 its checkpoints; only what carries it is ever resumed, written or cleared.
 """
 
+import json
 import re
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from eig_tune.errors import ConfigError, Problem, ResultError
 from eig_tune.tuning.home import Home
 from eig_tune.tuning.ledger import Ledger
 from eig_tune.tuning.progress import Console
+from eig_tune.tuning.running import RunOptions, shared_places
 
 _ID = re.compile("[0-9a-f]{32}")  # it becomes part of a path, so nothing else may be read from a file
+_LONGEST_HEADER = 2**24  # bytes
 _ANOTHER = "give another --name for this"
 
 
-def find_search(home: Home, name: str, resume: bool, traits: Mapping[str, Any], console: Console) -> str:
+def find_search(home: Home, options: RunOptions, traits: Mapping[str, Any], console: Console) -> str:
     """The id of the search that is to go on, or a new one; makes nothing.
 
     Args:
-        name: under which the home has it, or will have it.
         traits: everything that makes its trials what they are.
 
     Raises:
-        ResultError: the home has a search of that name which is not to be resumed, is running, or has no id.
+        ResultError: the home has a search of that name which is not to be resumed, is running, has no id, or is a copy
+            whose original would be disturbed.
         ConfigError: the search that is to go on was another one; every difference is shown.
     """
-    file = home.ledger(name)
+    name, file = options.name, home.ledger(options.name)
     if file.is_file():
         with Ledger(file) as ledger:
             if ledger.header or ledger.trials:
-                if not resume:
+                if not options.resume:
                     raise ResultError(
                         f"--name: there is {name!r} already; go on with it by --resume, or give another name"
                     )
                 _check(ledger.header, traits, f"--resume: {name!r}")
+                _check_home(ledger.header, home, options, console)
                 return str(ledger.header["id"])
     _refuse_leftovers(home, name)
-    if resume:
-        told = f"--resume: {home.path} has no search {name!r} to go on with; a new one begins"
-        console.print(told, markup=False, highlight=False, soft_wrap=True)
+    if options.resume:
+        _tell(console, f"--resume: {home.path} has no search {name!r} to go on with; a new one begins")
     return uuid.uuid4().hex
 
 
-def begin_or_check(ledger: Ledger, search_id: str, traits: Mapping[str, Any], what: str) -> None:
-    """Note whose ledger it is, or refuse one that is another's.
+def begin_or_check(ledger: Ledger, search_id: str, traits: Mapping[str, Any], what: str, home: Home) -> None:
+    """Note whose ledger it is and in which home it lies, or refuse one that is another's.
 
     Raises:
         ResultError: it belongs to another search, or does not say to which.
         ConfigError: its search was another one; every difference is shown.
     """
-    if not ledger.header and not ledger.trials:
-        ledger.begin({"id": search_id, **traits})
+    noted = {"id": search_id, "home": str(home.path), **traits}
+    if ledger.header or ledger.trials:
+        _check(ledger.header, traits, what)
+        if ledger.header["id"] != search_id:
+            raise ResultError(f"{what} belongs to another search ({ledger.header['id']}, not {search_id}); {_ANOTHER}")
+        noted = {**ledger.header, "home": noted["home"]}
+    if ledger.header != noted:
+        ledger.begin(noted)
+
+
+def noted_header(home: Home, name: str) -> Mapping[str, Any]:
+    """What the ledger of the search ``name`` begins with, also while it runs; empty where there is none."""
+    try:
+        with home.ledger(name).open("rb") as file:
+            header = json.loads(file.readline(_LONGEST_HEADER))["header"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return header if isinstance(header, dict) else {}
+
+
+def _check_home(header: Mapping[str, Any], home: Home, options: RunOptions, console: Console) -> None:
+    """Two homes must not go on with one search where both would write to one place and clear it."""
+    before = Home(Path(str(header.get("home", home.path))))
+    shared = " and ".join(shared_places(options, home))
+    if before.path == home.path or not shared:
         return
-    _check(ledger.header, traits, what)
-    if ledger.header["id"] != search_id:
-        raise ResultError(f"{what} belongs to another search ({ledger.header['id']}, not {search_id}); {_ANOTHER}")
+    original, ledger = before.ledger(options.name), home.ledger(options.name)
+    if noted_header(before, options.name).get("id") == header["id"] and not original.samefile(ledger):
+        raise ResultError(
+            f"--home: {home.path} is a copy of {before.path}, and {options.name!r} of both would write to {shared}; "
+            f"go on there (--home {before.path}), or give another --name"
+        )
+    _tell(
+        console,
+        f"this search was begun in {before.path}; if that home is still used, go on in one of the two only: both "
+        f"would write to {shared}",
+    )
+
+
+def _tell(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _check(header: Mapping[str, Any], traits: Mapping[str, Any], what: str) -> None:
     if not _ID.fullmatch(str(header.get("id"))):
         raise ResultError(f"{what} was begun by an earlier eig-tune, which gave it no id; {_ANOTHER}")
-    if changed := _differences(header, {"id": header["id"], **traits}):
+    if changed := _differences({name: header.get(name) for name in traits}, traits):
         raise ConfigError(f"{what} was another one; {_ANOTHER}", changed)
 
 

@@ -14,7 +14,7 @@ import yaml
 
 from eig_tune.data import ImageData
 from eig_tune.errors import StorageError
-from eig_tune.tracking import SearchTracker, Store, check_store, is_local, masked, open_store
+from eig_tune.tracking import SearchTracker, Store, check_store, is_local, local_uri, masked, open_store
 from eig_tune.training import TrainConfig, TrialData
 from eig_tune.tuning.cluster import Resources, Slots, check_this_machine, resources, start_ray
 from eig_tune.tuning.engine import Engine
@@ -102,6 +102,14 @@ def set_up(
         trials = as_many_as_fit(spec, next(iter(datasets.values())), given, console)
         given = replace(given, trials_per_gpu=trials)
     return Workplace(search_id, given, Slots(given), datasets, store, storage.below(options.name, search_id))
+
+
+def shared_places(options: RunOptions, home: Home) -> list[str]:
+    """Where a search writes outside of its home, so that a copy of the home would write there too."""
+    storage = named_storage(options.storage, home.ray)
+    checkpoints = [] if storage.is_local and Path(storage.uri).is_relative_to(home.path) else [storage.uri]
+    runs = [] if options.tracking_uri == local_uri(home.path) else [masked(options.tracking_uri)]
+    return [*checkpoints, *runs]
 
 
 def _refuse_at_once(options: RunOptions, storage: Storage, console: Console) -> None:

@@ -75,10 +75,10 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
         "spec": spec.model_dump(mode="json", exclude={"trials", "confirm", "compare"}),
         "data": images.fingerprint(),
     }
-    search_id = find_search(home, options.name, options.resume, traits, console)
+    search_id = find_search(home, options, traits, console)
     place = set_up(search_id, spec, options, {IMAGES: images}, home, console)
     with Ledger(home.ledger(options.name)) as ledger:
-        begin_or_check(ledger, search_id, traits, repr(options.name))
+        begin_or_check(ledger, search_id, traits, repr(options.name), home)
         tags = {**provenance(), OBJECTIVES_TAG: json.dumps(spec.objectives)}
         parameters = _parameters(spec, place.datasets[IMAGES], traits["data"])
         with SearchTracker(place.store, "search", search_id, parameters, tags) as tracker:

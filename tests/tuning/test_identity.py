@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,11 @@ import pytest
 from rich.console import Console
 
 from eig_tune.errors import ConfigError, EigTuneError, ResultError
+from eig_tune.tracking import local_uri
 from eig_tune.tuning.home import Home
-from eig_tune.tuning.identity import begin_or_check, find_search
+from eig_tune.tuning.identity import begin_or_check, find_search, noted_header
 from eig_tune.tuning.ledger import Ledger
+from eig_tune.tuning.running import RunOptions
 
 TRAITS: dict[str, Any] = {
     "spec": {"dataset": {"name": "folder", "root": "/a", "imbalance": {"file": "/a/t.csv", "row": 0}}, "seed": 0},
@@ -23,8 +27,9 @@ TRAITS: dict[str, Any] = {
 class Person:
     """Who begins and resumes searches in one home, and reads what is printed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, **options: str) -> None:
         self.home = Home(path)
+        self.options = RunOptions("mine", options.pop("tracking_uri", local_uri(path)), **options)
         self._said = StringIO()
 
     @property
@@ -32,13 +37,13 @@ class Person:
         return self._said.getvalue()
 
     def find(self, resume: bool = False, traits: dict[str, Any] = TRAITS) -> str:
-        return find_search(self.home, "mine", resume, traits, Console(file=self._said, width=300))
+        return find_search(self.home, replace(self.options, resume=resume), traits, Console(file=self._said))
 
     def search(self, resume: bool = False, traits: dict[str, Any] = TRAITS) -> str:
         """Begin, or go on, and try one more trial; the search's id."""
         search_id = self.find(resume, traits)
         with Ledger(self.home.ledger("mine")) as ledger:
-            begin_or_check(ledger, search_id, traits, "'mine'")
+            begin_or_check(ledger, search_id, traits, "'mine'", self.home)
             ledger.propose(len(ledger.trials), {})
         return search_id
 
@@ -94,7 +99,7 @@ def test_of_two_that_begin_at_once_the_second_is_refused(person: Person) -> None
     search_id = person.find()
     person.search()
     with Ledger(person.home.ledger("mine")) as ledger, pytest.raises(ResultError, match="belongs to another search"):
-        begin_or_check(ledger, search_id, TRAITS, "'mine'")
+        begin_or_check(ledger, search_id, TRAITS, "'mine'", person.home)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +165,61 @@ def test_confirmations_of_another_search_are_refused(tmp_path: Path) -> None:
         with Ledger(tmp_path / "confirmation.jsonl") as ledger:
             if refused:
                 with pytest.raises(ResultError, match=r"confirmation\.jsonl belongs to another search"):
-                    begin_or_check(ledger, search_id, {}, str(tmp_path / "confirmation.jsonl"))
+                    begin_or_check(ledger, search_id, {}, str(tmp_path / "confirmation.jsonl"), Home(tmp_path))
             else:
-                begin_or_check(ledger, search_id, {}, "")
+                begin_or_check(ledger, search_id, {}, "", Home(tmp_path))
+
+
+SHARED = [{"storage": "s3://bucket/checkpoints"}, {"tracking_uri": "http://server:5000"}]
+
+
+@pytest.mark.parametrize("shared", SHARED)
+def test_copy_of_a_home_is_refused_where_both_would_write_to_one_place(tmp_path: Path, shared: dict[str, str]) -> None:
+    original, copy = Person(tmp_path / "home", **shared), Person(tmp_path / "copy", **shared)
+    original.search()
+    shutil.copytree(original.home.path, copy.home.path)
+    with pytest.raises(ResultError) as refused:
+        copy.find(resume=True)
+    (place,) = shared.values()
+    assert str(refused.value) == (
+        f"--home: {copy.home.path} is a copy of {original.home.path}, and 'mine' of both would write to {place}; go on "
+        f"there (--home {original.home.path}), or give another --name"
+    )
+    assert original.search(resume=True) and original.said == ""
+
+
+def test_copy_of_a_home_that_has_everything_in_itself_is_a_search_of_its_own(person: Person, tmp_path: Path) -> None:
+    person.search()
+    shutil.copytree(person.home.path, tmp_path / "copy")
+    copy = Person(tmp_path / "copy")
+    copy.search(resume=True)
+    assert copy.said == ""
+    assert [len(of.home.ledger("mine").read_text().splitlines()) for of in (person, copy)] == [2, 4]
+
+
+@pytest.mark.parametrize("shared", SHARED)
+def test_moved_home_goes_on_and_says_once_what_a_copy_would_do(tmp_path: Path, shared: dict[str, str]) -> None:
+    original, moved = Person(tmp_path / "home", **shared), Person(tmp_path / "moved", **shared)
+    began = original.search()
+    original.home.path.rename(moved.home.path)
+    assert moved.search(resume=True) == began
+    (line,) = moved.said.splitlines()
+    assert line.startswith(f"this search was begun in {original.home.path}; if that home is still used, go on in one")
+    assert moved.search(resume=True) == began and len(moved.said.splitlines()) == 1
+
+
+def test_home_under_another_name_is_the_same_home(tmp_path: Path) -> None:
+    original, link = Person(tmp_path / "home", **SHARED[0]), Person(tmp_path / "link", **SHARED[0])
+    began = original.search()
+    link.home.path.symlink_to(original.home.path)
+    assert link.search(resume=True) == began
+
+
+def test_header_is_read_while_the_search_runs_and_none_is_made_up(person: Person, tmp_path: Path) -> None:
+    assert noted_header(person.home, "mine") == {}
+    began = person.search()
+    with Ledger(person.home.ledger("mine")):
+        assert noted_header(person.home, "mine")["id"] == began
+    for damaged in (b"", b"{", b"[]", b"{}", b'{"header": 3}', b"\xff\n"):
+        person.home.ledger("mine").write_bytes(damaged)
+        assert noted_header(person.home, "mine") == {}
