@@ -142,7 +142,7 @@ def best(
     as_json: JsonOption = False,
 ) -> None:
     """Show the best trial of a search, and take its model home."""
-    from eig_tune.export.take_home import export_trial, register_trial
+    from eig_tune.export.take_home import export_trial, lacks_model, register_trial
     from eig_tune.tracking import find_store, read_search
     from eig_tune.tracking.registry import check_model_name
     from eig_tune.tuning.selection import choose
@@ -157,7 +157,10 @@ def best(
     found = read_search(store)
     chosen = choose(found.finished(), found.objectives, by)
     print_best(chosen, found, by, console)
-    document = trial_document(chosen, found.name, by)
+    lacking = lacks_model(store, chosen)
+    if lacking is not None and export is None and register is None:
+        console.print(lacking, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    document = {**trial_document(chosen, found.name, by), "has_model": lacking is None}
     if export is not None:
         export_trial(store, chosen, export, by)
         console.print(f"model written to {export}", highlight=False, soft_wrap=True)

@@ -19,6 +19,7 @@ from eig_tune.tracking import (
     TrackedSearch,
     TrackedTrial,
     download,
+    has_artifact,
     search_provenance,
 )
 from eig_tune.tracking.champion import DATA_TAG, crown
@@ -60,7 +61,7 @@ def export_trial(store: Store, chosen: TrackedTrial, directory: Path, by: str) -
         fetched = Path(temporary)
         download(store, chosen.run_id, {MODEL_FOLDER, *PICTURES}, fetched)
         if not (fetched / MODEL_FOLDER).is_dir():
-            raise CheckpointError(f"trial {chosen.number} of {store.name!r} has no model in run {chosen.run_id}")
+            raise CheckpointError(_no_model(store, chosen))
         where = {"search": store.name, "trial": chosen.number, "mlflow_run": chosen.run_id, "chosen_by": by}
         write_bundle(
             fetched / MODEL_FOLDER,
@@ -69,6 +70,22 @@ def export_trial(store: Store, chosen: TrackedTrial, directory: Path, by: str) -
             {**where, **search_provenance(store)},
             directory,
         )
+
+
+def lacks_model(store: Store, chosen: TrackedTrial) -> str | None:
+    """Why a trial cannot be exported, in words; None when its model is there.
+
+    Raises:
+        TrackingError: the store cannot be reached.
+    """
+    return None if has_artifact(store, chosen.run_id, MODEL_FOLDER) else _no_model(store, chosen)
+
+
+def _no_model(store: Store, chosen: TrackedTrial) -> str:
+    remedy = "somebody has deleted it; `eig-tune train` with its parameters makes it again"
+    if not chosen.whole:
+        remedy = "MLflow does not have everything of that trial yet; `eig-tune search --resume` writes the rest"
+    return f"trial {chosen.number} of {store.name!r} has no model in run {chosen.run_id}: {remedy}"
 
 
 def register_trial(

@@ -9,6 +9,7 @@ from eig_tune.tracking.reader import (
     TrackedSearch,
     TrackedTrial,
     download,
+    has_artifact,
     read_search,
     search_provenance,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "check_store",
     "download",
     "find_store",
+    "has_artifact",
     "is_local",
     "local_uri",
     "masked",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eig_tune.errors import ResultError, TrackingError
-from eig_tune.tracking.store import KEY_TAG, OBJECTIVES_TAG, Store, first_line
+from eig_tune.tracking.store import ENDED_TAG, KEY_TAG, OBJECTIVES_TAG, Store, first_line, readable_errors
 
 CONFIRMED, CONFIRMED_DEVIATION = "confirmed.", "confirmed_std."
 CONFIRMATION_TAG, COMPLETE = "confirmation", "complete"
@@ -20,6 +20,7 @@ class TrackedTrial:
     Attributes:
         metrics: the latest values.
         confirmation: how far its confirmation has come: ``complete``, or in words; empty where there was none.
+        whole: MLflow has had everything of it.
     """
 
     number: int
@@ -29,6 +30,7 @@ class TrackedTrial:
     values: Mapping[str, _Value]
     metrics: Mapping[str, float]
     confirmation: str = ""
+    whole: bool = True
 
     @property
     def found(self) -> dict[str, float]:
@@ -63,6 +65,13 @@ class TrackedSearch:
 
     def finished(self) -> list[TrackedTrial]:
         """Trials that were trained to the full budget."""
+        return [trial for trial in self._trained() if self.objectives.keys() <= trial.metrics.keys()]
+
+    def lacking(self) -> list[TrackedTrial]:
+        """Trials that were trained to the full budget, but of which MLflow has not all objectives."""
+        return [trial for trial in self._trained() if not self.objectives.keys() <= trial.metrics.keys()]
+
+    def _trained(self) -> list[TrackedTrial]:
         return [trial for trial in self.trials if trial.status == "finished"]
 
 
@@ -84,6 +93,7 @@ def read_search(store: Store) -> TrackedSearch:
             values={name: _parsed(text) for name, text in run.data.params.items()},
             metrics=dict(run.data.metrics),
             confirmation=run.data.tags.get(CONFIRMATION_TAG, ""),
+            whole=ENDED_TAG in run.data.tags,
         )
         for run in store.trial_runs(parent.info.run_id)
     ]
@@ -123,6 +133,16 @@ def download(store: Store, run_id: str, wanted: Collection[str], destination: Pa
         raise TrackingError(
             f"run {run_id}: its artifacts cannot be fetched ({first_line(error, store.uri)})"
         ) from error
+
+
+def has_artifact(store: Store, run_id: str, path: str) -> bool:
+    """Whether a run has a file or folder of that name among its artifacts.
+
+    Raises:
+        TrackingError: the store cannot be reached.
+    """
+    with readable_errors(store.uri):
+        return any(artifact.path == path for artifact in store.client.list_artifacts(run_id))
 
 
 def _parsed(text: str) -> _Value:

@@ -23,6 +23,7 @@ from PIL import Image
 
 from eig_tune.errors import EigTuneError
 from eig_tune.tracking.address import masked
+from eig_tune.tracking.artifacts import upload
 from eig_tune.tracking.corrections import correct
 from eig_tune.tracking.own_runs import SEARCH_TAG
 from eig_tune.tracking.store import (
@@ -127,9 +128,16 @@ class SearchTracker:
         """Metrics of a run at ``step``."""
         self._queue.put(_Batch(key, metrics=[(n, value, int(at * 1000), step) for n, value in metrics.items()]))
 
-    def correct_metrics(self, key: str, step: int, metrics: Mapping[str, float], at: float) -> None:
-        """Metrics of a run that may have other values already: these are what is read back from now on."""
-        self._queue.put(_Job(key, lambda: correct(self._client, self._runs[key], metrics, step, int(at * 1000))))
+    def correct_metrics(
+        self, key: str, step: int, metrics: Mapping[str, float], at: float, tags: Mapping[str, str]
+    ) -> None:
+        """Metrics of a run that may have other values already: these are what is read back from now on.
+
+        Args:
+            tags: set when the metrics are there.
+        """
+        told_at = int(at * 1000)
+        self._queue.put(_Job(key, lambda: correct(self._client, self._runs[key], metrics, step, told_at, tags)))
 
     def log_picture(self, key: str, name: str, png: bytes, step: int, at: float) -> None:
         """One of a series of pictures, which the UI shows with a slider over the steps.
@@ -172,7 +180,7 @@ class SearchTracker:
         self._queue.put(_Job(key, lambda: do() if key in self.ended else None))
 
     def log_artifacts(self, key: str | None, prepare: Callable[[Path], None], folder: str = "") -> None:
-        """Log what ``prepare`` writes into a directory; for the parent run when ``key`` is None.
+        """Log the files that ``prepare`` writes into a directory; for the parent run when ``key`` is None.
 
         ``prepare`` is called in the background thread.
         """
@@ -180,7 +188,7 @@ class SearchTracker:
         def write() -> None:
             with tempfile.TemporaryDirectory() as directory:
                 prepare(Path(directory))
-                self._client.log_artifacts(self._run_id(key), directory, folder or None)
+                upload(self._client, self._run_id(key), Path(directory), folder)
 
         self._queue.put(_Job(key, write))
 

@@ -112,7 +112,7 @@ class KeptEvaluations:
     def trial_checkpointed(self, trial: Trial) -> None:
         """Only the last one is shown."""
 
-    def trial_ended(self, trial: Trial, on_front: bool) -> None:
+    def trial_ended(self, trial: Trial) -> None:
         if trial.status == "finished":
             self._keep(trial)
 
@@ -198,7 +198,7 @@ def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home
                 engine = Engine(strategy, ledger, (seen, journal, terminal))
                 seen.catch_up(ledger.trials)
                 tidy(place, wanted_checkpoints(ledger.trials.values(), tracker.ended), home)
-                journal.catch_up(ledger.trials, front=())
+                journal.catch_up(ledger.trials)
                 try:
                     run_trials(engine, place, lambda trial: _order(spec, plan, trial), terminal)
                 finally:

@@ -61,7 +61,7 @@ def confirm(
         steps = strategy.wanted * spec.train.steps
         with Terminal(ledger.trials, strategy.wanted, steps, spec.objectives, console) as terminal:
             engine = Engine(strategy, ledger, (journal, terminal))
-            journal.catch_up(ledger.trials, front=())
+            journal.catch_up(ledger.trials)
             if not engine.complete:
                 judge = prepare_confirming_judge(spec, data, home, console)
                 confirming = replace(place, datasets={IMAGES: judge})

@@ -69,7 +69,7 @@ class Observer(Protocol):
 
     def trial_checkpointed(self, trial: Trial) -> None: ...
 
-    def trial_ended(self, trial: Trial, on_front: bool) -> None: ...
+    def trial_ended(self, trial: Trial) -> None: ...
 
 
 class Engine:
@@ -229,7 +229,7 @@ class Engine:
         if status == "finished":
             # Whoever was dominated before still is, so that the front and the newcomer are enough.
             self._front = self._best_of([*self._front, trial])
-        self._tell(lambda observer: observer.trial_ended(trial, trial in self._front))
+        self._tell(lambda observer: observer.trial_ended(trial))
 
     def _tell(self, event: Callable[[Observer], None]) -> None:
         """Observers have views of the ledger, which they catch up with after a resume."""

@@ -1,8 +1,11 @@
 """The engine's events, written into MLflow in the words of a search."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
+from eig_tune.errors import CheckpointError, one_line
 from eig_tune.evaluation import figures
 from eig_tune.evaluation.record import SAMPLES_FILE, read_evaluation
 from eig_tune.tracking import SearchTracker
@@ -27,6 +30,7 @@ class MlflowJournal:
         classes: names of the true classes, for the pictures.
         method: the method of trials whose values name none.
         rungs: steps at which trials are compared.
+        models: keep the weights of every finished trial.
         confirming: the trials are confirmations, whose runs lie below those of the trials they confirm.
     """
 
@@ -38,6 +42,7 @@ class MlflowJournal:
         method: str,
         rungs: Sequence[int] = (),
         *,
+        models: bool = False,
         confirming: bool = False,
     ) -> None:
         self._tracker = tracker
@@ -45,19 +50,17 @@ class MlflowJournal:
         self._classes = classes
         self._method = method
         self._rungs = rungs
+        self._models = models
         self._confirming = confirming
         self._pictured: dict[int, tuple[int, float]] = {}
 
     def _key(self, trial: Trial) -> str:
         return _key(trial, self._confirming)
 
-    def catch_up(self, trials: Mapping[int, Trial], front: Container[int]) -> None:
+    def catch_up(self, trials: Mapping[int, Trial]) -> None:
         """Write what an earlier process may not have written before it died.
 
         Metrics that are there already are written again, which changes nothing: MLflow keeps one copy.
-
-        Args:
-            front: numbers of the trials whose models are wanted.
         """
         for trial in trials.values():
             if self._key(trial) in self._tracker.ended:
@@ -67,7 +70,7 @@ class MlflowJournal:
                 self.trial_reported(trial, report)
             self.trial_checkpointed(trial)
             if trial.ended:
-                self.trial_ended(trial, on_front=trial.number in front)
+                self.trial_ended(trial)
 
     def trial_started(self, trial: Trial) -> None:
         if self._confirming:
@@ -108,27 +111,38 @@ class MlflowJournal:
             return  # a picture less must not end a search; what is wrong is told when the trial's end is drawn
         self._tracker.log_picture(self._key(trial), SAMPLES, picture, trial.checkpoint_step, at)
 
-    def trial_ended(self, trial: Trial, on_front: bool) -> None:
+    def trial_ended(self, trial: Trial) -> None:
         key, location = self._key(trial), trial.checkpoint
         pictured, _ = self._pictured.pop(trial.number, (0, 0.0))
         if pictured != trial.checkpoint_step:
             self._log_picture(trial)
         if location is not None:
-            self._tracker.log_artifacts(key, lambda folder: self._draw(location, folder))
-            if on_front:
-                self._tracker.log_artifacts(key, lambda folder: self._copy_weights(location, folder), MODEL_FOLDER)
+            self._tracker.log_artifacts(key, lambda folder: self._draw(trial, location, folder))
+            # Of every finished one: which of them will be chosen is not known before all have been confirmed.
+            if self._models and trial.status == "finished":
+                copy = partial(self._copy_weights, trial, location)
+                self._tracker.log_artifacts(key, copy, MODEL_FOLDER)
         status, at = _MLFLOW_STATUS[trial.status], trial.ended_at or trial.at
         self._tracker.end_run(key, status, self._tags(trial), at)
         if location is not None:
             self._tracker.once_ended(key, lambda: self._storage.delete(location))
 
-    def _draw(self, location: str, folder: Path) -> None:
-        with self._storage.local(location) as checkpoint:
+    def _draw(self, trial: Trial, location: str, folder: Path) -> None:
+        with self._opened(trial, location, "pictures") as checkpoint:
             draw_trial(checkpoint, self._classes, folder)
 
-    def _copy_weights(self, location: str, folder: Path) -> None:
-        with self._storage.local(location) as checkpoint:
+    def _copy_weights(self, trial: Trial, location: str, folder: Path) -> None:
+        with self._opened(trial, location, "model") as checkpoint:
             checkpoints.write_weights(checkpoint, folder)
+
+    @contextmanager
+    def _opened(self, trial: Trial, location: str, what: str) -> Iterator[Path]:
+        try:
+            with self._storage.local(location) as checkpoint:
+                yield checkpoint
+        except (OSError, CheckpointError) as error:
+            name = f"confirmation {self._key(trial)}" if self._confirming else f"trial {trial.number}"
+            raise CheckpointError(f"{name}: MLflow has no {what} of it ({one_line(error)})") from error
 
     def _tags(self, trial: Trial) -> dict[str, str]:
         """What ended trials are filtered by; ``rung`` and ``halved_batch_size`` only where there is one."""

@@ -92,7 +92,7 @@ class Terminal:
     def trial_checkpointed(self, trial: Trial) -> None:
         """Comes right after a report, which has been drawn."""
 
-    def trial_ended(self, trial: Trial, on_front: bool) -> None:
+    def trial_ended(self, trial: Trial) -> None:
         if self._live is None or trial.status == "failed":
             self._console.print(self._line(trial), markup=False, highlight=False, soft_wrap=True)
         self._redraw()

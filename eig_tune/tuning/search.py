@@ -84,14 +84,14 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
         with SearchTracker(place.store, "search", search_id, parameters, tags) as tracker:
             tell_of_runs(place, tracker, ledger, console)
             tracker.log_artifacts(None, lambda folder: write_spec(spec, folder))
-            journal = MlflowJournal(tracker, place.storage, images.classes, spec.method, spec.rungs())
+            journal = MlflowJournal(tracker, place.storage, images.classes, spec.method, spec.rungs(), models=True)
             steps = make_plan(spec, slots=1).search_steps
             with Terminal(ledger.trials, spec.trials, steps, spec.objectives, console) as terminal:
                 study = StudyFile(home.study_file(options.name), options.name, spec)
                 engine = Engine(Searching(spec), ledger, (journal, study, terminal))
                 study.catch_up(ledger.trials)
                 _tidy(place, tracker, engine, home)
-                journal.catch_up(ledger.trials, {trial.number for trial in engine.front()})
+                journal.catch_up(ledger.trials)
                 try:
                     run_trials(engine, place, lambda trial: _order(spec, trial), terminal, options.seconds)
                 finally:
@@ -165,9 +165,9 @@ def finish(
     for reached in confirmed:
         trial = engine.ledger.trials[reached.trial]
         key, at = str(trial.number), trial.ended_at or trial.at
-        if reached.complete:
-            tracker.correct_metrics(key, trial.last.step if trial.last else 0, reached.as_metrics(), at)
-        tracker.set_tags(key, {CONFIRMATION_TAG: str(reached)})
+        metrics = reached.as_metrics() if reached.complete else {}
+        step, tags = trial.last.step if trial.last else 0, {CONFIRMATION_TAG: str(reached)}
+        tracker.correct_metrics(key, step, metrics, at, tags)
     front = {trial.number for trial in engine.front()}
     for trial in engine.finished():
         told = {"front": trial.number in front, "best": trial is best}

@@ -57,7 +57,7 @@ class StudyFile:
         """Add what an earlier process may not have added before it died."""
         for trial in trials.values():
             if trial.ended and trial.number not in self._written:
-                self.trial_ended(trial, on_front=False)
+                self.trial_ended(trial)
 
     def trial_started(self, trial: Trial) -> None:
         """Only ended trials are in the study, so that none stays RUNNING for ever."""
@@ -71,7 +71,7 @@ class StudyFile:
     def trial_checkpointed(self, trial: Trial) -> None:
         """Nor has the study anything to do with weights and pictures."""
 
-    def trial_ended(self, trial: Trial, on_front: bool) -> None:
+    def trial_ended(self, trial: Trial) -> None:
         try:
             self._study.add_trial(as_optuna(trial, self._spec, self._spec.objectives))
         except RuntimeError as error:

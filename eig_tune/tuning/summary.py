@@ -157,6 +157,11 @@ def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Con
         highlight=False,
         soft_wrap=True,
     )
+    for trial in found.lacking():
+        told = (
+            f"trial {trial.number} is left out: MLflow has not all of its metrics; `eig-tune search --resume` adds them"
+        )
+        console.print(told, highlight=False, soft_wrap=True)
     for trial in found.finished():
         if trial.confirmation and not trial.confirmed:
             told = f"trial {trial.number} does not count as confirmed: {trial.confirmation}"

@@ -209,11 +209,12 @@ def test_corrected_metric_is_what_is_read_back_whatever_clocks_said(local: Store
     for value, at in told:
         to = tracker(local)
         to.start_run("0", "trial 0", {}, at=1000.0)
-        to.correct_metrics("0", 3000, {"confirmed.nmi": value, "confirmed.seeds": 3.0}, at)
+        to.correct_metrics("0", 3000, {"confirmed.nmi": value, "confirmed.seeds": 3.0}, at, {"told": str(value)})
         to.close("FINISHED", {})
         assert to.errors == []
         (trial,) = read_search(local).trials
         assert trial.metrics == {"confirmed.nmi": value, "confirmed.seeds": 3.0}
+        assert local.client.get_run(trial.run_id).data.tags["told"] == str(value)
     history = local.client.get_metric_history(trial.run_id, "confirmed.nmi")
     assert sorted(point.value for point in history) == [0.70, 0.80, 0.85, 0.94, 0.94], "equal ones are logged once"
     assert len(local.client.get_metric_history(trial.run_id, "confirmed.seeds")) == 1

@@ -162,8 +162,8 @@ def test_what_pictures_show_of_a_finished_cell_outlives_its_checkpoint(tmp_path:
             (Path(str(trial.checkpoint)) / file).write_text(f"{file} of {trial.number}")
     trials[3].checkpoint = str(tmp_path / "gone")
     kept = KeptEvaluations(tmp_path / "kept", Storage(str(tmp_path)))
-    kept.trial_ended(trials[0], on_front=False)
-    kept.trial_ended(trials[2], on_front=False)
+    kept.trial_ended(trials[0])
+    kept.trial_ended(trials[2])
     shutil.rmtree(tmp_path / "c0")
     KeptEvaluations(tmp_path / "kept", Storage(str(tmp_path))).catch_up(trials)
     assert {folder.name for folder in (tmp_path / "kept").iterdir() if folder.name.isdecimal()} == {"0", "1"}

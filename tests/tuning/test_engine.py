@@ -250,7 +250,7 @@ class CaughtUp:
     def trial_checkpointed(self, trial: Trial) -> None:
         assert self.trials is not None and trial.number in self.trials
 
-    def trial_ended(self, trial: Trial, on_front: bool) -> None:
+    def trial_ended(self, trial: Trial) -> None:
         assert self.trials is not None
         del self.trials[trial.number]
 

@@ -52,7 +52,7 @@ class Search:
         self._tracker = SearchTracker(store, "search", "1" * 32, {}, {})
         self.journal = MlflowJournal(self._tracker, Storage(str(folder)), (), SPEC.method, SPEC.rungs())
         self.engine = Engine(Searching(SPEC), self._ledger, [self.journal])
-        self.journal.catch_up(self._ledger.trials, front=())
+        self.journal.catch_up(self._ledger.trials)
 
     def train(self, number: int, *steps: int, nmi: float, picture: bool = True, **others: float) -> None:
         for step in steps:
@@ -216,7 +216,7 @@ def test_checkpoint_of_an_ended_trial_stays_until_mlflow_has_everything(
         patch.setattr("eig_tune.tuning.journal.draw_trial", full)
         search.train(1, 500, nmi=0.1, **DEAD)
         search.train(2, 250, nmi=0.5)
-        assert search.close() == ["No space left on device"]
+        assert search.close() == ["trial 1: MLflow has no pictures of it (No space left on device)"]
     assert set(runs(store, "and tags.`eig_tune.ended` != ''")) == {"0"}
     assert sorted(folder.name for folder in tmp_path.glob("*-*")) == ["1-500", "2-250"]
     with Ledger(tmp_path / "ledger.jsonl") as ledger:

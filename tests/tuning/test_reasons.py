@@ -169,7 +169,7 @@ def on_screen(trials: Mapping[int, Trial], *, live: bool) -> str:
         console.print(terminal._table())
     else:
         for trial in trials.values():
-            terminal.trial_ended(trial, on_front=False)
+            terminal.trial_ended(trial)
     return out.getvalue()
 
 

@@ -180,7 +180,7 @@ class Everywhere:
         self.home, self.store, self.spec = Home(folder), store, spec
         with random_search(self.home, store.name, spec, rng) as ledger:
             tracker = SearchTracker(store, "search", "f" * 32, {}, {OBJECTIVES_TAG: json.dumps(spec.objectives)})
-            MlflowJournal(tracker, Storage(str(folder)), (), spec.method).catch_up(ledger.trials, front=())
+            MlflowJournal(tracker, Storage(str(folder)), (), spec.method).catch_up(ledger.trials)
             engine = Engine(Searching(spec), ledger)
             confirmed = confirmations(spec, self.home, store.name)
             best = best_of(engine, spec, confirmed)
