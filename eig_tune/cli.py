@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from eig_tune import __version__
-from eig_tune.errors import DISK_IS_FULL, ConfigError, EigTuneError, Problem
+from eig_tune.errors import DISK_IS_FULL, EigTuneError
 from eig_tune.tuning.home import DEFAULT_HOME
 
 if TYPE_CHECKING:
@@ -105,12 +105,15 @@ def search(
         _print_plan(spec, home)
         return
     from eig_tune.tuning.home import writable_home
+    from eig_tune.tuning.idle import idle_in_search
+    from eig_tune.tuning.prepare import tell_idle
     from eig_tune.tuning.running import RunOptions
     from eig_tune.tuning.search import run_search, warm_started
     from eig_tune.tuning.summary import outcome_document, print_outcome
 
     console, place = _console(), writable_home(home)
     uri = _store_uri(tracking_uri, place.path)
+    tell_idle(idle_in_search(spec), console)
     if warm_start is not None:
         spec = warm_started(spec, uri, warm_start)
     options = RunOptions(
@@ -195,14 +198,17 @@ def compare(
     """Make the paper's table: every method on every imbalance with every seed, mean ± standard deviation."""
     from eig_tune.tuning.comparison import Plan, parse_methods, parse_splits, run_comparison, winners_of
     from eig_tune.tuning.home import writable_home
+    from eig_tune.tuning.idle import idle_in_runs
+    from eig_tune.tuning.prepare import tell_idle
     from eig_tune.tuning.running import RunOptions
     from eig_tune.tuning.summary import comparison_document, print_comparison
 
     per_gpu = _trials_per_gpu(trials_per_gpu)
     chosen, numbers = parse_methods(methods), parse_splits(splits)
-    spec = _spec(space, {"train.steps": steps, "dataset.root": root})
+    spec = _spec(space, {"train.steps": steps, "dataset.root": root}, searching=False)
     console, place = _console(), writable_home(home)
     uri = _store_uri(tracking_uri, place.path)
+    tell_idle(idle_in_runs(spec, chosen), console)
     winners = winners_of(uri, best_of, chosen) if best_of is not None else {}
     options = RunOptions(
         name=name or f"{space.stem}-compare",
@@ -233,15 +239,18 @@ def train(
 ) -> None:
     """Train one model in this process, without Ray: the way to debug."""
     from eig_tune.tuning.home import writable_home
-    from eig_tune.tuning.prepare import prepare_images, prepare_judge
-    from eig_tune.tuning.single import check_out, run_single, single_config
+    from eig_tune.tuning.idle import idle_in_run
+    from eig_tune.tuning.prepare import prepare_images, prepare_judge, tell_idle
+    from eig_tune.tuning.single import check_out, parse_settings, run_single, single_config
     from eig_tune.tuning.summary import print_progress
 
-    spec = _spec(space, {"train.steps": steps, "dataset.root": root})
-    config = single_config(spec, _assignments(settings or []))
+    spec = _spec(space, {"train.steps": steps, "dataset.root": root}, searching=False)
+    values = parse_settings(settings or [])
+    config = single_config(spec, values)
     console, place = _console(), writable_home(home)
     if out is not None:
         check_out(out, resume)
+    tell_idle(idle_in_run(spec, config, values), console)
     data = prepare_judge(spec, prepare_images(spec, console, place), place, console)
     for progress in run_single(config, data, out):
         print_progress(progress, config.train.steps, console)
@@ -350,10 +359,10 @@ def ui(
     raise typer.Exit(serve_ui(uri, home, port))
 
 
-def _spec(space: Path, overrides: dict[str, Any]) -> "SearchSpec":
+def _spec(space: Path, overrides: dict[str, Any], searching: bool = True) -> "SearchSpec":
     from eig_tune.tuning.space import load_spec
 
-    return load_spec(space, {key: value for key, value in overrides.items() if value is not None})
+    return load_spec(space, {key: value for key, value in overrides.items() if value is not None}, searching)
 
 
 def _store_uri(given: str | None, home: Path) -> str:
@@ -375,22 +384,15 @@ def _trials_per_gpu(text: str) -> int | None:
     return int(text)
 
 
-def _assignments(settings: list[str]) -> dict[str, Any]:
-    import yaml
-
-    wrong = [setting for setting in settings if "=" not in setting]
-    if wrong:
-        raise ConfigError("eig-tune train", [Problem(f"--set {s}", "write it as key=value") for s in wrong])
-    return {key: yaml.safe_load(value) for key, value in (setting.split("=", 1) for setting in settings)}
-
-
 def _print_plan(spec: "SearchSpec", home: Path) -> None:
     from eig_tune.tuning.home import Home
+    from eig_tune.tuning.idle import idle_in_search
     from eig_tune.tuning.plan import make_plan, steps_per_second
-    from eig_tune.tuning.prepare import prepare_images
+    from eig_tune.tuning.prepare import prepare_images, tell_idle
     from eig_tune.tuning.summary import print_plan
 
     console = _console()
+    tell_idle(idle_in_search(spec), console)
     speed = steps_per_second(spec, prepare_images(spec, console, Home(home.expanduser().resolve())))
     plans = [make_plan(spec, slots) for slots in _PLANNED_SLOTS if slots <= spec.trials]
     print_plan(spec, plans, speed, console)

@@ -65,6 +65,6 @@ class TrackingError(EigTuneError):
     """The MLflow store cannot be reached or written."""
 
 
-def one_line(error: Exception) -> str:
-    """What an error says, on one line and without control characters: it may quote a file that somebody made."""
-    return "".join(sign for sign in " ".join(str(error).split()) if sign.isprintable())
+def one_line(told: object) -> str:
+    """What an error or a text says, on one line and without control characters: it may quote what somebody made."""
+    return "".join(sign for sign in " ".join(str(told).split()) if sign.isprintable())

@@ -2,13 +2,15 @@
 
 from eig_tune.models.infogan import InfoGan, InfoGanSettings
 from eig_tune.models.jointvae import JointVae, JointVaeSettings
-from eig_tune.models.methods import METHODS, Method
+from eig_tune.models.methods import DECIDING, METHODS, USES, Method
 from eig_tune.models.networks import NetworkSettings
 
 Model = InfoGan | JointVae
 
 __all__ = [
+    "DECIDING",
     "METHODS",
+    "USES",
     "InfoGan",
     "InfoGanSettings",
     "JointVae",

@@ -49,6 +49,12 @@ def _written(left_out: Sequence[LeftOut], names: Path) -> str:
     return f"names in {printable(str(names))}"
 
 
+def tell_idle(problems: Sequence[Problem], console: Console) -> None:
+    """Warn of what changes nothing, one line each."""
+    for problem in problems:
+        console.print(f"WARNING {problem}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
 def check_fit(spec: SearchSpec, images: ImageData) -> None:
     """See that what is asked for fits the images.
 

@@ -2,19 +2,17 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from eig_tune.errors import ConfigError, EigTuneError, Problem
-from eig_tune.schema import problems_of, suggestion
+from eig_tune.errors import ConfigError, EigTuneError, Problem, one_line
 from eig_tune.training import Progress, TrainConfig, TrialData, fit
-from eig_tune.training.config import field_names
+from eig_tune.tuning.document import parse_value
 from eig_tune.tuning.home import bring_to_disk, try_to_write
 from eig_tune.tuning.journal import draw_trial
 from eig_tune.tuning.space import SearchSpec
+from eig_tune.tuning.typed import typed_row
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -25,17 +23,33 @@ def single_config(spec: SearchSpec, values: Mapping[str, Any]) -> TrainConfig:
     Raises:
         ConfigError: a name is unknown or a value out of range; every problem is reported.
     """
-    known = [*field_names(), "seed"]
-    problems = [
-        Problem(f"--set {name}", f"no such parameter{suggestion(name, known)}") for name in values if name not in known
-    ]
+    typed, problems = typed_row(values, "--set ", ("method", "seed"))
     if problems:
         raise ConfigError("eig-tune train", problems)
-    method, seed = str(values.get("method", spec.method)), values.get("seed", spec.seed)
-    try:
-        return spec.fixed_config(method, seed, values)
-    except ValidationError as error:
-        raise ConfigError("eig-tune train", problems_of(error, {})) from error
+    return spec.fixed_config(str(typed.get("method", spec.method)), int(typed.get("seed", spec.seed)), typed)
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """The values of ``key=value`` texts, each value as YAML has it.
+
+    Raises:
+        ConfigError: one is no such thing, or a key is given twice; every problem is reported.
+    """
+    values: dict[str, Any] = {}
+    problems = []
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        try:
+            if not equals:
+                raise ValueError("write it as key=value")
+            if name in values:
+                raise ValueError(f"{name} is set twice; keep one of them")
+            values[name] = parse_value(text)
+        except ValueError as error:
+            problems.append(Problem(f"--set {one_line(setting)[:60]}", str(error)))
+    if problems:
+        raise ConfigError("eig-tune train", problems)
+    return values
 
 
 def check_out(out: Path, resume: bool) -> None:

@@ -116,6 +116,17 @@ def test_folder_that_cannot_be_searched_is_one_message(
         (["doctor", "--home", "/proc/eig"], "cannot be written"),
         (["train", "--space", str(SPACE), "--set", "lamda_1=3", "--home", "{tmp}/home"], "did you mean 'lambda_1'"),
         (["train", "--space", str(SPACE), "--steps", "100", "--home", "{tmp}/home"], "train.report_every"),
+        (["train", "--space", str(SPACE), "--set", "x=[", "--home", "{tmp}/home"], "--set x=[: is not valid YAML"),
+        (["train", "--space", str(SPACE), "--set", "x", "--home", "{tmp}/home"], "--set x: write it as key=value"),
+        (["train", "--space", str(SPACE), "--set", "=3", "--home", "{tmp}/home"], "no such parameter"),
+        (["train", "--space", str(SPACE), "--set", "tau=", "--home", "{tmp}/home"], "--set tau: got nothing"),
+        (["train", "--space", str(SPACE), "--set", "tau=hot", "--home", "{tmp}/home"], "--set tau: got 'hot'; must be"),
+        (["train", "--space", str(SPACE), "--set", "tau=true", "--home", "{tmp}/home"], "--set tau: got true; must be"),
+        (["train", "--space", str(SPACE), "--set", "seed=-1", "--home", "{tmp}/home"], "--set seed: got -1"),
+        (["train", "--space", str(SPACE), "--set", "method=best", "--home", "{tmp}/home"], "--set method: got 'best'"),
+        (["train", "--space", str(SPACE), "--set", "tau={a: [1]}", "--home", "{tmp}/home"], "--set tau: got {'a'"),
+        (["train", "--space", str(SPACE), "--set", "tau=1", "--set", "tau=2", "--home", "{tmp}/home"], "set twice"),
+        (["train", "--space", str(SPACE), "--set", "tau=!!python/name:os.system x", "--home", "{tmp}/h"], "not valid"),
         (["train", "--space", str(SPACE), "--out", "/proc/eig/run", "--home", "{tmp}/home"], "--out"),
     ],
 )
@@ -126,6 +137,21 @@ def test_bad_input_is_one_message_and_exit_code_2(
     assert told in message
     assert "s3cret" not in message + capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["compare", "--space", str(SPACE), "--steps", "300", "--cpus", "8000"], "--cpus: asked for 8000"),
+        (["train", "--space", str(SPACE), "--steps", "300", "--out", "/proc/eig/run"], "--out"),
+        (["search", "--space", str(SPACE), "--steps", "300"], "asha.grace"),
+    ],
+)
+def test_short_run_is_refused_only_where_the_first_rung_counts(
+    tmp_path: Path, command: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first two get as far as to the next thing that is wrong."""
+    assert told in message_of(capsys, *command, "--home", tmp_path / "home")
 
 
 @pytest.mark.slow

@@ -1,8 +1,15 @@
-"""The table of methods is the design's."""
+"""The table of methods is the design's, and what it says of a field is what a training step does with it."""
+
+from typing import Any
 
 import pytest
+import torch
 
-from eig_tune.models import METHODS
+from eig_tune.data import ImageData
+from eig_tune.models import METHODS, USES
+from eig_tune.training import TrainConfig, TrialData
+from eig_tune.training.config import field_names
+from eig_tune.training.loop import Run
 
 ROWS = [
     ("uniform-infogan", "uniform", False, False),
@@ -30,3 +37,60 @@ def test_every_row_is_found_by_its_own_name_and_cites_its_paper() -> None:
     for name, method in METHODS.items():
         assert method.name == name
         assert "arXiv" in method.citation
+
+
+FEW = {"width": 4, "noise_dim": 4, "batch_size": 8, "categories": 10, "steps": 2, "capacity_steps": 7}
+# Another value of each field, near enough to the usual one that training goes on, and far enough to be seen.
+OTHER: dict[str, Any] = {
+    "width": 5, "categories": 11, "noise_dim": 5, "batch_size": 9, "rotation": 3.0, "zoom": 0.2, "shear": 1.0,
+    "shift": 0.1, "distortion": 0.0, "flip": True, "lambda_1": 2.0, "lambda_2": 1.0, "lambda_3": 3.0, "tau": 0.5,
+    "prior_lr": 0.3, "generator_lr": 1e-3, "discriminator_lr": 1e-3, "distance": "l2", "nt_xent_temperature": 0.5,
+    "category_loss_trains_front_end": False, "code_target": "hard", "prior_entropy_in_information": False,
+    "straight_through": True, "prior_update": "posterior", "shared_batch_statistics": True, "precision": "bf16",
+    "continuous_dim": 3, "continuous_capacity": 0.0, "categorical_capacity": 0.0, "capacity_steps": 10**9,
+    "capacity_gamma": 3.0, "code_temperature": 0.3, "vae_lr": 1e-2,
+}  # fmt: skip
+BUDGET_AND_JUDGING = {"method", "steps", "report_every", "images_per_category", "final_images_per_category"}
+
+
+def trained(config: TrainConfig, data: TrialData) -> dict[str, torch.Tensor]:
+    """The weights after one step, of every module."""
+    run = Run(config, data, torch.device("cpu"))
+    run.advance(1)
+    modules = run.model.modules().items()
+    return {f"{name}.{key}": value for name, module in modules for key, value in module.state_dict().items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_every_field_is_known_to_the_test_below() -> None:
+    assert set(OTHER) == set(field_names()) - BUDGET_AND_JUDGING >= set(USES)
+
+
+@pytest.mark.parametrize(
+    ("method", "fields"),
+    [
+        ("uniform-infogan", {}),
+        ("ground-truth-infogan+trans", {}),
+        ("gumbel-softmax", {}),
+        ("elastic-infogan", {}),
+        ("elastic-infogan", {"distance": "js", "prior_update": "posterior"}),
+        ("joint-vae", {}),
+    ],
+)
+def test_field_changes_the_training_exactly_where_its_use_holds(
+    few_digits: ImageData, method: str, fields: dict[str, str]
+) -> None:
+    usual, data = TrainConfig().with_values({**FEW, **fields, "method": method}), TrialData(few_digits, None)
+    weights = trained(usual, data)
+    assert same(weights, trained(usual, data))
+    for name, value in OTHER.items():
+        if name == "categories" and METHODS[method].prior == "ground-truth":
+            continue  # it has one for each class
+        if name == "prior_update" and usual.train.prior_update == value:
+            continue  # it is that other value
+        used = name not in USES or USES[name].holds(METHODS[method], usual.flat())
+        changed = not same(weights, trained(usual.with_values({name: value}), data))
+        assert changed == used, f"{name} with {method} {fields}"
