@@ -12,6 +12,7 @@ import typer
 
 from eig_tune import __version__
 from eig_tune.errors import DISK_IS_FULL, EigTuneError
+from eig_tune.stopping import Interrupted, Stop, end_quietly_from_now_on
 from eig_tune.tuning.home import DEFAULT_HOME
 
 if TYPE_CHECKING:
@@ -63,6 +64,10 @@ StorageOption = Annotated[
 BundleArgument = Annotated[
     str, typer.Argument(help="Folder that `best --export` wrote, or models:/NAME@champion or models:/NAME/3.")
 ]
+TimeBudgetOption = Annotated[
+    str | None,
+    typer.Option(help="End after this long, such as 2h or 1h30m, whatever is going on; --resume goes on."),
+]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with what has this name already.")]
 StepsOption = Annotated[int | None, typer.Option("--steps", help="Full budget of a trial (train.steps).")]
 
@@ -89,17 +94,14 @@ def search(
     storage: StorageOption = None,
     home: HomeOption = DEFAULT_HOME,
     tracking_uri: UriOption = None,
-    time_budget: Annotated[str | None, typer.Option(help="Stop after this long, such as 2h or 1h30m.")] = None,
+    time_budget: TimeBudgetOption = None,
     warm_start: Annotated[str | None, typer.Option(help="Begin with the Pareto front of this earlier search.")] = None,
     resume: ResumeOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Search for good hyperparameters: Optuna proposes, successive halving promotes, MLflow remembers."""
-    from eig_tune.tuning.durations import parse_duration
-
-    per_gpu = _trials_per_gpu(trials_per_gpu)
-    seconds = None if time_budget is None else parse_duration(time_budget, "--time-budget")
+    stop, per_gpu = Stop(_seconds(time_budget)), _trials_per_gpu(trials_per_gpu)
     spec = _spec(space, {"trials": trials, "train.steps": steps, "seed": seed, "dataset.root": root})
     if dry_run:
         _print_plan(spec, home)
@@ -125,12 +127,15 @@ def search(
         address=address,
         storage=storage,
         resume=resume,
-        seconds=seconds,
+        stop=stop,
     )
-    outcome = run_search(spec, options, place, console)
-    print_outcome(outcome, spec, console)
-    if as_json:
-        typer.echo(json.dumps(outcome_document(outcome)))
+    with stop.listening():
+        outcome = run_search(spec, options, place, console)
+        print_outcome(outcome, spec, console)
+        if as_json:
+            typer.echo(json.dumps(outcome_document(outcome)))
+    if stop.signal is not None:
+        raise Interrupted(stop.signal)
 
 
 @app.command()
@@ -192,6 +197,7 @@ def compare(
     storage: StorageOption = None,
     home: HomeOption = DEFAULT_HOME,
     tracking_uri: UriOption = None,
+    time_budget: TimeBudgetOption = None,
     resume: ResumeOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -203,7 +209,7 @@ def compare(
     from eig_tune.tuning.running import RunOptions
     from eig_tune.tuning.summary import comparison_document, print_comparison
 
-    per_gpu = _trials_per_gpu(trials_per_gpu)
+    stop, per_gpu = Stop(_seconds(time_budget)), _trials_per_gpu(trials_per_gpu)
     chosen, numbers = parse_methods(methods), parse_splits(splits)
     spec = _spec(space, {"train.steps": steps, "dataset.root": root}, searching=False)
     console, place = _console(), writable_home(home)
@@ -219,11 +225,15 @@ def compare(
         address=address,
         storage=storage,
         resume=resume,
+        stop=stop,
     )
-    outcome = run_comparison(spec, Plan(chosen, numbers, seeds, winners), options, place, console)
-    print_comparison(outcome, chosen, console)
-    if as_json:
-        typer.echo(json.dumps(comparison_document(outcome, chosen)))
+    with stop.listening():
+        outcome = run_comparison(spec, Plan(chosen, numbers, seeds, winners), options, place, console)
+        print_comparison(outcome, chosen, console)
+        if as_json:
+            typer.echo(json.dumps(comparison_document(outcome, chosen)))
+    if stop.signal is not None:
+        raise Interrupted(stop.signal)
 
 
 @app.command()
@@ -384,6 +394,12 @@ def _trials_per_gpu(text: str) -> int | None:
     return int(text)
 
 
+def _seconds(time_budget: str | None) -> float | None:
+    from eig_tune.tuning.durations import parse_duration
+
+    return None if time_budget is None else parse_duration(time_budget, "--time-budget")
+
+
 def _print_plan(spec: "SearchSpec", home: Path) -> None:
     from eig_tune.tuning.home import Home
     from eig_tune.tuning.idle import idle_in_search
@@ -418,9 +434,12 @@ def _console() -> "Console":
 
 
 def main() -> None:
-    """Run the command line; an error that a person can mend is one message and its exit code."""
+    """Run the command line; an error that a person can mend, or a signal, is one message and its exit code."""
     try:
+        Stop().listen()
         app()
+    except Interrupted as interrupted:
+        _give_up(f"{interrupted}; a search, comparison or run goes on with --resume", interrupted.exit_code)
     except EigTuneError as error:
         _give_up(str(error), error.exit_code)
     except OSError as error:
@@ -428,6 +447,9 @@ def main() -> None:
             raise
         what = f"{error.filename or 'a file'} cannot be written ({error.strerror or error})"
         _give_up(f"{what}; make room: a search, comparison or run goes on with --resume", EigTuneError.exit_code)
+
+    finally:
+        end_quietly_from_now_on()
 
 
 def _give_up(message: str, exit_code: int) -> None:

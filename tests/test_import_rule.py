@@ -11,7 +11,19 @@ import pytest
 import eig_tune
 
 ROOT = Path(eig_tune.__file__).parent
-ORDER = ["errors", "schema", "data", "models", "evaluation", "training", "tracking", "tuning", "export", "cli"]
+ORDER = [
+    "errors",
+    "schema",
+    "stopping",
+    "data",
+    "models",
+    "evaluation",
+    "training",
+    "tracking",
+    "tuning",
+    "export",
+    "cli",
+]
 FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 HOMES = {
     "mlflow": {"tracking"},

@@ -43,6 +43,7 @@ _GATHERING_SECONDS = 10.0
 _MOST_METRICS, _MOST_PARAMS, _MOST_TAGS = 800, 100, 100  # MLflow takes 1,000 of all in one request
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0
 _PATIENCE_AT_THE_END = 180.0
+_SECONDS_FOR_ONE_MORE_JOB = 5.0
 
 
 @dataclass
@@ -113,7 +114,7 @@ class SearchTracker:
         self._queue.put(_Batch(None, params={name: value for name, value in params.items() if name not in noted}))
         self._closing = threading.Event()
         self._retrying = False
-        self._give_up_at: float | None = None
+        self._given_up = threading.Event()
         self._thread = threading.Thread(target=self._write, name="mlflow-writer", daemon=True)
         self._thread.start()
 
@@ -202,17 +203,27 @@ class SearchTracker:
         if isinstance(error, EigTuneError):
             self.close("KILLED", {})
 
-    def close(self, status: str, tags: Mapping[str, str]) -> None:
+    def close(self, status: str, tags: Mapping[str, str], patience: Callable[[], float] | None = None) -> None:
         """Write everything that is waiting, then end the parent run.
 
         A store that is down is waited for, but not for ever: a resume writes what is missing.
+
+        Args:
+            patience: for how many seconds; asked again and again, since somebody may want it to end at any moment.
         """
 
         self._queue.put(_Batch(None, tags=dict(tags)))
         self._queue.put(_Job(None, lambda: self._client.set_terminated(self.parent_id, status=status), last=True))
-        self._give_up_at = time.monotonic() + _PATIENCE_AT_THE_END
         self._closing.set()
-        self._thread.join()
+        began = time.monotonic()
+        while self._thread.is_alive():
+            self._thread.join(0.1)
+            late = time.monotonic() - began - (_PATIENCE_AT_THE_END if patience is None else patience())
+            if late > 0:
+                self._given_up.set()
+            if patience is not None and late > _SECONDS_FOR_ONE_MORE_JOB:
+                self.errors.append("what was left to write took too long; nothing is lost: --resume will write it")
+                return
 
     def _write(self) -> None:
         while True:
@@ -252,9 +263,8 @@ class SearchTracker:
                     self._lacking.add(job.key)
                     return True
                 answered_before = answers
-            if self._give_up_at is not None and time.monotonic() > self._give_up_at:
+            if self._given_up.wait(wait):
                 return False
-            time.sleep(wait)
             self._retrying = True
             wait = min(2 * wait, _LONGEST_WAIT)
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from eig_tune.errors import ResultError
+from eig_tune.stopping import Interrupted
 from eig_tune.tracking.store import NO_TELEMETRY, missing_file
 
 
@@ -23,11 +24,10 @@ def serve_ui(uri: str, home: Path, port: int) -> int:
     command += ["--host", "127.0.0.1", "--port", str(port)]
     # Everybody on the machine can read a command line; the store's address may have a password in it.
     environment = {**os.environ, **NO_TELEMETRY, "MLFLOW_BACKEND_STORE_URI": uri}
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else the server would outlive us
     with subprocess.Popen(command, env=environment) as server:
         try:
             return server.wait()
-        except KeyboardInterrupt:
+        except Interrupted as interrupted:  # else the server would outlive us
             server.terminate()
             server.wait()
-            return 0
+            return 0 if interrupted.number == signal.SIGINT else interrupted.exit_code

@@ -10,8 +10,10 @@ from ray.tune import Callback, Checkpoint
 from ray.tune.experiment import Trial as RayTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
+from ray.tune.stopper import Stopper
 
 from eig_tune.errors import DISK_IS_FULL, StorageError
+from eig_tune.stopping import Stop
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.ledger import MEND_AND_RESUME, Trial
 from eig_tune.tuning.progress import Terminal
@@ -97,6 +99,20 @@ class EngineScheduler(_StateIsInTheLedger, FIFOScheduler):  # type: ignore[misc]
         controller = tune_controller._tune_controller
         without_room = set(controller._actor_manager.pending_actors)
         return next((trial for trial, actor in controller._trial_to_actor.items() if actor in without_room), None)
+
+
+class EngineStopper(_StateIsInTheLedger, Stopper):  # type: ignore[misc]
+    """Ends all trials where they are when a signal has come or the time is over; a resume goes on with them."""
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """When a single trial stops, the scheduler says."""
+        return False
+
+    def stop_all(self) -> bool:
+        return self._stop.asked
 
 
 class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]

@@ -21,6 +21,7 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # it would stay there, and swallow the next Ctrl-C
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     # The ledger is what a search resumes from; Ray's own snapshots of all trials would only cost time.
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
@@ -113,6 +114,7 @@ def start_ray(address: str | None, cpus: int | None) -> None:
         return
     if address:
         _show_the_token(address)
+    _leave_signals_alone()
     try:
         ray.init(
             address=address or "local",
@@ -125,6 +127,25 @@ def start_ray(address: str | None, cpus: int | None) -> None:
         raise _unreachable(address, _why_not(error)) from error
     # When a node is lost, Ray would print its last words, a page of C++ frames, on stdout, where only results belong.
     ray._private.worker._worker_logs_enabled = False
+
+
+def _leave_signals_alone() -> None:
+    """Signals are for the command, which ends Ray when it has kept everything.
+
+    Ray would answer SIGTERM itself as soon as it begins to start. And its processes here would get what is sent to
+    the command's process group, by a terminal's Ctrl-C or by ``timeout``: trials would die under a search that is
+    ending gently.
+    """
+    from ray._private import utils
+
+    die_with_us = utils.set_kill_on_parent_death_linux
+
+    def begin_apart() -> None:
+        os.setpgid(0, 0)
+        die_with_us()
+
+    utils.set_sigterm_handler = lambda handler: None
+    utils.set_kill_on_parent_death_linux = begin_apart
 
 
 def _settle_the_token(address: str | None) -> None:

@@ -72,7 +72,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a comparison has come to."""
+    """What a comparison has come to; ``stopped`` says why it has ended before all cells had, if it has."""
 
     name: str
     trials: tuple[Trial, ...]
@@ -80,6 +80,7 @@ class Comparison:
     complete: bool
     disk: DiskUse
     tracking_errors: tuple[str, ...]
+    stopped: str = ""
 
 
 class KeptEvaluations:
@@ -183,7 +184,7 @@ def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home
     traits = _traits(spec, plan, images)
     search_id = find_search(home, options, traits, console)
     place = set_up(search_id, spec, options, images, home, console)
-    with Ledger(home.ledger(options.name)) as ledger:
+    with place.stop.gently(), Ledger(home.ledger(options.name)) as ledger:
         begin_or_check(ledger, search_id, traits, repr(options.name), home)
         folder = home.study(options.name)
         with SearchTracker(place.store, "comparison", search_id, _parameters(plan), provenance()) as tracker:
@@ -208,9 +209,10 @@ def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home
             draw(folder)
             tracker.log_artifacts(None, draw)
             tracker.note(comparison_note(rows_of(trials, plan.methods), tracker))
-            tracker.close("FINISHED" if engine.complete else "KILLED", {})
+            tracker.close("FINISHED" if engine.complete else "KILLED", {}, lambda: place.stop.patience)
         disk = tidy(place, wanted_checkpoints(trials, tracker.ended), home)
-        return Comparison(options.name, trials, folder, engine.complete, disk, tuple(tracker.errors))
+        stopped = "" if engine.complete else place.stop.reason
+        return Comparison(options.name, trials, folder, engine.complete, disk, tuple(tracker.errors), stopped)
 
 
 def _config(spec: SearchSpec, plan: Plan, cell: Mapping[str, Any]) -> TrainConfig:

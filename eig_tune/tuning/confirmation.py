@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from eig_tune.stopping import Interrupted, TimeIsOverError
 from eig_tune.tracking import SearchTracker
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.home import Home
@@ -45,8 +46,12 @@ def confirmation_ledger(place: Workplace, home: Home) -> Iterator[Ledger]:
 
 def confirm(
     spec: SearchSpec, search: Engine, place: Workplace, tracker: SearchTracker, home: Home, console: Console
-) -> None:
-    """Train every candidate on every fresh seed that has not been yet; nothing when the space asks for none."""
+) -> bool:
+    """Train every candidate on every fresh seed that has not been yet; nothing when the space asks for none.
+
+    Returns:
+        Whether all that shall be trained has been.
+    """
     chosen = [c.number for c in to_confirm(judged(search.finished()), spec.objectives, spec.confirm.top)]
     runs = [{"trial": number, "seed": seed} for seed in range(spec.confirm.seeds) for number in chosen]
     with confirmation_ledger(place, home) as ledger:
@@ -54,7 +59,7 @@ def confirm(
         strategy = GivenRuns(runs, lambda values: spec.train.steps, spec.objectives, known)
         data = place.datasets[IMAGES]
         journal = MlflowJournal(tracker, place.storage, data.images.classes, spec.method, confirming=True)
-        if runs:
+        if runs and not place.stop.asked:
             console.print(
                 f"confirming {len(chosen)} of the best on {spec.confirm.seeds} fresh seeds each", highlight=False
             )
@@ -63,14 +68,17 @@ def confirm(
             engine = Engine(strategy, ledger, (journal, terminal))
             journal.catch_up(ledger.trials)
             if not engine.complete:
-                judge = prepare_confirming_judge(spec, data, home, console)
-                confirming = replace(place, datasets={IMAGES: judge})
                 try:
+                    judge = prepare_confirming_judge(spec, data, home, console, place.stop.check)
+                    confirming = replace(place, datasets={IMAGES: judge})
                     run_trials(engine, confirming, lambda t: _order(spec, search, t.values), terminal)
+                except (Interrupted, TimeIsOverError):
+                    pass  # while the judge was trained
                 finally:
                     journal.stopped(ledger.trials.values())
         if engine.complete:
             note_complete(ledger, chosen, spec.confirm.seeds)
+        return engine.complete
 
 
 def note_complete(ledger: Ledger, chosen: Sequence[int], seeds: int) -> None:

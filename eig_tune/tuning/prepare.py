@@ -1,6 +1,6 @@
 """Images and judge of a search, and whether what is asked for fits them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from eig_tune.data import ImageData, load_images
@@ -66,14 +66,22 @@ def check_fit(spec: SearchSpec, images: ImageData) -> None:
         raise ConfigError("the search does not fit its images", problems)
 
 
-def prepare_judge(spec: SearchSpec, images: ImageData, home: Home, console: Console) -> TrialData:
-    """The images with their judge, where they have labels; shows how far it is when it takes long."""
-    return TrialData(images, _judge(spec, images, home, console, "selection") if images.labelled else None)
+def prepare_judge(
+    spec: SearchSpec, images: ImageData, home: Home, console: Console, check: Callable[[], None] = lambda: None
+) -> TrialData:
+    """The images with their judge, where they have labels; shows how far it is when it takes long.
+
+    Args:
+        check: called after every training step; what it raises ends the training.
+    """
+    return TrialData(images, _judge(spec, images, home, console, "selection", check) if images.labelled else None)
 
 
-def prepare_confirming_judge(spec: SearchSpec, data: TrialData, home: Home, console: Console) -> TrialData:
-    """The same images with the second judge, where they have labels."""
-    return TrialData(data.images, data.judge and _judge(spec, data.images, home, console, "confirmation"))
+def prepare_confirming_judge(
+    spec: SearchSpec, data: TrialData, home: Home, console: Console, check: Callable[[], None]
+) -> TrialData:
+    """The same images with the second judge, where they have labels; ``check`` as for the first."""
+    return TrialData(data.images, data.judge and _judge(spec, data.images, home, console, "confirmation", check))
 
 
 def _misfits(spec: SearchSpec, images: ImageData) -> list[Problem]:
@@ -101,8 +109,15 @@ def _misfits(spec: SearchSpec, images: ImageData) -> list[Problem]:
     return problems
 
 
-def _judge(spec: SearchSpec, images: ImageData, home: Home, console: Console, role: Role) -> Judge:
-    with step_bar(console, f"training the evaluation classifier ({role})") as on_progress:
+def _judge(
+    spec: SearchSpec, images: ImageData, home: Home, console: Console, role: Role, check: Callable[[], None]
+) -> Judge:
+    with step_bar(console, f"training the evaluation classifier ({role})") as show:
+
+        def on_progress(done: int, of: int) -> None:
+            check()
+            show(done, of)
+
         judge = train_judge(images, home.judges, on_progress=on_progress, role=role)
     floor = lowest_accuracy(spec.dataset.name)
     if judge.accuracy < floor:

@@ -5,7 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import yaml
 
 from eig_tune.data import ImageData
 from eig_tune.errors import StorageError
+from eig_tune.stopping import Stop
 from eig_tune.tracking import SearchTracker, Store, check_store, is_local, local_uri, masked, open_store
 from eig_tune.training import TrainConfig, TrialData
 from eig_tune.tuning.cluster import Resources, Slots, check_this_machine, resources, start_ray
@@ -42,7 +43,7 @@ class RunOptions:
     address: str | None = None
     storage: str | None = None
     resume: bool = False
-    seconds: float | None = None
+    stop: Stop = field(default_factory=Stop)
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Workplace:
     datasets: Mapping[str, TrialData]
     store: Store
     storage: Storage
+    stop: Stop
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def set_up(
     Raises:
         EigTuneError: it cannot be; nothing half-made is left behind.
     """
-    storage = named_storage(options.storage, home.ray)
+    stop, storage = options.stop, named_storage(options.storage, home.ray)
     _refuse_at_once(options, storage, console)
     with ThreadPoolExecutor() as pool:
         own = search_id if options.resume else None
@@ -90,18 +92,20 @@ def set_up(
 
         def judge_when_opened() -> TrialData:
             opening.result()  # where MLflow refuses, nothing is trained
-            return prepare_judge(spec, next(iter(images.values())), home, console)
+            return prepare_judge(spec, next(iter(images.values())), home, console, stop.check)
 
         judging = pool.submit(judge_when_opened)
         # In this thread, because the kernel ends Ray's processes together with the thread that started them.
         start_ray(options.address, options.cpus)
+        stop.listen()  # Ray has taken SIGTERM for itself
         given = resources(options.gpus, options.trials_per_gpu or 1, options.cpus)
         judge, store = judging.result().judge, opening.result()
     datasets = {name: TrialData(these, judge) for name, these in images.items()}
     if options.trials_per_gpu is None:
         trials = as_many_as_fit(spec, next(iter(datasets.values())), given, console)
         given = replace(given, trials_per_gpu=trials)
-    return Workplace(search_id, given, Slots(given), datasets, store, storage.below(options.name, search_id))
+    place = storage.below(options.name, search_id)
+    return Workplace(search_id, given, Slots(given), datasets, store, place, stop)
 
 
 def shared_places(options: RunOptions, home: Home) -> list[str]:
@@ -160,23 +164,23 @@ def run_trials(
     place: Workplace,
     orders: Callable[[Trial], Order],
     terminal: Terminal,
-    seconds: float | None = None,
 ) -> None:
-    """Let Ray run the engine's trials until there are none left or somebody stops it.
+    """Let Ray run the engine's trials until there are none left or the workplace's ``stop`` is asked for.
 
     Args:
         orders: what a trial trains.
         terminal: told several times a second that time goes by, and what a person has to know.
-        seconds: stop after so long; what is not finished then can be resumed.
 
     Raises:
         StorageError: the disk is full, or the storage gone; the search can be resumed when that is mended.
     """
     from ray import tune
 
-    from eig_tune.tuning.bridge import EngineCallback, EngineScheduler, EngineSearcher
+    from eig_tune.tuning.bridge import EngineCallback, EngineScheduler, EngineSearcher, EngineStopper
     from eig_tune.tuning.trainable import EigTrainable
 
+    if place.stop.asked:
+        return
     storage = place.storage
     trainable = tune.with_parameters(
         EigTrainable, datasets=dict(place.datasets), storage=storage, device=place.given.device
@@ -189,7 +193,6 @@ def run_trials(
             scheduler=EngineScheduler(engine, searcher),
             num_samples=-1,  # as many as the engine proposes
             reuse_actors=True,
-            time_budget_s=seconds,
             trial_dirname_creator=_folder_name,
         ),
         run_config=tune.RunConfig(
@@ -200,6 +203,7 @@ def run_trials(
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1, checkpoint_at_end=False),
             # The engine decides who gets another try; Ray counts the death of one process more than once.
             failure_config=tune.FailureConfig(max_failures=0),
+            stop=EngineStopper(place.stop),
             verbose=0,
         ),
     )

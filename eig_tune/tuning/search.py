@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eig_tune.errors import ResultError
+from eig_tune.stopping import Stop
 from eig_tune.tracking import CONFIRMATION_TAG, OBJECTIVES_TAG, SearchTracker, find_store, read_search
 from eig_tune.training import TrialData
 from eig_tune.tuning.confirmation import confirm, confirmation_ledger, summaries
@@ -49,6 +50,7 @@ class Outcome:
         confirmed: every trial that was trained on fresh seeds, complete or not.
         best: the trial that ``eig-tune best`` names; None where none has finished.
         slots: trials that could run at once, at the most: nodes come and go.
+        stopped: why it has ended before all was trained; nothing when all was.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Outcome:
     wall_seconds: float
     disk: DiskUse
     tracking_errors: tuple[str, ...]
+    stopped: str = ""
 
 
 def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Console) -> Outcome:
@@ -77,7 +80,7 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
     }
     search_id = find_search(home, options, traits, console)
     place = set_up(search_id, spec, options, {IMAGES: images}, home, console)
-    with Ledger(home.ledger(options.name)) as ledger:
+    with place.stop.gently(), Ledger(home.ledger(options.name)) as ledger:
         begin_or_check(ledger, search_id, traits, repr(options.name), home)
         tags = {**provenance(), OBJECTIVES_TAG: json.dumps(spec.objectives)}
         parameters = _parameters(spec, place.datasets[IMAGES], traits["data"])
@@ -93,18 +96,17 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
                 _tidy(place, tracker, engine, home)
                 journal.catch_up(ledger.trials)
                 try:
-                    run_trials(engine, place, lambda trial: _order(spec, trial), terminal, options.seconds)
+                    run_trials(engine, place, lambda trial: _order(spec, trial), terminal)
                 finally:
                     journal.stopped(ledger.trials.values())
             trials = tuple(ledger.trials.values())
             write_curves(trials, home.study(options.name))
             _draw(tracker, trials, spec, options.name)
-            if engine.complete:
-                confirm(spec, engine, place, tracker, home, console)
+            complete = engine.complete and confirm(spec, engine, place, tracker, home, console)
             with confirmation_ledger(place, home) as confirmations:
                 confirmed = summaries(confirmations, spec.confirm.seeds)
             best = best_of(engine, spec, confirmed)
-            finish(tracker, engine, spec, confirmed, best)
+            finish(tracker, engine, spec, confirmed, best, complete, place.stop)
         return Outcome(
             options.name,
             trials,
@@ -115,6 +117,7 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
             time.monotonic() - started,
             _tidy(place, tracker, engine, home),
             tuple(tracker.errors),
+            "" if complete else place.stop.reason,
         )
 
 
@@ -158,7 +161,13 @@ def best_of(engine: Engine, spec: SearchSpec, confirmed: Sequence[Confirmed]) ->
 
 
 def finish(
-    tracker: SearchTracker, engine: Engine, spec: SearchSpec, confirmed: Sequence[Confirmed], best: Trial | None
+    tracker: SearchTracker,
+    engine: Engine,
+    spec: SearchSpec,
+    confirmed: Sequence[Confirmed],
+    best: Trial | None,
+    complete: bool,
+    stop: Stop,
 ) -> None:
     """What was confirmed, which trials are on the front, which is the best, and the note; then the writer's end."""
     trials = tuple(engine.ledger.trials.values())
@@ -173,7 +182,8 @@ def finish(
         told = {"front": trial.number in front, "best": trial is best}
         tracker.set_tags(str(trial.number), {tag: str(holds).lower() for tag, holds in told.items()})
     tracker.note(search_note(spec, trials, confirmed, pictures(trials, spec), tracker))
-    tracker.close("FINISHED" if engine.complete else "KILLED", {"front": ",".join(map(str, sorted(front)))})
+    on_front = {"front": ",".join(map(str, sorted(front)))}
+    tracker.close("FINISHED" if complete else "KILLED", on_front, lambda: stop.patience)
 
 
 def _parameters(spec: SearchSpec, data: TrialData, fingerprint: str) -> dict[str, Any]:

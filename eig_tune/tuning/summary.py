@@ -44,10 +44,17 @@ def print_outcome(outcome: Outcome, spec: SearchSpec, console: Console) -> None:
             why = chosen_in_words(spec, outcome.trials, outcome.confirmed)
             console.print(f"trial {outcome.best.number} is {why}", highlight=False, soft_wrap=True)
         console.print(f"next: eig-tune best --name {outcome.name} --export DIR", highlight=False, soft_wrap=True)
-    if not all(trial.ended for trial in outcome.trials):
-        console.print("not all trials have ended; go on with --resume", highlight=False)
+    _print_what_is_left(outcome, console)
     _print_disk_use(outcome.disk, console)
     _print_tracking_errors(outcome.tracking_errors, console)
+
+
+def _print_what_is_left(outcome: Outcome, console: Console) -> None:
+    why = f"{outcome.stopped}: " if outcome.stopped else ""
+    if not all(trial.ended for trial in outcome.trials) or not outcome.trials:
+        console.print(f"{why}not all trials have ended; go on with --resume", highlight=False)
+    elif why:
+        console.print(f"{why}not all of the best have been confirmed; go on with --resume", highlight=False)
 
 
 def _print_disk_use(disk: DiskUse, console: Console) -> None:
@@ -126,7 +133,8 @@ def print_comparison(outcome: Comparison, methods: Sequence[str], console: Conso
     console.print(p_in_words(rows), highlight=False, soft_wrap=True)
     console.print(f"table and pictures: {outcome.folder}", highlight=False, soft_wrap=True)
     if not outcome.complete:
-        console.print("not all cells have ended; go on with --resume", highlight=False)
+        why = f"{outcome.stopped}: " if outcome.stopped else ""
+        console.print(f"{why}not all cells have ended; go on with --resume", highlight=False)
     for trial in outcome.trials:
         if trial.status == "failed":
             told = f"failed: {dict(trial.values)}: {trial.reason}"

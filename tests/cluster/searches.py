@@ -69,13 +69,14 @@ def give_judge(home: Path) -> None:
 
 
 def start(
-    space: Path, home: Path, *options: str, environment: Mapping[str, str] | None = None
+    space: Path, home: Path, *options: str, environment: Mapping[str, str] | None = None, group: bool = False
 ) -> "subprocess.Popen[str]":
-    """A search, begun or resumed, whose output goes to ``home``.log."""
+    """A search, begun or resumed, whose output goes to ``home``.log; on request in a process group of its own."""
     give_judge(home)
     command = [str(EIG_TUNE), "search", "--space", str(space), "--home", str(home), "--gpus", "0", "--resume", *options]
     with home.with_suffix(".log").open("a") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log, text=True, env={**os.environ, **(environment or {})})
+        inherited = {**os.environ, **(environment or {})}
+        return subprocess.Popen(command, stdout=log, stderr=log, text=True, env=inherited, start_new_session=group)
 
 
 def wait_for_events(home: Path, count: int, process: "subprocess.Popen[str]", timeout: float = 120) -> bool:

@@ -1,6 +1,7 @@
 """MLflow gets everything once, whatever happens to it or to us on the way."""
 
 import os
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -218,3 +219,22 @@ def test_corrected_metric_is_what_is_read_back_whatever_clocks_said(local: Store
     history = local.client.get_metric_history(trial.run_id, "confirmed.nmi")
     assert sorted(point.value for point in history) == [0.70, 0.80, 0.85, 0.94, 0.94], "equal ones are logged once"
     assert len(local.client.get_metric_history(trial.run_id, "confirmed.seeds")) == 1
+
+
+def test_closing_ends_when_somebody_loses_patience_and_says_what_is_missing(
+    local: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eig_tune.tracking.tracker._SECONDS_FOR_ONE_MORE_JOB", 0.3)
+    drawing = threading.Event()
+    to = tracker(local)
+
+    def draw(folder: Path) -> None:
+        drawing.wait(60)
+
+    to.log_artifacts(None, draw)
+    asked = iter([180.0, 180.0, 0.0])
+    began = time.monotonic()
+    to.close("KILLED", {}, lambda: next(asked, 0.0))
+    assert time.monotonic() - began < 30
+    assert to.errors == ["what was left to write took too long; nothing is lost: --resume will write it"]
+    drawing.set()

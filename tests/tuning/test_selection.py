@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from eig_tune.cli import app
 from eig_tune.errors import ResultError
+from eig_tune.stopping import Stop
 from eig_tune.tracking import OBJECTIVES_TAG, SearchTracker, Store, TrackedTrial, open_store, read_search
 from eig_tune.tuning.comparison import winners_of
 from eig_tune.tuning.confirmation import note_complete, summaries
@@ -184,7 +185,7 @@ class Everywhere:
             engine = Engine(Searching(spec), ledger)
             confirmed = confirmations(spec, self.home, store.name)
             best = best_of(engine, spec, confirmed)
-            finish(tracker, engine, spec, confirmed, best)
+            finish(tracker, engine, spec, confirmed, best, True, Stop())
             assert tracker.errors == []
             trials, front = tuple(ledger.trials.values()), tuple(engine.front())
         self.outcome = Outcome(

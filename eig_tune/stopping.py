@@ -1,0 +1,163 @@
+"""When a command ends before its work is done: somebody interrupts it, or its time is over.
+
+SIGINT (Ctrl-C), SIGTERM (Slurm, Kubernetes, ``timeout``) and SIGHUP (a lost connection) ask for the same: once for a
+gentle end, which keeps everything, and once more for an end at once. What a shell has told us to ignore
+(``nohup``, ``&``) is ignored.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from eig_tune.errors import EigTuneError
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# `timeout` sends its signal to the command and to the command's group, so that it comes twice at the same moment.
+_SAME_SIGNAL_SECONDS = 0.5
+# Who sends SIGTERM sends SIGKILL afterwards: Slurm and Kubernetes after 30 s.
+_GENTLE_SECONDS = 25.0
+_PATIENCE, _LATE_PATIENCE, _SHORT_PATIENCE = 180.0, 60.0, 10.0
+_FIRST_CODE = 128  # a shell's exit code for the signal n is 128 + n
+
+
+class Interrupted(BaseException):
+    """Somebody has sent the signal ``number``; no ``except Exception`` takes it for an error."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(f"interrupted by {signal.Signals(number).name}")
+
+    @property
+    def exit_code(self) -> int:
+        """130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
+        return _FIRST_CODE + self.number
+
+
+class TimeIsOverError(EigTuneError):
+    """The time that a person has given was over before anything could begin."""
+
+
+class Stop:
+    """Whether the work shall end now.
+
+    Args:
+        seconds: how long it may take from now on.
+
+    Attributes:
+        signal: the signal that has asked for the end, or None.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self.signal: int | None = None
+        self._ends_at = None if seconds is None else time.monotonic() + seconds
+        self._signalled_at = 0.0
+        self._gently = False
+        self._watchdog: threading.Timer | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether it shall."""
+        return bool(self.reason)
+
+    @property
+    def reason(self) -> str:
+        """Why it shall end, or nothing."""
+        if self.signal is not None:
+            return str(Interrupted(self.signal))
+        return "the time budget is over" if self._ends_at is not None and time.monotonic() > self._ends_at else ""
+
+    @property
+    def patience(self) -> float:
+        """For how many seconds others may be waited for at the end."""
+        if self.signal is not None:
+            return _SHORT_PATIENCE
+        return _LATE_PATIENCE if self.asked else _PATIENCE
+
+    def check(self) -> None:
+        """Go on, or end here.
+
+        Raises:
+            Interrupted: somebody wants it to end.
+            TimeIsOverError: its time is over.
+        """
+        if self.signal is not None:
+            raise Interrupted(self.signal)
+        if self.asked:
+            raise TimeIsOverError("--time-budget: it was over before the first trial could begin; give more")
+
+    @contextmanager
+    def listening(self) -> Iterator["Stop"]:
+        """Signals come here from now on, until the end of the block."""
+        before = {number: signal.getsignal(number) for number in self._heard()}
+        self.listen()
+        try:
+            yield self
+        finally:
+            if self._watchdog is not None:
+                self._watchdog.cancel()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def listen(self) -> None:
+        """Signals come here, also if a library has taken them for itself meanwhile."""
+        for number in self._heard():
+            signal.signal(number, self._come)
+
+    @contextmanager
+    def gently(self) -> Iterator[None]:
+        """In this block a signal is noted, for who asks; elsewhere it raises :class:`Interrupted`."""
+        self._gently = True
+        try:
+            yield
+        finally:
+            self._gently = False
+
+    def _heard(self) -> list[signal.Signals]:
+        """Python lets only its first thread set handlers."""
+        if threading.current_thread() is not threading.main_thread():
+            return []
+        return [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+
+    def _come(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is None:
+            self._first(number)
+        elif time.monotonic() - self._signalled_at > _SAME_SIGNAL_SECONDS:
+            end_at_once(number)
+
+    def _first(self, number: int) -> None:
+        self.signal, self._signalled_at = number, time.monotonic()
+        if number == signal.SIGHUP:
+            _forget_the_terminal()
+        if number != signal.SIGINT:
+            self._watchdog = threading.Timer(_GENTLE_SECONDS, end_at_once, (number,))
+            self._watchdog.daemon = True
+            self._watchdog.start()
+        if not self._gently:
+            raise Interrupted(number)
+
+
+def end_at_once(number: int, frame: FrameType | None = None) -> None:
+    """As a kill would, which loses nothing."""
+    os._exit(_FIRST_CODE + number)
+
+
+def end_quietly_from_now_on() -> None:
+    """All is done but the libraries' own tidying up, which a signal cuts short without a word."""
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, end_at_once)
+
+
+def _forget_the_terminal() -> None:
+    """It is gone, and every word to it would be an error."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if os.isatty(stream.fileno()):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        except (OSError, ValueError):
+            continue

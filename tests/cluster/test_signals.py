@@ -1,0 +1,137 @@
+"""Signals sent to real searches, and the time budget: a gentle end; after it a resume goes on as if it had not been."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from searches import (
+    EIG_TUNE,
+    assert_mlflow_has_every_report_once,
+    assert_study_agrees,
+    events,
+    give_judge,
+    start,
+    steps_run,
+    trials_of,
+    wait_for_events,
+    write_space,
+)
+
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+SEVERAL = ("--trials", "6", "--cpus", "1")
+
+
+def log_of(home: Path) -> str:
+    return home.with_suffix(".log").read_text()
+
+
+def assert_ended_by(number: signal.Signals, code: int, home: Path) -> None:
+    log = log_of(home)
+    assert code == 128 + number, log
+    last = log.splitlines()[-1]
+    assert last == f"eig-tune: interrupted by {number.name}; a search, comparison or run goes on with --resume"
+    for noise in ("Traceback", "***", "@  ", "goes on elsewhere", "failed", "Aborted"):
+        assert noise not in log, log
+
+
+def assert_resumed_as_if_nothing_had_happened(space: Path, home: Path, *options: str) -> None:
+    assert start(space, home, *options).wait(timeout=300) == 0, log_of(home)
+    trials = trials_of(home)
+    assert all(trial.status in ("finished", "stopped") for trial in trials.values())
+    assert len(list(steps_run(home))) == len(set(steps_run(home))), "a report is doubled"
+    assert_mlflow_has_every_report_once(home, trials)
+    assert_study_agrees(home, trials)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_signal_to_the_whole_group_is_a_gentle_end(tmp_path: Path, number: signal.Signals) -> None:
+    """As a terminal sends Ctrl-C, and `timeout` SIGTERM, which moreover sends it twice."""
+    space, home = write_space(tmp_path), tmp_path / "home"
+    process = start(space, home, *SEVERAL, group=True)
+    assert wait_for_events(home, 15, process), log_of(home)
+    os.killpg(process.pid, number)
+    process.send_signal(number)
+    assert_ended_by(number, process.wait(timeout=60), home)
+    assert "not all trials have ended; go on with --resume" in log_of(home)
+    home.with_suffix(".log").unlink()
+    assert_resumed_as_if_nothing_had_happened(space, home, *SEVERAL)
+
+
+def test_signal_at_any_moment_of_a_beginning_is_one_line(tmp_path: Path) -> None:
+    """While libraries are imported, images read, the store opened and Ray started."""
+    space, home = write_space(tmp_path), tmp_path / "home"
+    for moment in (0.8, 2.0, 3.5, 5.0, 6.5, 8.0):
+        process = start(space, home, *SEVERAL)
+        time.sleep(moment)
+        process.send_signal(signal.SIGTERM)
+        assert_ended_by(signal.SIGTERM, process.wait(timeout=60), home)
+        home.with_suffix(".log").unlink()
+
+
+def test_second_signal_ends_at_once(tmp_path: Path) -> None:
+    space, home = write_space(tmp_path), tmp_path / "home"
+    process = start(space, home, *SEVERAL, environment={"EIG_TUNE_PACE": "0"})
+    assert wait_for_events(home, 15, process), log_of(home)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.7)
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    assert time.monotonic() - began < 2
+    assert "Traceback" not in log_of(home) and "***" not in log_of(home)
+    assert_resumed_as_if_nothing_had_happened(space, home, *SEVERAL)
+
+
+def test_ctrl_c_between_search_and_confirmation_and_in_it(tmp_path: Path) -> None:
+    space, home = write_space(tmp_path, confirmed=2), tmp_path / "home"
+    for wait_for in ("studies/tiny/curves.parquet", "studies/tiny/confirmation.jsonl"):
+        process = start(space, home, *SEVERAL)
+        while not (home / wait_for).exists() or (wait_for.endswith("jsonl") and confirmed_events(home) < 4):
+            assert process.poll() is None, log_of(home)
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert_ended_by(signal.SIGINT, process.wait(timeout=60), home)
+        assert "interrupted by SIGINT: not all of the best have been confirmed; go on with --resume" in log_of(home)
+        home.with_suffix(".log").unlink()
+    assert_resumed_as_if_nothing_had_happened(space, home, *SEVERAL)
+    assert "2 fresh seeds" in log_of(home) or "1 fresh seeds" in log_of(home)
+
+
+def confirmed_events(home: Path) -> int:
+    return (home / "studies/tiny/confirmation.jsonl").read_bytes().count(b"\n")
+
+
+def test_time_budget_bounds_the_confirmation_too(tmp_path: Path) -> None:
+    space, home = write_space(tmp_path, confirmed=3), tmp_path / "home"
+    assert start(space, home, *SEVERAL, "--time-budget", "2s").wait(timeout=120) == 0, log_of(home)
+    assert "the time budget is over: not all trials have ended; go on with --resume" in log_of(home)
+    space.write_text(space.read_text().replace("confirm: {top: 3, seeds: 1}", "confirm: {top: 3, seeds: 200}"))
+    began = time.monotonic()
+    assert start(space, home, *SEVERAL, "--time-budget", "60s").wait(timeout=240) == 0, log_of(home)
+    assert time.monotonic() - began < 60 + 40
+    assert "the time budget is over: not all" in log_of(home).splitlines()[-2] + log_of(home)
+    assert events(home) > 0
+
+
+def test_timeout_of_coreutils_with_a_lost_terminal_and_plain_commands(tmp_path: Path) -> None:
+    space, out = write_space(tmp_path), tmp_path / "out"
+    space.write_text(space.read_text().replace("steps: 180", "steps: 1000000"))
+    home = tmp_path / "home"
+    give_judge(home)
+    command = [str(EIG_TUNE), "train", "--space", str(space), "--home", str(home), "--out", str(out)]
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        ran = subprocess.Popen([*command, "--resume"], stderr=subprocess.PIPE, text=True)
+        end = time.monotonic() + 60
+        while not list(out.glob("checkpoint-*")):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        time.sleep(0.5)
+        ran.send_signal(number)
+        told = ran.communicate(timeout=60)[1]
+        assert ran.returncode == 128 + number and "Traceback" not in told
+        assert told.splitlines()[-1].startswith(f"eig-tune: interrupted by {number.name}; ")
+    timed = subprocess.run(["timeout", "15", *command, "--resume"], capture_output=True, text=True, check=False)
+    assert timed.returncode == 124 and "Traceback" not in timed.stderr
