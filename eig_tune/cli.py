@@ -1,17 +1,17 @@
 """The command line: parse, call, print; nothing else. Heavy imports happen inside the commands."""
 
-import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from eig_tune import __version__
+from eig_tune import __version__, strict_json
 from eig_tune.errors import DISK_IS_FULL, EigTuneError
+from eig_tune.paths import absolute, expanded
 from eig_tune.stopping import Interrupted, Stop, end_quietly_from_now_on
 from eig_tune.tuning.home import DEFAULT_HOME
 
@@ -35,11 +35,31 @@ app = typer.Typer(
     "in an unlabelled image set.",
 )
 
-SpaceOption = Annotated[Path, typer.Option("--space", help="The search's YAML file.")]
+
+def _path(key: str, read: Callable[[Path, str], Path] = expanded) -> dict[str, Any]:
+    """How an option or argument that is a path is read: a shell leaves ``~`` in ``--out=~/x`` as it is."""
+
+    def parse(typed: str | Path) -> Path:
+        if not str(typed):
+            raise EigTuneError(f"{key}: is empty; write a path")
+        return read(Path(typed), key)
+
+    return {"parser": parse, "metavar": key if key.isupper() else "<path>"}
+
+
+SpaceOption = Annotated[Path, typer.Option("--space", **_path("--space"), help="The search's YAML file.")]
 HomeOption = Annotated[
-    Path, typer.Option("--home", envvar="EIG_TUNE_HOME", help="Folder for everything that runs leave behind.")
+    Path,
+    typer.Option(
+        "--home",
+        **_path("--home", absolute),
+        envvar="EIG_TUNE_HOME",
+        help="Folder for everything that runs leave behind.",
+    ),
 ]
-RootOption = Annotated[Path | None, typer.Option("--root", help="Where the images lie (dataset.root).")]
+RootOption = Annotated[
+    Path | None, typer.Option("--root", **_path("--root"), help="Where the images lie (dataset.root).")
+]
 NameOption = Annotated[str | None, typer.Option("--name", help="Name of the search.")]
 UriOption = Annotated[
     str | None,
@@ -133,7 +153,7 @@ def search(
         outcome = run_search(spec, options, place, console)
         print_outcome(outcome, spec, console)
         if as_json:
-            typer.echo(json.dumps(outcome_document(outcome)))
+            typer.echo(strict_json.dumps(outcome_document(outcome)))
     if stop.signal is not None:
         raise Interrupted(stop.signal)
 
@@ -142,7 +162,9 @@ def search(
 def best(
     name: NameOption = None,
     by: Annotated[str, typer.Option(help="nmi, prior_rmse, another objective, or the front's knee.")] = "knee",
-    export: Annotated[Path | None, typer.Option(help="Write the model into this new folder.")] = None,
+    export: Annotated[
+        Path | None, typer.Option(**_path("--export"), help="Write the model into this new folder.")
+    ] = None,
     register: Annotated[str | None, typer.Option(help="Make it a version of this registered MLflow model.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Make it the champion even if it is no better.")] = False,
     home: HomeOption = DEFAULT_HOME,
@@ -177,7 +199,7 @@ def best(
         console.print(str(made), markup=False, highlight=False, soft_wrap=True)
         document["registered"] = {"name": made.name, "version": made.version, "champion": made.champion}
     if as_json:
-        typer.echo(json.dumps(document))
+        typer.echo(strict_json.dumps(document))
 
 
 @app.command()
@@ -231,7 +253,7 @@ def compare(
         outcome = run_comparison(spec, Plan(chosen, numbers, seeds, winners), options, place, console)
         print_comparison(outcome, chosen, console)
         if as_json:
-            typer.echo(json.dumps(comparison_document(outcome, chosen)))
+            typer.echo(strict_json.dumps(comparison_document(outcome, chosen)))
     if stop.signal is not None:
         raise Interrupted(stop.signal)
 
@@ -242,7 +264,9 @@ def train(
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value; any field, named flat.")] = None,
     steps: StepsOption = None,
     root: RootOption = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for metrics, checkpoint and pictures.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(**_path("--out"), help="Folder for metrics, checkpoint and pictures.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
@@ -265,12 +289,12 @@ def train(
     for progress in run_single(config, data, out):
         print_progress(progress, config.train.steps, console)
         if as_json:
-            typer.echo(json.dumps({"step": progress.step, **progress.metrics()}))
+            typer.echo(strict_json.dumps({"step": progress.step, **progress.metrics()}))
 
 
 @app.command()
 def validate(
-    file: Annotated[Path, typer.Argument(help="The search's YAML file.")],
+    file: Annotated[Path, typer.Argument(**_path("FILE"), help="The search's YAML file.")],
     root: RootOption = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
@@ -280,7 +304,9 @@ def validate(
 
 @app.command()
 def doctor(
-    space: Annotated[Path | None, typer.Option("--space", help="A search's YAML file, to check its data too.")] = None,
+    space: Annotated[
+        Path | None, typer.Option("--space", **_path("--space"), help="A search's YAML file, to check its data too.")
+    ] = None,
     root: RootOption = None,
     gpus: GpusOption = None,
     cpus: CpusOption = None,
@@ -302,7 +328,7 @@ def doctor(
     checks = examine(Place(address, gpus, cpus, named_storage(storage, place.ray), uri), spec, console, place)
     print_checks(checks, console)
     if as_json:
-        typer.echo(json.dumps(document(checks)))
+        typer.echo(strict_json.dumps(document(checks)))
     if not fit(checks):
         raise typer.Exit(EigTuneError.exit_code)
 
@@ -310,8 +336,8 @@ def doctor(
 @app.command()
 def predict(
     bundle: BundleArgument,
-    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
-    out: Annotated[Path | None, typer.Option(help="CSV file; stdout, unless told.")] = None,
+    images: Annotated[list[Path], typer.Argument(**_path("IMAGES"), help="Image files, or folders of them.")],
+    out: Annotated[Path | None, typer.Option(**_path("--out"), help="CSV file; stdout, unless told.")] = None,
     home: HomeOption = DEFAULT_HOME,
     tracking_uri: UriOption = None,
 ) -> None:
@@ -337,7 +363,7 @@ def predict(
 @app.command()
 def sample(
     bundle: BundleArgument,
-    out: Annotated[Path, typer.Option(help="Picture (.png) or arrays (.npz).")],
+    out: Annotated[Path, typer.Option(**_path("--out"), help="Picture (.png) or arrays (.npz).")],
     category: Annotated[int | None, typer.Option(help="One category; all, unless told.")] = None,
     number: Annotated[int, typer.Option("-n", min=1, max=1000, help="Images of each category.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the noise.")] = 0,
@@ -377,12 +403,12 @@ def _spec(space: Path, overrides: dict[str, Any], searching: bool = True) -> "Se
 
 def _store_uri(given: str | None, home: Path) -> str:
     """The address of the MLflow store: the home's own, unless told."""
-    from eig_tune.tracking import check_address, local_uri
+    from eig_tune.tracking import check_address, local_uri, usable_address
 
     if not given:
         return local_uri(home)
     check_address(given, sys.argv)
-    return given
+    return usable_address(given)
 
 
 def _trials_per_gpu(text: str) -> int | None:
@@ -429,8 +455,10 @@ def _csv_file(out: Path | None) -> Iterator[IO[str]]:
 def _console() -> "Console":
     from rich.console import Console
 
-    console = Console(stderr=True)
-    return console if console.is_terminal else Console(stderr=True, width=_WIDTH_OF_A_LOG)
+    # A name or a path may have [brackets] and :colons: in it, which are shown as they are.
+    as_it_is: dict[str, Any] = {"stderr": True, "markup": False, "emoji": False}
+    console = Console(**as_it_is)
+    return console if console.is_terminal else Console(**as_it_is, width=_WIDTH_OF_A_LOG)
 
 
 def main() -> None:

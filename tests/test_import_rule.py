@@ -11,19 +11,8 @@ import pytest
 import eig_tune
 
 ROOT = Path(eig_tune.__file__).parent
-ORDER = [
-    "errors",
-    "schema",
-    "stopping",
-    "data",
-    "models",
-    "evaluation",
-    "training",
-    "tracking",
-    "tuning",
-    "export",
-    "cli",
-]
+PARTS = ["data", "models", "evaluation", "training", "tracking", "tuning", "export", "cli"]
+ORDER = ["errors", "strict_json", "paths", "schema", "stopping", *PARTS]
 FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 HOMES = {
     "mlflow": {"tracking"},

@@ -15,6 +15,7 @@ from eig_tune.data.imbalance import Imbalance, ImbalanceSplit, choose, class_fra
 from eig_tune.data.left_out import LeftOut
 from eig_tune.data.reading import OnProgress, silent
 from eig_tune.errors import DataError
+from eig_tune.paths import expanded
 from eig_tune.schema import Section
 
 DEFAULT_CACHE = Path("~/.cache/eig-tune")
@@ -42,7 +43,7 @@ class DatasetConfig(Section):
     @property
     def path(self) -> Path:
         """Where the data set lies, or will lie once it is downloaded."""
-        return (self.root or DEFAULT_CACHE).expanduser()
+        return expanded(self.root or DEFAULT_CACHE, "dataset.root")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag
 
 from eig_tune.errors import DataError
+from eig_tune.paths import expanded
 from eig_tune.schema import MOST, Section
 
 SMALLEST_FRACTION = 0.1
@@ -91,7 +92,7 @@ def _fractions_from_table(imbalance: ImbalanceFile, classes: int) -> NDArray[np.
 
 
 def _read_table(file: Path) -> NDArray[np.float64]:
-    path = file.expanduser()
+    path = expanded(file, "dataset.imbalance.file")
     if not path.is_file():
         raise DataError(f"dataset.imbalance.file: there is no file {path}")
     try:

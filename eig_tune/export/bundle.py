@@ -13,10 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from eig_tune import strict_json
 from eig_tune.errors import CheckpointError, EigTuneError, one_line
 from eig_tune.export.card import model_card
 from eig_tune.export.programs import write_programs
 from eig_tune.models import Model
+from eig_tune.paths import expanded
 from eig_tune.tracking.registry import MODELS, download_bundle
 from eig_tune.training import checkpoint
 from eig_tune.training.loop import model_of
@@ -97,7 +99,7 @@ def open_bundle(source: str, uri: str) -> tuple[checkpoint.RunRecord, Model]:
         TrackingError: the store cannot be reached.
     """
     if not source.startswith(MODELS):
-        return read_bundle(Path(source))
+        return read_bundle(expanded(Path(source), "BUNDLE"))
     with tempfile.TemporaryDirectory() as temporary:
         folder = download_bundle(uri, source, Path(temporary))
         try:
@@ -142,7 +144,7 @@ def _read_json(file: Path) -> Any:
 
 
 def _write_json(file: Path, document: Mapping[str, Any]) -> None:
-    file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    file.write_text(strict_json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
 def _sha256(file: Path) -> str:

@@ -1,6 +1,7 @@
 """MLflow: the only part that knows it."""
 
 from eig_tune.tracking.address import check_address, masked
+from eig_tune.tracking.databases import is_local, local_uri, usable_address
 from eig_tune.tracking.reader import (
     COMPLETE,
     CONFIRMATION_TAG,
@@ -13,7 +14,7 @@ from eig_tune.tracking.reader import (
     read_search,
     search_provenance,
 )
-from eig_tune.tracking.store import OBJECTIVES_TAG, Store, check_store, find_store, is_local, local_uri, open_store
+from eig_tune.tracking.store import OBJECTIVES_TAG, Store, check_store, find_store, open_store
 from eig_tune.tracking.tracker import SearchTracker
 
 __all__ = [
@@ -37,4 +38,5 @@ __all__ = [
     "open_store",
     "read_search",
     "search_provenance",
+    "usable_address",
 ]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from eig_tune.errors import one_line
+from eig_tune.tracking.paging import experiments
 
 SEARCH_TAG = "eig_tune.search_id"  # of the search, on its parent run, children and grandchildren alike
 _PAGE = 1000
@@ -39,16 +40,10 @@ def bring_back(client: Any, experiment: Any, search_id: str, name: str) -> tuple
 
 
 def _pages_of_experiments(client: Any, name: str) -> Iterator[list[str]]:
-    from mlflow.entities import ViewType
-
     if (named := client.get_experiment_by_name(name)) is not None:
         yield [named.experiment_id]
-    token = None
-    while True:
-        page = client.search_experiments(view_type=ViewType.ALL, max_results=_PAGE, page_token=token)
+    for page in experiments(client, deleted=True):
         yield [experiment.experiment_id for experiment in page]
-        if not (token := page.token):
-            return
 
 
 def _restore_runs(client: Any, experiment_id: str, search_id: str) -> int:

@@ -3,6 +3,7 @@
 import os
 import re
 import tempfile
+import uuid
 from collections.abc import Callable
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -13,11 +14,15 @@ from numpy.typing import NDArray
 
 from eig_tune.errors import EigTuneError, ResultError, TrackingError
 from eig_tune.tracking.champion import CHAMPION, Tags
+from eig_tune.tracking.databases import missing_file
+from eig_tune.tracking.doubles import make_one
+from eig_tune.tracking.paging import everything
 from eig_tune.tracking.reader import CONFIRMED, CONFIRMED_DEVIATION
-from eig_tune.tracking.store import Store, first_line, missing_file, open_client, readable_errors
+from eig_tune.tracking.store import Store, first_line, open_client, readable_errors
 
 BUNDLE = "bundle"  # the model's artifact; its folder must have this name when the model is made
 MODELS = "models:/"
+_MADE_TAG = "eig_tune.made"  # tells apart the models that one run was made into
 _REFERENCE = re.compile(r"models:/(?P<name>[^/:]+)(?:@(?P<alias>[\w-]+)|/(?P<number>\d+))")
 _SERVED = Path(__file__).with_name("served_model.py")
 _SERVED_WITH = ("mlflow", "numpy", "onnxruntime", "pandas")
@@ -40,8 +45,7 @@ def find_version(store: Store, name: str, run_id: str) -> Any | None:
         TrackingError: the store cannot be reached.
     """
     with readable_errors(store.uri):
-        versions = store.client.search_model_versions(f"run_id = '{run_id}'")
-    return next((version for version in versions if version.name == name), None)
+        return next(iter(_versions(store.client, name, run_id)), None)
 
 
 def add_version(store: Store, name: str, run_id: str, bundle: Path, example: NDArray[np.uint8], tags: Tags) -> Any:
@@ -61,17 +65,47 @@ def add_version(store: Store, name: str, run_id: str, bundle: Path, example: NDA
     with readable_errors(store.uri), tempfile.TemporaryDirectory() as temporary:
         from mlflow.entities import LoggedModelOutput
 
-        model = client.create_logged_model(store.experiment_id, name="encoder", source_run_id=run_id)
+        model = _new_model(store, run_id)
         _save_model(Path(temporary, "model"), bundle, example, model)
         client.log_model_artifacts(model.model_id, str(Path(temporary, "model")))
         client.finalize_logged_model(model.model_id, "READY")
         client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
         if _registered(client, name) is None:
-            client.create_registered_model(name)
+            _new_registered(client, name)
         # By its place, not as models:/ID: a sqlite store would look for that in MLflow's global store, not in itself.
-        return client.create_model_version(
-            name, model.artifact_location, run_id=run_id, tags=dict(tags), model_id=model.model_id
+        place = model.artifact_location
+        return make_one(
+            lambda: client.create_model_version(name, place, run_id, dict(tags), model_id=model.model_id),
+            lambda: [version for version in _versions(client, name, run_id) if version.source == place],
+            lambda double: client.delete_model_version(name, double.version),
         )
+
+
+def _new_model(store: Store, run_id: str) -> Any:
+    client, mark = store.client, {_MADE_TAG: uuid.uuid4().hex}
+    condition = f"tags.`{_MADE_TAG}` = '{mark[_MADE_TAG]}'"
+    return make_one(
+        lambda: client.create_logged_model(store.experiment_id, "encoder", run_id, mark),
+        lambda: list(client.search_logged_models([store.experiment_id], condition)),
+        lambda double: client.delete_logged_model(double.model_id),
+    )
+
+
+def _new_registered(client: Any, name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException:
+        # It is there by now if the client has had to ask twice, or if somebody else was faster.
+        if _registered(client, name) is None:
+            raise
+
+
+def _versions(client: Any, name: str, run_id: str) -> list[Any]:
+    """The versions of a model that were made of a run, the oldest first."""
+    found = everything(lambda token: client.search_model_versions(f"run_id = '{run_id}'", page_token=token))
+    return sorted((version for version in found if version.name == name), key=lambda version: int(version.version))
 
 
 def update_tags(store: Store, version: Any, tags: Tags) -> None:

@@ -11,8 +11,10 @@ from typing import Any
 
 from eig_tune.errors import ResultError, TrackingError
 from eig_tune.tracking.address import LOGIN, masked, without_secrets
+from eig_tune.tracking.databases import connect_once, file_of, is_database, is_local, make_sqlite, missing_file
 from eig_tune.tracking.moved import follow
 from eig_tune.tracking.own_runs import DELETED, bring_back, carrying, experiment_of
+from eig_tune.tracking.paging import everything, experiments
 
 KIND_TAG = "eig_tune.kind"
 KEY_TAG = "eig_tune.trial"  # a trial's number; a confirmation's with its seed behind a dot
@@ -22,9 +24,7 @@ PARENT_TAG = "mlflow.parentRunId"
 USER_TAG = "mlflow.user"
 NOTE_TAG = "mlflow.note.content"
 _PAGE = 1000
-_SQLITE = "sqlite:///"
-_DATABASE_SERVERS = ("postgresql", "mysql")
-_CONNECT_SECONDS = 10
+_MOST_NAMED = 10
 
 NO_TELEMETRY = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
@@ -78,18 +78,10 @@ class Store:
         return True
 
     def _search(self, condition: str, most: int | None = None) -> Iterator[Any]:
-        token = None
-        while True:
-            page = self.client.search_runs([self.experiment_id], condition, max_results=most or _PAGE, page_token=token)
-            yield from page
-            token = page.token
-            if most is not None or not token:
-                return
+        def look_up(token: str | None) -> Any:
+            return self.client.search_runs([self.experiment_id], condition, max_results=most or _PAGE, page_token=token)
 
-
-def local_uri(home: Path) -> str:
-    """The store of a home that names no other: one sqlite file."""
-    return f"{_SQLITE}{(home / 'mlflow.db').resolve()}"
+        return everything(look_up) if most is None else iter(look_up(None))
 
 
 def user_name() -> str:
@@ -100,22 +92,11 @@ def user_name() -> str:
         return f"uid {os.getuid()}"
 
 
-def is_local(uri: str) -> bool:
-    """Whether the store is a file on this machine."""
-    return uri.startswith(_SQLITE)
-
-
-def missing_file(uri: str) -> Path | None:
-    """The file of a local store that does not exist yet; None for a store that exists or is a server."""
-    file = Path(uri.removeprefix(_SQLITE))
-    return file if is_local(uri) and not file.is_file() else None
-
-
 def open_store(uri: str, name: str, home: Path, resumed: str | None = None) -> Store:
     """Open the store at ``uri`` and the experiment ``name``, making either when it does not exist.
 
     Args:
-        home: where artifacts of a local store lie.
+        home: where artifacts lie, if the store is no MLflow server, which has a place of its own for them.
         resumed: the id of a search that may have runs there already: their experiment is opened, whatever it is called
             now, and what was deleted of them is restored.
 
@@ -123,16 +104,15 @@ def open_store(uri: str, name: str, home: Path, resumed: str | None = None) -> S
         TrackingError: the store cannot be reached or written.
         ResultError: the experiment was deleted.
     """
+    artifacts = (home / "artifacts").resolve()
     with readable_errors(uri):
-        if (missing := missing_file(uri)) is not None:
-            missing.parent.mkdir(parents=True, exist_ok=True)
-        client = open_client(uri)
+        client = open_client(uri, make_in=artifacts)
         if resumed is not None and (own := experiment_of(client, resumed, name)) is not None:
             return Store(client, uri, own.experiment_id, name, bring_back(client, own, resumed, name))
         if (experiment := client.get_experiment_by_name(name)) is not None:
             _refuse_deleted(experiment)
             return Store(client, uri, experiment.experiment_id, name)
-        location = (home / "artifacts" / name).resolve().as_uri() if is_local(uri) else None
+        location = (artifacts / name).as_uri() if is_local(uri) or is_database(uri) else None
         return Store(client, uri, _new_experiment(client, name, location), name)
 
 
@@ -168,17 +148,26 @@ def find_store(uri: str, name: str | None) -> Store:
         raise ResultError(f"there is no search here yet: {missing} does not exist")
     with readable_errors(uri):
         client = open_client(uri)
-        names = {e.experiment_id: e.name for e in client.search_experiments()}
-        if name is None:
-            condition = f"tags.`{KIND_TAG}` = 'search'"
-            newest = client.search_runs(list(names), condition, max_results=1, order_by=["start_time DESC"])
-            found = newest[0].info.experiment_id if newest else None
-        else:
-            found = next((key for key, value in names.items() if value == name), None)
-    if found is None:
-        there = ", ".join(n for n in names.values() if n != "Default") or "none"
-        raise ResultError(f"no search {'' if name is None else repr(name) + ' '}in {masked(uri)}; there are: {there}")
-    return Store(client, uri, found, names[found])
+        found = _newest(client) if name is None else client.get_experiment_by_name(name)
+        if found is not None and found.lifecycle_stage != DELETED:
+            return Store(client, uri, found.experiment_id, found.name)
+        there = [e.name for page in experiments(client) for e in page if e.name != "Default"]
+    shown = ", ".join(there[:_MOST_NAMED]) or "none"
+    more = f" and {len(there) - _MOST_NAMED} more" if len(there) > _MOST_NAMED else ""
+    called = "" if name is None else f"{name!r} "
+    raise ResultError(f"no search {called}in {masked(uri)}; there are: {shown}{more}")
+
+
+def _newest(client: Any) -> Any | None:
+    """The experiment of the search that was begun last, or None."""
+    newest = []
+    for page in experiments(client):
+        ids = [experiment.experiment_id for experiment in page]
+        condition = f"tags.`{KIND_TAG}` = 'search'"
+        newest += client.search_runs(ids, condition, max_results=1, order_by=["start_time DESC"])
+    if not newest:
+        return None
+    return client.get_experiment(max(newest, key=lambda run: run.info.start_time).info.experiment_id)
 
 
 def check_store(uri: str) -> None:
@@ -192,8 +181,12 @@ def check_store(uri: str) -> None:
             open_client(uri).search_experiments(max_results=1)
 
 
-def open_client(uri: str) -> Any:
-    """A client of the store at ``uri`` that soon gives up on a dead server and does not talk."""
+def open_client(uri: str, make_in: Path | None = None) -> Any:
+    """A client of the store at ``uri`` that soon gives up on a dead server and does not talk.
+
+    Args:
+        make_in: where artifacts lie if the store is a file that is still to be made; without it none is made.
+    """
     for variable, value in _PATIENCE.items():
         os.environ.setdefault(variable, value)
     from mlflow.tracking import MlflowClient
@@ -202,18 +195,14 @@ def open_client(uri: str) -> Any:
         logging.getLogger(noisy).setLevel(logging.ERROR)
     # What a database says comes to us as an exception; it need not be in the log with its traceback, too.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-    if uri.startswith(_DATABASE_SERVERS):
-        _connect_once(uri)
-    if is_local(uri) and missing_file(uri) is None:
-        follow(Path(uri.removeprefix(_SQLITE)))
+    if is_database(uri):
+        connect_once(uri)
+    if (missing := missing_file(uri)) is None:
+        if is_local(uri):
+            follow(file_of(uri))
+    elif make_in is not None:
+        make_sqlite(missing, make_in)
     return MlflowClient(tracking_uri=uri)
-
-
-def _connect_once(uri: str) -> None:
-    """Fail at once where a database does not answer; MLflow would try for 100 s."""
-    from sqlalchemy import NullPool, create_engine
-
-    create_engine(uri, poolclass=NullPool, connect_args={"connect_timeout": _CONNECT_SECONDS}).connect().close()
 
 
 @contextmanager

@@ -12,7 +12,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +24,9 @@ from eig_tune.errors import EigTuneError
 from eig_tune.tracking.address import masked
 from eig_tune.tracking.artifacts import upload
 from eig_tune.tracking.corrections import correct
+from eig_tune.tracking.doubles import delete_double_runs, delete_run, make_one
 from eig_tune.tracking.own_runs import SEARCH_TAG
+from eig_tune.tracking.spool import LONGEST_NAME, LONGEST_PARAM, LONGEST_TAG, Batch, Job, cut, gathered
 from eig_tune.tracking.store import (
     ENDED_TAG,
     KEY_TAG,
@@ -35,6 +36,7 @@ from eig_tune.tracking.store import (
     USER_TAG,
     Store,
     first_line,
+    readable_errors,
     user_name,
 )
 
@@ -44,36 +46,6 @@ _MOST_METRICS, _MOST_PARAMS, _MOST_TAGS = 800, 100, 100  # MLflow takes 1,000 of
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0
 _PATIENCE_AT_THE_END = 180.0
 _SECONDS_FOR_ONE_MORE_JOB = 5.0
-
-
-@dataclass
-class _Batch:
-    """Parameters, metrics and tags of one run, to be sent together; those of the parent run when ``key`` is None."""
-
-    key: str | None
-    params: dict[str, Any] = field(default_factory=dict)
-    metrics: list[tuple[str, float, int, int]] = field(default_factory=list)  # name, value, milliseconds, step
-    tags: dict[str, str] = field(default_factory=dict)
-
-    def add(self, other: "_Batch") -> None:
-        self.params |= other.params
-        self.metrics += other.metrics
-        self.tags |= other.tags
-
-
-@dataclass(frozen=True)
-class _Job:
-    """Anything else that is to be done about the run ``key``.
-
-    Attributes:
-        aside: what comes after it for the same run may be sent before it.
-        last: there is nothing after it.
-    """
-
-    key: str | None
-    do: Callable[[], None]
-    aside: bool = False
-    last: bool = False
 
 
 class SearchTracker:
@@ -98,20 +70,21 @@ class SearchTracker:
         self._store = store
         self._client = store.client
         self._search_id = search_id
-        runs = store.runs_of(search_id)
-        parent = next((run for run in runs if KEY_TAG not in run.data.tags), None)
-        self.is_new = parent is None
-        self.parent_id: str = self._create_parent(kind, tags) if parent is None else parent.info.run_id
-        self._client.update_run(self.parent_id, status="RUNNING")
-        below = [run for run in runs if KEY_TAG in run.data.tags]
-        self._adopt(below)
+        with readable_errors(store.uri):
+            runs = delete_double_runs(store.client, store.runs_of(search_id))
+            parent = next((run for run in runs if KEY_TAG not in run.data.tags), None)
+            self.is_new = parent is None
+            self.parent_id: str = (parent or self._create_parent(kind, tags)).info.run_id
+            self._client.update_run(self.parent_id, status="RUNNING")
+            below = [run for run in runs if KEY_TAG in run.data.tags]
+            self._adopt(below)
         self._runs = {run.data.tags[KEY_TAG]: str(run.info.run_id) for run in below}
         self.ended = {run.data.tags[KEY_TAG] for run in below if ENDED_TAG in run.data.tags}
         self.errors: list[str] = []
         self._lacking = set[str | None]()  # runs of which something could not be written; a resume tries again
-        self._queue: queue.Queue[_Batch | _Job] = queue.Queue()
+        self._queue: queue.Queue[Batch | Job] = queue.Queue()
         noted = {} if parent is None else parent.data.params
-        self._queue.put(_Batch(None, params={name: value for name, value in params.items() if name not in noted}))
+        self._queue.put(Batch(None, params={name: value for name, value in params.items() if name not in noted}))
         self._closing = threading.Event()
         self._retrying = False
         self._given_up = threading.Event()
@@ -122,12 +95,12 @@ class SearchTracker:
         self, key: str, name: str, params: Mapping[str, Any], at: float, kind: str = "trial", below: str | None = None
     ) -> None:
         """A run below the parent's, or below the run ``below``; ``at`` is seconds since the epoch."""
-        self._queue.put(_Job(key, lambda: self._create_run(key, name, at, kind, below)))
-        self._queue.put(_Batch(key, params=dict(params)))
+        self._queue.put(Job(key, lambda: self._create_run(key, name, at, kind, below)))
+        self._queue.put(Batch(key, params=dict(params)))
 
     def log_metrics(self, key: str, step: int, metrics: Mapping[str, float], at: float) -> None:
         """Metrics of a run at ``step``."""
-        self._queue.put(_Batch(key, metrics=[(n, value, int(at * 1000), step) for n, value in metrics.items()]))
+        self._queue.put(Batch(key, metrics=[(n, value, int(at * 1000), step) for n, value in metrics.items()]))
 
     def correct_metrics(
         self, key: str, step: int, metrics: Mapping[str, float], at: float, tags: Mapping[str, str]
@@ -138,7 +111,7 @@ class SearchTracker:
             tags: set when the metrics are there.
         """
         told_at = int(at * 1000)
-        self._queue.put(_Job(key, lambda: correct(self._client, self._runs[key], metrics, step, told_at, tags)))
+        self._queue.put(Job(key, lambda: correct(self._client, self._runs[key], metrics, step, told_at, tags)))
 
     def log_picture(self, key: str, name: str, png: bytes, step: int, at: float) -> None:
         """One of a series of pictures, which the UI shows with a slider over the steps.
@@ -150,11 +123,11 @@ class SearchTracker:
             with Image.open(BytesIO(png)) as picture:
                 self._client.log_image(self._runs[key], picture, key=name, step=step, timestamp=int(at * 1000))
 
-        self._queue.put(_Job(key, write, aside=True))
+        self._queue.put(Job(key, write, aside=True))
 
     def set_tags(self, key: str | None, tags: Mapping[str, str]) -> None:
         """Tags of a run, or of the parent run when ``key`` is None."""
-        self._queue.put(_Batch(key, tags=dict(tags)))
+        self._queue.put(Batch(key, tags=dict(tags)))
 
     def note(self, markdown: str) -> None:
         """What the UI shows as the parent run's description."""
@@ -172,13 +145,13 @@ class SearchTracker:
         """The run is over; ``status`` is MLflow's FINISHED, KILLED or FAILED."""
         ended_at = int(at * 1000)
         self._queue.put(
-            _Job(key, lambda: self._client.set_terminated(self._runs[key], status=status, end_time=ended_at))
+            Job(key, lambda: self._client.set_terminated(self._runs[key], status=status, end_time=ended_at))
         )
-        self._queue.put(_Batch(key, tags={**tags, ENDED_TAG: status}))
+        self._queue.put(Batch(key, tags={**tags, ENDED_TAG: status}))
 
     def once_ended(self, key: str, do: Callable[[], None]) -> None:
         """Do something about a run when MLflow has everything of it; called in the background thread."""
-        self._queue.put(_Job(key, lambda: do() if key in self.ended else None))
+        self._queue.put(Job(key, lambda: do() if key in self.ended else None))
 
     def log_artifacts(self, key: str | None, prepare: Callable[[Path], None], folder: str = "") -> None:
         """Log the files that ``prepare`` writes into a directory; for the parent run when ``key`` is None.
@@ -191,7 +164,7 @@ class SearchTracker:
                 prepare(Path(directory))
                 upload(self._client, self._run_id(key), Path(directory), folder)
 
-        self._queue.put(_Job(key, write))
+        self._queue.put(Job(key, write))
 
     def __enter__(self) -> "SearchTracker":
         return self
@@ -212,8 +185,9 @@ class SearchTracker:
             patience: for how many seconds; asked again and again, since somebody may want it to end at any moment.
         """
 
-        self._queue.put(_Batch(None, tags=dict(tags)))
-        self._queue.put(_Job(None, lambda: self._client.set_terminated(self.parent_id, status=status), last=True))
+        self._queue.put(Batch(None, tags=dict(tags)))
+        self._queue.put(Job(None, self._delete_doubles))
+        self._queue.put(Job(None, lambda: self._client.set_terminated(self.parent_id, status=status), last=True))
         self._closing.set()
         began = time.monotonic()
         while self._thread.is_alive():
@@ -231,17 +205,17 @@ class SearchTracker:
             self._closing.wait(_GATHERING_SECONDS)
             while not self._queue.empty():
                 waiting.append(self._queue.get())
-            for job in _joined(waiting):
+            for job in gathered(waiting):
                 if not self._do(job):
                     where = masked(self._store.uri)
                     self.errors.append(
                         f"{where} is not answering; nothing is lost: --resume will write what is missing"
                     )
                     return
-                if isinstance(job, _Job) and job.last:
+                if isinstance(job, Job) and job.last:
                     return
 
-    def _do(self, job: _Batch | _Job) -> bool:
+    def _do(self, job: Batch | Job) -> bool:
         """Do a job, as often as it takes while the store is down; False when the time for that has run out."""
         if job.key in self._lacking and job.key not in self._runs:
             return True  # its run could not be made, which has been told
@@ -249,7 +223,7 @@ class SearchTracker:
         self._retrying = False
         while True:
             try:
-                if isinstance(job, _Batch):
+                if isinstance(job, Batch):
                     self._send(job)
                 else:
                     job.do()
@@ -268,10 +242,18 @@ class SearchTracker:
             self._retrying = True
             wait = min(2 * wait, _LONGEST_WAIT)
 
-    def _create_parent(self, kind: str, tags: Mapping[str, str]) -> str:
+    def _create_parent(self, kind: str, tags: Mapping[str, str]) -> Any:
         own = {KIND_TAG: kind, SEARCH_TAG: self._search_id, USER_TAG: user_name()}
-        run = self._client.create_run(self._store.experiment_id, run_name=self._store.name, tags={**own, **tags})
-        return str(run.info.run_id)
+        where, name = self._store.experiment_id, self._store.name
+        return make_one(
+            lambda: self._client.create_run(where, run_name=name, tags={**own, **tags}),
+            lambda: [run for run in self._store.runs_of(self._search_id) if KEY_TAG not in run.data.tags],
+            lambda double: delete_run(self._client, double.info.run_id),
+        )
+
+    def _delete_doubles(self) -> None:
+        """A request that was repeated may have been answered twice, the second time long after."""
+        delete_double_runs(self._client, self._store.runs_of(self._search_id), {self.parent_id, *self._runs.values()})
 
     def _adopt(self, runs: Iterable[Any]) -> None:
         """Put trials below the parent run; that which they were below may have been removed for good."""
@@ -280,30 +262,33 @@ class SearchTracker:
                 self._client.set_tag(run.info.run_id, PARENT_TAG, self.parent_id)
 
     def _create_run(self, key: str, name: str, at: float, kind: str, below: str | None) -> None:
-        if key not in self._runs:
-            # A server that died while it answered may have made the run all the same.
-            self._runs |= {run.data.tags[KEY_TAG]: str(run.info.run_id) for run in self._made_already(key)}
-        if key not in self._runs:
-            parent = self.parent_id if below is None else self._runs[below]
-            tags = {KIND_TAG: kind, KEY_TAG: key, PARENT_TAG: parent, SEARCH_TAG: self._search_id}
-            run = self._client.create_run(
-                self._store.experiment_id, start_time=int(at * 1000), run_name=name, tags=tags
-            )
-            self._runs[key] = run.info.run_id
-
-    def _made_already(self, key: str) -> list[Any]:
-        return self._store.runs_of(self._search_id, key) if self._retrying else []
+        if key in self._runs:
+            return
+        parent = self.parent_id if below is None else self._runs[below]
+        tags = {KIND_TAG: kind, KEY_TAG: key, PARENT_TAG: parent, SEARCH_TAG: self._search_id}
+        where, start = self._store.experiment_id, int(at * 1000)
+        run = make_one(
+            lambda: self._client.create_run(where, start, tags, cut(name, LONGEST_NAME)),
+            lambda: self._store.runs_of(self._search_id, key),
+            lambda double: delete_run(self._client, double.info.run_id),
+            again=self._retrying,
+        )
+        self._runs[key] = str(run.info.run_id)
 
     def _run_id(self, key: str | None) -> str:
         return self.parent_id if key is None else self._runs[key]
 
-    def _send(self, batch: _Batch) -> None:
+    def _send(self, batch: Batch) -> None:
         from mlflow.entities import Metric, Param, RunTag
 
-        params = [Param(name, str(value)) for name, value in batch.params.items()]
+        params = [Param(name, cut(str(value), LONGEST_PARAM)) for name, value in batch.params.items()]
         metrics = [Metric(*metric) for metric in batch.metrics]
         has_ended = ENDED_TAG in batch.tags and batch.key not in self._lacking
-        tags = [RunTag(name, value) for name, value in batch.tags.items() if name != ENDED_TAG or has_ended]
+        tags = [
+            RunTag(name, cut(value, LONGEST_TAG))
+            for name, value in batch.tags.items()
+            if name != ENDED_TAG or has_ended
+        ]
         while params or metrics or tags:
             self._client.log_batch(
                 self._run_id(batch.key), metrics[:_MOST_METRICS], params[:_MOST_PARAMS], tags[:_MOST_TAGS]
@@ -311,20 +296,3 @@ class SearchTracker:
             del params[:_MOST_PARAMS], metrics[:_MOST_METRICS], tags[:_MOST_TAGS]
         if has_ended and batch.key is not None:
             self.ended.add(batch.key)
-
-
-def _joined(jobs: Iterable[_Batch | _Job]) -> list[_Batch | _Job]:
-    """Batches of one run made into one, as far as nothing else happens to that run in between."""
-    joined: list[_Batch | _Job] = []
-    newest: dict[str | None, _Batch] = {}
-    for job in jobs:
-        if isinstance(job, _Job):
-            if not job.aside:
-                newest.pop(job.key, None)
-        elif job.key in newest:
-            newest[job.key].add(job)
-            continue
-        else:
-            newest[job.key] = job
-        joined.append(job)
-    return joined

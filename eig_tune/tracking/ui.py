@@ -8,7 +8,8 @@ from pathlib import Path
 
 from eig_tune.errors import ResultError
 from eig_tune.stopping import Interrupted
-from eig_tune.tracking.store import NO_TELEMETRY, missing_file
+from eig_tune.tracking.databases import missing_file
+from eig_tune.tracking.store import NO_TELEMETRY
 
 
 def serve_ui(uri: str, home: Path, port: int) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eig_tune.errors import EigTuneError
+from eig_tune.paths import absolute
 
 DEFAULT_HOME = Path("eig-runs")
 _PROBE_BYTES = 2**20  # a full disk still takes an empty file
@@ -59,7 +60,7 @@ def writable_home(path: Path) -> Home:
     Raises:
         EigTuneError: it cannot be written.
     """
-    home = path.expanduser().resolve()
+    home = absolute(path, "--home")
     try:
         try_to_write(home)
     except OSError as error:

@@ -122,7 +122,8 @@ def _judge(
     floor = lowest_accuracy(spec.dataset.name)
     if judge.accuracy < floor:
         console.print(
-            f"[bold red]WARNING[/] the evaluation classifier is right on just {judge.accuracy:.1%} of held-out "
-            f"images (expected {floor:.0%} or more): nmi and prior_rmse will be as unsure as it is"
+            f"WARNING the evaluation classifier is right on just {judge.accuracy:.1%} of held-out "
+            f"images (expected {floor:.0%} or more): nmi and prior_rmse will be as unsure as it is",
+            style="bold red",
         )
     return judge

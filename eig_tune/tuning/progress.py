@@ -8,9 +8,9 @@ from types import TracebackType
 from rich.console import Console, Group, RenderableType
 from rich.filesize import decimal as in_words
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from eig_tune.tuning.ledger import HALVED_BATCH, Report, Trial
 
@@ -119,8 +119,8 @@ class Terminal:
         for trial in self._shown():
             style = _STATUS_STYLE[trial.status]
             step = f"{trial.last.step if trial.last else 0:,}"
-            status = f"[{style}]{trial.status}[/]"
-            table.add_row(str(trial.number), status, step, *self._values(trial), escape(trial.why))
+            status = Text(trial.status, style)
+            table.add_row(str(trial.number), status, step, *self._values(trial), Text(trial.why))
         return table
 
     def _shown(self) -> Sequence[Trial]:

@@ -14,6 +14,7 @@ import yaml
 
 from eig_tune.data import ImageData
 from eig_tune.errors import StorageError
+from eig_tune.paths import check_name
 from eig_tune.stopping import Stop
 from eig_tune.tracking import SearchTracker, Store, check_store, is_local, local_uri, masked, open_store
 from eig_tune.training import TrainConfig, TrialData
@@ -44,6 +45,9 @@ class RunOptions:
     storage: str | None = None
     resume: bool = False
     stop: Stop = field(default_factory=Stop)
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "--name")
 
 
 @dataclass(frozen=True)

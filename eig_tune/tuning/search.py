@@ -1,11 +1,11 @@
 """Running a search: data, judge, Ray, MLflow and the engine brought together."""
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from eig_tune import strict_json
 from eig_tune.errors import ResultError
 from eig_tune.stopping import Stop
 from eig_tune.tracking import CONFIRMATION_TAG, OBJECTIVES_TAG, SearchTracker, find_store, read_search
@@ -82,7 +82,7 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
     place = set_up(search_id, spec, options, {IMAGES: images}, home, console)
     with place.stop.gently(), Ledger(home.ledger(options.name)) as ledger:
         begin_or_check(ledger, search_id, traits, repr(options.name), home)
-        tags = {**provenance(), OBJECTIVES_TAG: json.dumps(spec.objectives)}
+        tags = {**provenance(), OBJECTIVES_TAG: strict_json.dumps(spec.objectives)}
         parameters = _parameters(spec, place.datasets[IMAGES], traits["data"])
         with SearchTracker(place.store, "search", search_id, parameters, tags) as tracker:
             tell_of_runs(place, tracker, ledger, console)

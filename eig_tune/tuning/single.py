@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eig_tune import strict_json
 from eig_tune.errors import ConfigError, EigTuneError, Problem, one_line
 from eig_tune.training import Progress, TrainConfig, TrialData, fit
 from eig_tune.tuning.document import parse_value
@@ -97,7 +98,7 @@ def _record(progress: Progress, out: Path) -> None:
     """One line of metrics, then a checkpoint that takes its name when it is whole and on the disk; only then older
     ones go."""
     with (out / METRICS_FILE).open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"step": progress.step, **progress.metrics()}) + "\n")
+        file.write(strict_json.dumps({"step": progress.step, **progress.metrics()}) + "\n")
     partial, whole = out / ".partial", out / f"checkpoint-{progress.step}"
     shutil.rmtree(partial, ignore_errors=True)
     progress.save(partial)

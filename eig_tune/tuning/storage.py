@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow.fs
 
 from eig_tune.errors import CheckpointError, EigTuneError, StorageError, one_line
+from eig_tune.paths import absolute
 from eig_tune.tuning import on_node
 from eig_tune.tuning.home import bring_to_disk, try_to_write
 
@@ -184,7 +185,7 @@ def named_storage(named: str | None, default: Path) -> Storage:
     if not uri.startswith(_S3):
         if "://" in uri:
             raise EigTuneError(f"--storage: got {uri!r}; write a path, or s3://bucket/prefix")
-        return Storage(str(Path(uri).expanduser().resolve()))
+        return Storage(str(absolute(Path(uri), "--storage")))
     if "@" in uri or "?" in uri:
         raise EigTuneError("--storage: write s3://bucket/prefix; keys and endpoint are taken from the environment")
     bucket, _, prefix = uri.removeprefix(_S3).strip("/").partition("/")

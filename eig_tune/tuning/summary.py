@@ -5,8 +5,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.filesize import decimal
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from eig_tune.tracking import TrackedSearch, TrackedTrial
 from eig_tune.training import Progress
@@ -127,7 +127,7 @@ def print_comparison(outcome: Comparison, methods: Sequence[str], console: Conso
         table.add_column(column, justify="left" if column == "method" else "right")
     for row in rows:
         values = [f"{row.means[m]:.3f} ± {row.deviations[m]:.3f}" for m in COMPARED]
-        marked = [f"[bold]{v}[/]" if best[m] == row.method else v for m, v in zip(COMPARED, values, strict=True)]
+        marked = [Text(v, "bold" if best[m] == row.method else "") for m, v in zip(COMPARED, values, strict=True)]
         table.add_row(row.method, *marked, p_text(row.p_values["nmi"]), str(row.cells), str(row.splits))
     console.print(table)
     console.print(p_in_words(rows), highlight=False, soft_wrap=True)
@@ -233,7 +233,7 @@ def print_checks(checks: Sequence[Check], console: Console) -> None:
     for column in ("check", "", "found"):
         table.add_column(column)
     for check in checks:
-        table.add_row(check.name, "[red]✗[/]" if check.problem else "[green]✓[/]", escape(check.found))
+        table.add_row(check.name, Text("✗", "red") if check.problem else Text("✓", "green"), Text(check.found))
     console.print(table)
     for check in checks:
         if check.problem:

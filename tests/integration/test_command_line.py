@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from eig_tune import cli
 from eig_tune.cli import app
 from eig_tune.errors import EigTuneError
 
@@ -112,6 +113,19 @@ def test_folder_that_cannot_be_searched_is_one_message(
             ["ui", "--tracking-uri", "http://me:s3cret@host:5000"],
             "write http://host:5000 and put the login into MLFLOW_",
         ),
+        (
+            ["search", "--space", str(SPACE), "--home", "{tmp}/home", "--name", "a/b"],
+            "--name: got 'a/b'; it has a slash",
+        ),
+        (["search", "--space", str(SPACE), "--home", "{tmp}/home", "--name", ".."], "--name: got '..'"),
+        (["compare", "--space", str(SPACE), "--home", "{tmp}/home", "--name", "x" * 300], "has 300 bytes"),
+        (
+            ["search", "--space", str(SPACE), "--home", "~no-such-user/x"],
+            "--home: got '~no-such-user/x'; there is no home",
+        ),
+        (["best", "--home", ""], "--home: is empty"),
+        (["best", "--home", "x" * 300], "File name too long"),
+        (["best", "--tracking-uri", "mysql://me:s3cret@host/db"], "pip install pymysql"),
         (["doctor", "--space", "{tmp}/none.yaml"], "no such file"),
         (["doctor", "--home", "/proc/eig"], "cannot be written"),
         (["train", "--space", str(SPACE), "--set", "lamda_1=3", "--home", "{tmp}/home"], "did you mean 'lambda_1'"),
@@ -154,6 +168,11 @@ def test_short_run_is_refused_only_where_the_first_rung_counts(
     assert told in message_of(capsys, *command, "--home", tmp_path / "home")
 
 
+def test_brackets_and_colons_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    cli._console().print("[red]a[/] :smile: b", highlight=False)
+    assert capsys.readouterr().err == "[red]a[/] :smile: b\n"
+
+
 @pytest.mark.slow
 def test_plan_tells_the_rungs_and_the_cost_for_every_number_of_slots(capsys: pytest.CaptureFixture[str]) -> None:
     app(["validate", str(SPACE)], standalone_mode=False)
@@ -183,9 +202,10 @@ def tiny_space(folder: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.cluster
-def test_search_then_best_takes_a_model_home(tmp_path: Path) -> None:
-    home, model, space = tmp_path / "home", tmp_path / "model", tiny_space(tmp_path)
+def test_search_then_best_takes_a_model_home_whatever_the_names(tmp_path: Path) -> None:
+    home, model, space = tmp_path / "ho?me a%20b #é [x]", tmp_path / "mo?del 50% [b]", tiny_space(tmp_path)
     arguments = ["search", "--space", space, "--home", home, "--gpus", 0, "--trials", 4, "--steps", 60, "--json"]
+    arguments += ["--name", "it's [50%] #1?"]
     done = eig_tune(*arguments)
     assert done.returncode == 0, done.stderr
     outcome = json.loads(done.stdout)

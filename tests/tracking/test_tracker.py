@@ -78,6 +78,23 @@ def test_values_come_back_as_what_they_were(local: Store) -> None:
     assert [type(trial.values[name]) for name in values] == [type(value) for value in values.values()]
 
 
+def test_what_is_longer_than_mlflow_takes_is_cut(local: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its client cuts some of it, but not the name of a run, which Postgres refuses from 251 signs on."""
+    monkeypatch.setenv("MLFLOW_TRUNCATE_LONG_VALUES", "false")
+    to = tracker(local)
+    to.start_run("0", "trial 0 · " + "lambda_1=0.5 " * 100, {"distance": "x" * 9000}, at=1000.0)
+    to.end_run("0", "FAILED", {"status": "failed", "stop_reason": "y" * 9000}, at=2000.0)
+    to.note("z" * 9000)
+    to.close("FINISHED", {})
+    assert to.errors == []
+    runs = local.client.search_runs([local.experiment_id])
+    trial, parent = sorted(runs, key=lambda run: "eig_tune.trial" not in run.data.tags)
+    assert len(trial.info.run_name) == 250 and trial.info.run_name.endswith("…")
+    assert trial.data.params["distance"] == "x" * 499 + "…"
+    assert trial.data.tags["stop_reason"] == "y" * 4999 + "…"
+    assert len(parent.data.tags["mlflow.note.content"]) == 5000
+
+
 def test_writing_all_again_changes_nothing(local: Store) -> None:
     for _ in range(3):
         to = tracker(local)

@@ -1,12 +1,15 @@
 """A single run's folder: a kill at any moment costs a part of the run, never its result."""
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from eig_tune.errors import EigTuneError
-from eig_tune.training import TrainConfig, TrialData
+from eig_tune.training import TrainConfig, TrialData, fit
+from eig_tune.tuning import single
 from eig_tune.tuning.single import METRICS_FILE, check_out, newest_checkpoint, run_single
 
 
@@ -47,3 +50,16 @@ def test_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     file.touch()
     with pytest.raises(EigTuneError, match="cannot be written"):
         check_out(file / "run", resume=False)
+
+
+def test_metrics_of_a_run_that_breaks_down_are_strict_json(
+    tmp_path: Path, tiny_config: TrainConfig, trial_data: TrialData
+) -> None:
+    first = next(fit(tiny_config, trial_data))
+    broken = replace(first, evaluation=replace(first.evaluation, metrics={"nmi": math.nan, "prior_rmse": math.inf}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(single, "fit", lambda *_: iter([broken]))
+        list(run_single(tiny_config, trial_data, tmp_path))
+    (line,) = (tmp_path / METRICS_FILE).read_text().splitlines()
+    assert "NaN" not in line and "Infinity" not in line
+    assert (json.loads(line)["nmi"], json.loads(line)["prior_rmse"]) == (None, None)
