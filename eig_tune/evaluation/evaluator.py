@@ -26,7 +26,8 @@ _MINIMIZED = frozenset({"average_entropy", "prior_rmse", "posterior_rmse", "q_en
 DIRECTIONS = {
     name: "minimize" if name in _MINIMIZED else "maximize" for name in (*LABELLED_METRICS, *LABEL_FREE_METRICS)
 }
-SAMPLES_PER_CATEGORY = 10
+_SAMPLES_PER_CATEGORY, _MOST_SAMPLES = 10, 1000
+_TALLEST = 125  # times as high as wide: the UI's small copies of a picture have 256 pixels
 _LARGEST_POOL_SAMPLE = 2000
 _CHUNK = 500
 _SEED = 20_200_102
@@ -97,7 +98,7 @@ class Evaluator:
             table_KC,
             prior_K,
             self._class_distribution,
-            sample_grid(model, SAMPLES_PER_CATEGORY, self._device),
+            sample_grid(model, samples_per_category(model.categories), self._device),
         )
 
     def _judge_generated(
@@ -151,6 +152,11 @@ class Evaluator:
         }
 
 
+def samples_per_category(categories: int) -> int:
+    """How many samples a picture shows of each: fewer of many."""
+    return min(_SAMPLES_PER_CATEGORY, max(_MOST_SAMPLES // categories, -(-categories // _TALLEST)))
+
+
 def sample_grid(model: JudgedModel, per_category: int, device: torch.device) -> NDArray[np.uint8]:
     """Images uint8 [K, n, C, S, S], one row per category; the same noise in every row."""
     generator = torch.Generator(device).manual_seed(_SEED)
@@ -161,8 +167,9 @@ def sample_grid(model: JudgedModel, per_category: int, device: torch.device) -> 
 def sample_rows(model: JudgedModel, categories_R: Tensor, noise_nD: Tensor) -> NDArray[np.uint8]:
     """Images uint8 [R, n, C, S, S]: one row for each of the categories, made from the same noise [n, D]."""
     rows, count = len(categories_R), len(noise_nD)
-    images = model.generate(categories_R.repeat_interleave(count), noise_nD.repeat(rows, 1))
-    pixels = to_pixels(images)
+    categories, noise = categories_R.repeat_interleave(count), noise_nD.repeat(rows, 1)
+    parts = zip(categories.split(_CHUNK), noise.split(_CHUNK), strict=True)
+    pixels = np.concatenate([to_pixels(model.generate(some, their_noise)) for some, their_noise in parts])
     return pixels.reshape(rows, count, *pixels.shape[1:])
 
 

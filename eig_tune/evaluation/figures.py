@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 _GAP = 1
+_MOST_NAMES = 150
+_MOST_PIXELS = 60_000_000  # Pillow takes a picture of half as much again for an attack
 
 
 def sample_picture(samples_KnCSS: NDArray[np.uint8], scale: int = 2) -> Image.Image:
-    """A grid of samples, one row per category, ``scale`` screen pixels per image pixel."""
+    """A grid of samples, one row per category, ``scale`` screen pixels per image pixel unless it gets too large."""
     categories, per_category, channels, size, _ = samples_KnCSS.shape
     cell = size + _GAP
     grid = np.full((categories * cell + _GAP, per_category * cell + _GAP, channels), 64, np.uint8)
@@ -28,6 +30,10 @@ def sample_picture(samples_KnCSS: NDArray[np.uint8], scale: int = 2) -> Image.Im
             top, left = row * cell + _GAP, column * cell + _GAP
             grid[top : top + size, left : left + size] = samples_KnCSS[row, column].transpose(1, 2, 0)
     picture = Image.fromarray(grid[:, :, 0] if channels == 1 else grid)
+    largest = (_MOST_PIXELS / (picture.width * picture.height)) ** 0.5
+    if largest < 1:
+        return picture.resize((int(picture.width * largest), int(picture.height * largest)), Image.Resampling.BOX)
+    scale = min(scale, int(largest))
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 
 
@@ -35,25 +41,38 @@ def table_figure(table_KC: Array, classes: Sequence[str]) -> "Figure":
     """Categories × classes as a heat map, categories in the order of their classes."""
     order = np.argsort(class_of_category(table_KC), kind="stable")
     shares = table_KC[order] / np.maximum(table_KC[order].sum(axis=1, keepdims=True), 1)
-    figure, axes = _figure(5.2, 4.6)
+    figure, axes = _figure(_wide_enough(5.2, len(classes)), _wide_enough(4.6, len(order)))
     image = axes.imshow(shares, vmin=0, vmax=1, cmap="viridis")
-    axes.set_xticks(range(len(classes)), classes, rotation=45 if max(map(len, classes)) > 2 else 0)
-    axes.set_yticks(range(len(order)), [str(category) for category in order])
+    _name_ticks(axes, classes)
+    if len(order) <= _MOST_NAMES:
+        axes.set_yticks(range(len(order)), [str(category) for category in order])
     axes.set_xlabel("class seen by the judge")
     axes.set_ylabel("category")
     figure.colorbar(image, ax=axes, label="share of the category's images")
     return figure
 
 
+def _wide_enough(inches: float, names: int) -> float:
+    """Room for so many names beside each other."""
+    return max(inches, 1.5 + 0.18 * min(names, _MOST_NAMES))
+
+
+def _name_ticks(axes: "Axes", classes: Sequence[str]) -> None:
+    """A tick for each class; of more than can be read only numbers, by matplotlib's choice."""
+    if len(classes) <= _MOST_NAMES:
+        rotation = 90 if len(classes) > 20 else 45 if max(map(len, classes)) > 2 else 0
+        axes.set_xticks(range(len(classes)), classes, rotation=rotation)
+
+
 def prior_figure(table_KC: Array, prior_K: Array, class_distribution_C: Array, classes: Sequence[str]) -> "Figure":
     """The learned prior, carried over to classes, beside the true class distribution."""
     learned_C = np.bincount(class_of_category(table_KC), weights=prior_K, minlength=len(classes))
-    figure, axes = _figure(6.0, 3.6)
+    figure, axes = _figure(_wide_enough(6.0, len(classes)), 3.6)
     positions = np.arange(len(classes))
     axes.bar(positions - 0.2, class_distribution_C, width=0.4, label="true share", color="#888888")
     axes.bar(positions + 0.2, learned_C, width=0.4, label="prior", color="#2a6fbb")
     axes.axhline(1 / len(classes), color="black", linewidth=0.8, linestyle=":", label="uniform")
-    axes.set_xticks(positions, classes, rotation=45 if max(map(len, classes)) > 2 else 0)
+    _name_ticks(axes, classes)
     axes.set_ylabel("probability")
     axes.legend(frameon=False)
     return figure

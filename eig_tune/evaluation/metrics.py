@@ -31,6 +31,15 @@ def nmi(table_KC: Array) -> float:
     return float(np.clip(mutual_information / mean_entropy, 0, 1))
 
 
+def nmi_of_chance(images: int, categories: int, class_distribution_C: Array) -> float:
+    """The NMI that a table of so many images has on average when category and class have nothing to do with each other:
+    0 for many images, and near 1 where there are as many pairs of the two as images."""
+    random, repeats = np.random.default_rng(0), 5
+    independent_KC = np.outer(np.full(categories, 1 / categories), class_distribution_C)
+    tables = random.multinomial(images, independent_KC.ravel(), size=repeats).reshape(repeats, *independent_KC.shape)
+    return float(np.mean([nmi(table_KC.astype(np.float64)) for table_KC in tables]))
+
+
 def average_entropy(table_KC: Array) -> float:
     """Mean over all rows and columns of the entropy of each, normalised to sum 1, in nats; lower is better.
 

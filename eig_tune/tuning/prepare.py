@@ -2,17 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from eig_tune.data import ImageData, load_images
 from eig_tune.data.left_out import LeftOut, counted, names_file, printable, write_left_out
 from eig_tune.errors import ConfigError, Problem
 from eig_tune.evaluation import Judge, train_judge
 from eig_tune.evaluation.classifier import Role, lowest_accuracy
+from eig_tune.evaluation.metrics import nmi_of_chance
 from eig_tune.models import METHODS
 from eig_tune.training import TrialData
+from eig_tune.tuning.distributions import Value
 from eig_tune.tuning.home import Home
 from eig_tune.tuning.progress import Console, step_bar
 from eig_tune.tuning.space import SearchSpec
+
+_MOST_BY_CHANCE = 0.1  # NMI
 
 
 def prepare_images(spec: SearchSpec, console: Console, home: Home) -> ImageData:
@@ -74,7 +79,11 @@ def prepare_judge(
     Args:
         check: called after every training step; what it raises ends the training.
     """
-    return TrialData(images, _judge(spec, images, home, console, "selection", check) if images.labelled else None)
+    if not images.labelled:
+        return TrialData(images, None)
+    for warning in _unsure_scores(spec, images):
+        _warn(console, warning)
+    return TrialData(images, _judge(spec, images, home, console, "selection", check))
 
 
 def prepare_confirming_judge(
@@ -86,27 +95,27 @@ def prepare_confirming_judge(
 
 def _misfits(spec: SearchSpec, images: ImageData) -> list[Problem]:
     problems = []
-    if spec.train.batch_size > len(images.pool):
-        problems.append(
-            Problem("train.batch_size", f"got {spec.train.batch_size}, but the pool has {len(images.pool)} images")
-        )
+    batch = max(_possible(spec, "batch_size", spec.train.batch_size))
+    if batch > len(images.pool):
+        where = "search.batch_size" if "batch_size" in spec.search else "train.batch_size"
+        problems.append(Problem(where, f"got {batch}, but the pool has {len(images.pool)} images"))
     if spec.needs_labels() and not images.labelled:
         problems.append(
             Problem("objectives", "these images have no labels; choose label-free objectives such as code_recovery")
         )
-    if METHODS[spec.method].prior == "ground-truth":
-        classes = len(images.classes)
-        if not images.labelled:
-            problems.append(
-                Problem("method", f"{spec.method} needs the true class shares; these images have no labels")
-            )
-        elif spec.model.categories != classes:
-            problems.append(
-                Problem(
-                    "model.categories", f"got {spec.model.categories}; {spec.method} needs one per class, {classes}"
-                )
-            )
-    return problems
+    methods = [method for method in _possible(spec, "method", spec.method) if METHODS[method].prior == "ground-truth"]
+    return problems + [problem for method in methods for problem in _misfits_of_shares(spec, images, method)]
+
+
+def _misfits_of_shares(spec: SearchSpec, images: ImageData, method: str) -> list[Problem]:
+    """Why ``method``, which is given the true class shares, cannot have them."""
+    if not images.labelled:
+        where = "search.method" if "method" in spec.search else "method"
+        return [Problem(where, f"{method} needs the true class shares; these images have no labels")]
+    classes = len(images.classes)
+    wrong = [n for n in _possible(spec, "categories", spec.model.categories) if n != classes]
+    where = "search.categories" if "categories" in spec.search else "model.categories"
+    return [Problem(where, f"got {wrong[0]}; {method} needs one per class, {classes}")] if wrong else []
 
 
 def _judge(
@@ -121,9 +130,35 @@ def _judge(
         judge = train_judge(images, home.judges, on_progress=on_progress, role=role)
     floor = lowest_accuracy(spec.dataset.name)
     if judge.accuracy < floor:
-        console.print(
-            f"WARNING the evaluation classifier is right on just {judge.accuracy:.1%} of held-out "
-            f"images (expected {floor:.0%} or more): nmi and prior_rmse will be as unsure as it is",
-            style="bold red",
+        _warn(
+            console,
+            f"the evaluation classifier knows just {judge.accuracy:.1%} of held-out images, averaged over classes "
+            f"(expected {floor:.0%} or more): nmi and prior_rmse will be as unsure as it is",
         )
     return judge
+
+
+def _unsure_scores(spec: SearchSpec, images: ImageData) -> list[str]:
+    """Scores that are high for a model that tells nothing, because categories and classes are many and images few."""
+    assert images.class_distribution is not None
+    categories, classes = max(_possible(spec, "categories", spec.model.categories)), len(images.classes)
+    generated = categories * spec.train.images_per_category
+    counted = {
+        "nmi": (generated, "generated images", "; raise train.images_per_category"),
+        "nmi_real": (len(images.held_out), "held-out images", ""),
+    }
+    return [
+        f"{name} is about {chance:.2f} for a model that tells nothing: {count} {of} are few for {categories} "
+        f"categories and {classes} classes{remedy}"
+        for name, (count, of, remedy) in counted.items()
+        if (chance := nmi_of_chance(count, categories, images.class_distribution)) > _MOST_BY_CHANCE
+    ]
+
+
+def _possible(spec: SearchSpec, name: str, fixed: Value) -> Sequence[Any]:
+    """What a trial may have for a field: the ends of its range, or all choices."""
+    return spec.search[name].extremes() if name in spec.search else [fixed]
+
+
+def _warn(console: Console, text: str) -> None:
+    console.print(f"WARNING {text}", style="bold red", markup=False, highlight=False, soft_wrap=True)
