@@ -12,7 +12,6 @@ from eig_tune.evaluation.classifier import Role, lowest_accuracy
 from eig_tune.evaluation.metrics import nmi_of_chance
 from eig_tune.models import METHODS
 from eig_tune.training import TrialData
-from eig_tune.tuning.distributions import Value
 from eig_tune.tuning.home import Home
 from eig_tune.tuning.progress import Console, step_bar
 from eig_tune.tuning.space import SearchSpec
@@ -155,7 +154,7 @@ def _unsure_scores(spec: SearchSpec, images: ImageData) -> list[str]:
     ]
 
 
-def _possible(spec: SearchSpec, name: str, fixed: Value) -> Sequence[Any]:
+def _possible(spec: SearchSpec, name: str, fixed: Any) -> Sequence[Any]:
     """What a trial may have for a field: the ends of its range, or all choices."""
     return spec.search[name].extremes() if name in spec.search else [fixed]
 

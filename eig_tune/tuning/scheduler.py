@@ -69,7 +69,8 @@ class SuccessiveHalving:
         return {
             trial: self._beaten(rung, place)
             for rung in self._rungs_with_waiting()
-            for place, trial in enumerate(self._best_first(rung)[self._most_places :], start=self._most_places + 1)
+            for places in [max(self._most_places, self._places(rung))]
+            for place, trial in enumerate(self._best_first(rung)[places:], start=places + 1)
             if trial in self._waiting[rung]
         }
 
@@ -110,21 +111,23 @@ class SuccessiveHalving:
 
     def _next(self) -> int | None:
         for rung in self._rungs_with_waiting():
-            places = len(self._rungs[rung]) // self._reduction_factor
-            for trial in self._best_first(rung)[:places]:
+            for trial in self._best_first(rung)[: self._places(rung)]:
                 if trial in self._waiting[rung]:
                     return trial
         return None
 
     def _beaten(self, rung: int, place: int) -> str:
         """``rung 500: 4th of 9, 3 may go on``, and what a reader of this could not know."""
-        last = self._most_places
-        order, losses = self._best_first(rung), self._rungs[rung]
+        best_first, losses = self._best_first(rung), self._rungs[rung]
         some_are_safe = list(self._rungs).index(rung) < self._brackets - 1
         others = ", and those of later brackets" if some_are_safe else ""
-        tie = losses[order[place - 1]] == losses[order[last - 1]]
-        why = f" (the {_ordinal(last)} is as good and came first)" if tie else ""
-        return f"rung {rung}: {_ordinal(place)} of {len(order)}, {last} may go on{others}{why}"
+        equal = [losses[trial] for trial in best_first].index(losses[best_first[place - 1]]) + 1
+        tie = f" (the {_ordinal(equal)} is as good and came first)" if equal < place else ""
+        may_go_on = f"{self._places(rung)} may go on{others}"
+        return f"rung {rung}: {_ordinal(place)} of {len(best_first)}, {may_go_on}{tie}"
+
+    def _places(self, rung: int) -> int:
+        return len(self._rungs[rung]) // self._reduction_factor
 
     def _best_waiting(self) -> int | None:
         for rung in self._rungs_with_waiting():

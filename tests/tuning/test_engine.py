@@ -386,12 +386,14 @@ def assert_reasons_were_true(events: Sequence[dict[str, Any]]) -> None:
         if event["event"] == "end" and event["status"] == "stopped":
             rung = waits_at[number]
             best_first = sorted(reached[rung], key=reached[rung].__getitem__)
-            told = re.match(r"rung (\d+): (\d+).. of (\d+), 4 may go on( \(the 4th is as good.*\))?$", event["reason"])
+            equal = 1 + [reached[rung][other] for other in best_first].index(reached[rung][number])
+            tie = rf"( \(the {equal}.. is as good and came first\))?$"
+            told = re.match(rf"rung (\d+): (\d+).. of (\d+), (\d+) may go on{tie}", event["reason"])
             if told is None:
-                told = re.match(r"waited at rung (\d+) when the search ended, (\d+).. of (\d+)()$", event["reason"])
+                told = re.match(r"waited at rung (\d+) when the search ended, (\d+).. of (\d+)$", event["reason"])
             else:
-                tie = reached[rung][number] == reached[rung][best_first[3]]
-                assert int(told[2]) > 4 and bool(told[4]) == tie
+                assert int(told[2]) > 4 >= int(told[4]) == len(best_first) // 3
+                assert bool(told[5]) == (equal < int(told[2]))
             assert told is not None, event["reason"]
             assert [int(n) for n in told.groups()[:3]] == [rung, best_first.index(number) + 1, len(best_first)]
 

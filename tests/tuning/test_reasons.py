@@ -67,12 +67,12 @@ def test_stopped_trial_says_by_how_many_it_was_beaten(tmp_path: Path) -> None:
         for number, nmi in enumerate((0.1, 0.2, 0.3, 0.4)):
             engine.propose()
             train(engine, number, 500, nmi=nmi)
-        assert ledger.trials[0].reason == "rung 500: 4th of 4, 3 may go on"
+        assert ledger.trials[0].reason == "rung 500: 4th of 4, 1 may go on"
         (end,) = [event for event in map(json.loads, path.read_text().splitlines()) if event["event"] == "end"]
-        assert end["reason"] == "rung 500: 4th of 4, 3 may go on"
+        assert end["reason"] == "rung 500: 4th of 4, 1 may go on"
     with Ledger(path) as ledger:
         Engine(Searching(spec(9)), ledger)
-        assert ledger.trials[0].reason == "rung 500: 4th of 4, 3 may go on"
+        assert ledger.trials[0].reason == "rung 500: 4th of 4, 1 may go on"
 
 
 def test_last_of_nine_is_told_so(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_last_of_nine_is_told_so(tmp_path: Path) -> None:
         for number in range(9):
             train(engine, number, 500, nmi=0.9 if number < 3 else 0.3 - number / 100)
         assert ledger.trials[8].reason == "rung 500: 9th of 9, 3 may go on"
-        assert ledger.trials[3].reason == "rung 500: 4th of 4, 3 may go on"
+        assert ledger.trials[3].reason == "rung 500: 4th of 4, 1 may go on"
 
 
 def test_trial_that_waited_until_the_end_says_that(tmp_path: Path) -> None:
@@ -125,21 +125,29 @@ def halving(losses: Sequence[float], **others: Any) -> SuccessiveHalving:
 
 
 def test_tie_with_the_last_that_may_go_on_is_told() -> None:
-    told = halving([1.0, 1.0, 1.0, 1.0, 2.0]).hopeless()
+    told = halving([0.0, 1.0, 1.0, 1.0, 1.0, 2.0]).hopeless()
     assert told == {
-        3: "rung 10: 4th of 5, 3 may go on (the 3rd is as good and came first)",
-        4: "rung 10: 5th of 5, 3 may go on",
+        3: "rung 10: 4th of 6, 2 may go on (the 2nd is as good and came first)",
+        4: "rung 10: 5th of 6, 2 may go on (the 2nd is as good and came first)",
+        5: "rung 10: 6th of 6, 2 may go on",
     }
+
+
+def test_nobody_who_may_go_on_is_stopped_when_a_resumed_search_wants_fewer_trials() -> None:
+    """Nine, and thirty are there."""
+    of = halving([float(trial) for trial in range(30)])
+    assert list(of.hopeless()) == list(range(10, 30))
+    assert [of.promote() for _ in range(11)] == [*range(10), None]
 
 
 def test_trials_of_later_brackets_which_pass_a_rung_in_any_case_are_told() -> None:
     of = halving([1.0, 2.0, 3.0, 4.0], brackets=2)
-    assert of.hopeless() == {3: "rung 10: 4th of 4, 3 may go on, and those of later brackets"}
+    assert of.hopeless() == {3: "rung 10: 4th of 4, 1 may go on, and those of later brackets"}
     for trial, loss in enumerate((1.0, 2.0, 3.0, 4.0)):
         of.leave(trial)
         of.enter(trial, 30, (loss,))
         of.wait(trial)
-    assert of.hopeless() == {3: "rung 30: 4th of 4, 3 may go on"}, "nobody is safe at the last rung"
+    assert of.hopeless() == {3: "rung 30: 4th of 4, 1 may go on"}, "nobody is safe at the last rung"
 
 
 @pytest.mark.parametrize(
@@ -148,7 +156,7 @@ def test_trials_of_later_brackets_which_pass_a_rung_in_any_case_are_told() -> No
 def test_places_are_english(place: int, told: str) -> None:
     of = halving([float(trial) for trial in range(30)])
     assert f", {told} of 30" in of.waiting()[place - 1]
-    assert place <= 3 or of.hopeless()[place - 1] == f"rung 10: {told} of 30, 3 may go on"
+    assert place <= 10 or of.hopeless()[place - 1] == f"rung 10: {told} of 30, 10 may go on"
 
 
 # Everywhere it is read.
