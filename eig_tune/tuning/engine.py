@@ -100,14 +100,14 @@ class Engine:
         Args:
             runner: by what name Ray knows the trial.
         """
+        known = len(self.ledger.trials)
         if self._unfinished:
             trial: Trial | None = self._unfinished.pop(0)
         else:
             trial = self._promoted() or self._new_trial() or self._last_one()
         if trial is not None:
-            resumed = trial.runner != ""
             self.ledger.start(trial.number, runner)
-            if resumed:
+            if trial.number < known:
                 self._tell(lambda observer: observer.trial_resumed(trial))
         return trial
 

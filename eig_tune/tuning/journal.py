@@ -69,6 +69,7 @@ class MlflowJournal:
             for report in trial.reports.values():
                 self.trial_reported(trial, report)
             self.trial_checkpointed(trial)
+            self.stopped([trial])
             if trial.ended:
                 self.trial_ended(trial)
 

@@ -44,15 +44,16 @@ def print_outcome(outcome: Outcome, spec: SearchSpec, console: Console) -> None:
             why = chosen_in_words(spec, outcome.trials, outcome.confirmed)
             console.print(f"trial {outcome.best.number} is {why}", highlight=False, soft_wrap=True)
         console.print(f"next: eig-tune best --name {outcome.name} --export DIR", highlight=False, soft_wrap=True)
-    _print_what_is_left(outcome, console)
+    _print_what_is_left(outcome, spec.trials, console)
     _print_disk_use(outcome.disk, console)
     _print_tracking_errors(outcome.tracking_errors, console)
 
 
-def _print_what_is_left(outcome: Outcome, console: Console) -> None:
+def _print_what_is_left(outcome: Outcome, wanted: int, console: Console) -> None:
     why = f"{outcome.stopped}: " if outcome.stopped else ""
-    if not all(trial.ended for trial in outcome.trials) or not outcome.trials:
-        console.print(f"{why}not all trials have ended; go on with --resume", highlight=False)
+    ended, wanted = sum(trial.ended for trial in outcome.trials), max(wanted, len(outcome.trials))
+    if ended < wanted:
+        console.print(f"{why}{ended} of {wanted} trials have ended; go on with --resume", highlight=False)
     elif why:
         console.print(f"{why}not all of the best have been confirmed; go on with --resume", highlight=False)
 

@@ -170,13 +170,35 @@ def test_trial_that_trained_when_the_search_was_stopped_is_interrupted_until_it_
         return str(runs(store)["0"].data.tags.get("status"))
 
     search = Search(store, tmp_path)
-    search.engine.propose("ray-1")
+    search.engine.propose()
     search.train(0, 250, nmi=0.5)
     search.journal.stopped(search.engine.ledger.trials.values())
     assert status() == "interrupted"
     search = Search(store, tmp_path)
-    search.engine.propose("ray-2")
+    search.engine.propose()
     assert status() == "running"
+
+
+def test_promoted_trial_of_a_killed_search_is_interrupted_and_not_paused(store: Store, tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.jsonl") as ledger:
+        engine = Engine(Searching(SPEC), ledger)
+        for number in range(4):
+            engine.propose()
+            engine.report(number, 500, {"nmi": 0.1 * number, "prior_rmse": 0.1})
+        assert ledger.trials[2].verdict == "running", "it need not wait"
+        engine.end(1)
+        engine.end(0)
+        for step in (750, 1000, 1500):
+            engine.report(2, step, {"nmi": 0.5, "prior_rmse": 0.1})
+        engine.fail(2, "the worker died")
+        engine.fail(3, "the worker died")
+        assert engine.propose() is ledger.trials[1]
+        engine.report(1, 750, {"nmi": 0.5, "prior_rmse": 0.1})
+    search = Search(store, tmp_path)
+    assert search.close() == []
+    assert {number: run.data.tags["status"] for number, run in runs(store).items()} == {
+        "0": "stopped", "1": "interrupted", "2": "failed", "3": "failed"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

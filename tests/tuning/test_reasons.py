@@ -14,11 +14,13 @@ from eig_tune.tuning.ledger import Ledger, Report, Trial
 from eig_tune.tuning.notes import counted, search_note
 from eig_tune.tuning.plots import write_page
 from eig_tune.tuning.progress import Terminal
+from eig_tune.tuning.running import DiskUse
 from eig_tune.tuning.scheduler import SuccessiveHalving
+from eig_tune.tuning.search import Outcome
 from eig_tune.tuning.space import SearchSpec, parse_spec
 from eig_tune.tuning.strategies import Searching
 from eig_tune.tuning.study import as_optuna
-from eig_tune.tuning.summary import trial_outcome
+from eig_tune.tuning.summary import print_outcome, trial_outcome
 
 OBJECTIVES = {"nmi": "maximize"}
 
@@ -235,3 +237,23 @@ def test_best_so_far_is_no_failed_or_collapsed_trials() -> None:
     trials[1].reports[500] = Report(500, {"nmi": 0.99}, 0.0, "collapsed", "")
     terminal = Terminal(trials, 3, 3000, OBJECTIVES, Console(file=io.StringIO()))
     assert "best nmi 0.500" in terminal._summary()
+
+
+@pytest.mark.parametrize(
+    ("statuses", "told"),
+    [
+        (("finished", "stopped"), "2 of 9 trials have ended; go on with --resume"),
+        (("finished", "running"), "1 of 9 trials have ended; go on with --resume"),
+        (("finished",) * 9, None),
+        (("finished",) * 9 + ("paused",) * 3, "9 of 12 trials have ended; go on with --resume"),
+    ],
+)
+def test_search_that_was_stopped_says_so_also_when_all_trials_that_it_has_begun_have_ended(
+    statuses: Sequence[str], told: str | None
+) -> None:
+    trials = tuple(ended(number, status, "") for number, status in enumerate(statuses))
+    disk = DiskUse("nowhere", 0, 0)
+    outcome = Outcome("test", trials, (), (), None, slots=1, wall_seconds=1.0, disk=disk, tracking_errors=())
+    out = io.StringIO()
+    print_outcome(outcome, spec(9), Console(file=out, width=200))
+    assert [line for line in out.getvalue().splitlines() if "--resume" in line] == ([] if told is None else [told])
