@@ -1,12 +1,15 @@
 """What is told about a store that cannot be used."""
 
+import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from mlflow_server import free_port
 
-from eig_tune.errors import TrackingError
-from eig_tune.tracking import check_store
+from eig_tune.errors import ResultError, TrackingError
+from eig_tune.tracking import check_store, find_store, local_uri, open_store
 
 
 def test_database_that_is_away_is_told_at_once_and_its_password_is_not() -> None:
@@ -23,3 +26,30 @@ def test_database_that_is_away_is_told_at_once_and_its_password_is_not() -> None
 def test_store_that_is_still_to_be_made_is_not_made(tmp_path: Path) -> None:
     check_store(f"sqlite:///{tmp_path}/mlflow.db")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store in which the only search is that of the oldest of 2,100 experiments."""
+    home = tmp_path_factory.mktemp("home")
+    store = open_store(local_uri(home), "oldest", home)
+    store.client.create_run(store.experiment_id, tags={"eig_tune.kind": "search", "eig_tune.search_id": "s1"})
+    now = int(time.time() * 1000) + 60_000
+    rows = [(f"other {number}", f"{home.as_uri()}/artifacts/{number}", "active", now, now) for number in range(2099)]
+    columns = "name, artifact_location, lifecycle_stage, creation_time, last_update_time"
+    with closing(sqlite3.connect(home / "mlflow.db")) as opened, opened:
+        opened.executemany(f"INSERT INTO experiments ({columns}) VALUES (?, ?, ?, ?, ?)", rows)
+    return local_uri(home)
+
+
+def test_search_is_found_among_more_experiments_than_a_page_has(crowded: str, tmp_path: Path) -> None:
+    assert find_store(crowded, None).name == "oldest"
+    assert find_store(crowded, "oldest").name == "oldest"
+    assert open_store(crowded, "renamed", tmp_path, resumed="s1").told == (
+        "MLflow: the experiment of 'renamed' is called 'oldest' now; the search goes on there",
+    )
+
+
+def test_search_that_is_not_there_is_one_line_with_some_of_what_is(crowded: str) -> None:
+    with pytest.raises(ResultError, match=r"^no search 'none' in sqlite:.*; there are: other 0, .* and 2090 more$"):
+        find_store(crowded, "none")
