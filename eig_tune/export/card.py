@@ -35,8 +35,8 @@ another judge, mean ± standard deviation.
 
 ## How to use it
 
-- `encoder.pt2`, `encoder.onnx`: images float32 [N, {channels}, {size}, {size}] in [-1, 1] to probabilities
-  [N, {categories}]
+- `encoder.pt2`, `encoder.onnx`: images float32 [N, {channels}, {size}, {size}] in [-1, 1], which is
+  `pixels / 127.5 - 1` of 8-bit pixels, to probabilities [N, {categories}]; the programs do not check what they get
 - `generator.pt2`, `generator.onnx`: noise float32 [N, {noise_dim}] (standard normal) and category int64 [N] to images
 - `weights.safetensors`: every weight by name, the prior's too
 
