@@ -285,7 +285,7 @@ def train(
     if out is not None:
         check_out(out, resume)
     tell_idle(idle_in_run(spec, config, values), console)
-    data = prepare_judge(spec, prepare_images(spec, console, place), place, console)
+    data = prepare_judge(spec, prepare_images(spec.of_run(config), console, place), place, console)
     for progress in run_single(config, data, out):
         print_progress(progress, config.train.steps, console)
         if as_json:
@@ -298,7 +298,10 @@ def validate(
     root: RootOption = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Check a search's YAML; print the resolved space, the rungs and the predicted cost."""
+    """Check a search's YAML; print its data, the resolved space, the rungs and the predicted cost.
+
+    Data that is not on this machine is no mistake in the file: it is said how to get it, and the exit code is 0.
+    """
     _print_plan(_spec(file, {"dataset.root": root}), home)
 
 
@@ -427,6 +430,7 @@ def _seconds(time_budget: str | None) -> float | None:
 
 
 def _print_plan(spec: "SearchSpec", home: Path) -> None:
+    from eig_tune.data import how_to_get
     from eig_tune.tuning.home import Home
     from eig_tune.tuning.idle import idle_in_search
     from eig_tune.tuning.plan import make_plan, steps_per_second
@@ -435,7 +439,12 @@ def _print_plan(spec: "SearchSpec", home: Path) -> None:
 
     console = _console()
     tell_idle(idle_in_search(spec), console)
-    speed = steps_per_second(spec, prepare_images(spec, console, Home(home.expanduser().resolve())))
+    absent = how_to_get(spec.dataset)
+    if absent is None:
+        speed = steps_per_second(spec, prepare_images(spec, console, Home(home.expanduser().resolve())))
+    else:
+        speed = None
+        console.print(f"data: {absent}", markup=False, highlight=False, soft_wrap=True)
     plans = [make_plan(spec, slots) for slots in _PLANNED_SLOTS if slots <= spec.trials]
     print_plan(spec, plans, speed, console)
 

@@ -1,7 +1,7 @@
 """What a trial sees: images, their imbalance, and identity-preserving transformations."""
 
 from eig_tune.data.augment import AugmentSettings, augment
-from eig_tune.data.datasets import DatasetConfig, ImageData, Images, load_images
+from eig_tune.data.datasets import DatasetConfig, ImageData, Images, how_to_get, load_images
 from eig_tune.data.imbalance import ImbalanceFile, ImbalanceSplit
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "ImbalanceFile",
     "ImbalanceSplit",
     "augment",
+    "how_to_get",
     "load_images",
 ]

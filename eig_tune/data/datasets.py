@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,19 +20,27 @@ from eig_tune.schema import Section
 
 DEFAULT_CACHE = Path("~/.cache/eig-tune")
 HELD_OUT_SHARE = 0.2
+_TORCHVISION = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
 _HELD_OUT_SEED = 20_200_101
 _DIGITS_SIZE = 16
 _FOLDER_SIZE = 64
 
 
 class DatasetConfig(Section):
-    """Which images, of what size, and how imbalanced the pool is made."""
+    """Which images, of what size, and how imbalanced the pool is made; a folder's as they are, unless told."""
 
     name: Literal["digits", "mnist", "fashion-mnist", "folder"]
     root: Path | None = None
     image_size: int | None = Field(default=None, ge=8, le=256, multiple_of=4)
     channels: Literal[1, 3] | None = None
     imbalance: Imbalance = ImbalanceSplit(split=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _folder_as_it_is(cls, document: Any) -> Any:
+        if isinstance(document, dict) and document.get("name") == "folder":
+            return {"imbalance": "none", **document}
+        return document
 
     @model_validator(mode="after")
     def _root_where_needed(self) -> "DatasetConfig":
@@ -142,6 +150,19 @@ def load_images(config: DatasetConfig, cache: Path | None = None, on_progress: O
     return data.with_imbalance(config.imbalance)
 
 
+def how_to_get(config: DatasetConfig) -> str | None:
+    """What to do about a data set that is not on this machine, or None when it is; nothing is read or downloaded."""
+    if config.name == "folder":
+        return None if config.path.is_dir() else f"there is no folder {config.path}; give yours with --root"
+    torchvision_name = _TORCHVISION.get(config.name)
+    if torchvision_name is None or find_idx_folder(config.path, torchvision_name) is not None:
+        return None
+    return (
+        f"no {config.name} in {config.path}; `eig-tune search` and `train` download it there, or give a folder that "
+        "has the four IDX files with --root"
+    )
+
+
 def _read_digits(config: DatasetConfig) -> ImageData:
     from sklearn.datasets import load_digits
 
@@ -162,14 +183,15 @@ _FASHION_CLASSES = (
 
 
 def _read_mnist(config: DatasetConfig) -> ImageData:
-    return _read_idx_source(config, "MNIST", _ten_digits())
+    return _read_idx_source(config, _ten_digits())
 
 
 def _read_fashion_mnist(config: DatasetConfig) -> ImageData:
-    return _read_idx_source(config, "FashionMNIST", _FASHION_CLASSES)
+    return _read_idx_source(config, _FASHION_CLASSES)
 
 
-def _read_idx_source(config: DatasetConfig, torchvision_name: str, classes: tuple[str, ...]) -> ImageData:
+def _read_idx_source(config: DatasetConfig, classes: tuple[str, ...]) -> ImageData:
+    torchvision_name = _TORCHVISION[config.name]
     folder = find_idx_folder(config.path, torchvision_name) or _download(config, torchvision_name)
     parts = []
     for part in ("train", "test"):

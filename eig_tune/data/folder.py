@@ -15,6 +15,11 @@ from eig_tune.data.reading import OnProgress, read_files, silent
 from eig_tune.errors import DataError
 
 _MOST_NAMED = 3
+# Names of folders that lie above the class folders in published data sets, the one to train on first.
+_PARTS = (
+    "train", "training", "images", "image", "imgs", "img", "jpegimages", "data", "all", "val", "valid", "validation",
+    "dev", "test", "testing", "eval", "annotations", "masks", "labels",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ def read_folder(
     listing = _listed(root)
     of_class = [_class_of(file.path) for file in listing.files]
     names = sorted({name for name in of_class if name} | _meant(listing.left_out))
+    _check_level(root, names, [file.path for file in listing.files])
     _check_layout(root, names, [file.path for file in listing.files if not _class_of(file.path)])
     rows = read_files(root, listing.files, image_size, channels, cache, on_progress)
     unread = [LeftOut(file.path, row.reason) for file, row in zip(listing.files, rows, strict=True) if row.reason]
@@ -84,6 +90,21 @@ def _without_image(left_out: Sequence[LeftOut], classes: Sequence[str]) -> list[
     told = {each.path for each in left_out if each.reason == NO_IMAGE_BELOW}
     folders = {_class_of(each.path) + os.sep for each in left_out} - {os.sep, *(name + os.sep for name in classes)}
     return [LeftOut(folder, NO_IMAGE_BELOW) for folder in sorted(folders - told)]
+
+
+def _check_level(root: Path, classes: Sequence[str], files: Sequence[str]) -> None:
+    """Refuse a folder that lies above that of the class folders."""
+    parts = [name for name in classes if name.lower() in _PARTS]
+    if parts and len(parts) == len(classes):
+        lower = min(parts, key=lambda name: _PARTS.index(name.lower()))
+        what = "are parts of a data set and no classes" if parts[1:] else "is a part of a data set and no class"
+        raise DataError(f"dataset.root: {root} holds {_named(parts)}, which {what}; give {root / lower}")
+    below = {_class_of(file.partition(os.sep)[2]) for file in files}
+    if len(classes) == 1 and "" not in below and len(below) > 1:
+        raise DataError(
+            f"dataset.root: {root} holds the one folder {printable(classes[0])!r}, and that holds "
+            f"{_named(sorted(below))}; if those are the classes, give {root / classes[0]}"
+        )
 
 
 def _check_layout(root: Path, classes: Sequence[str], loose: Sequence[str]) -> None:

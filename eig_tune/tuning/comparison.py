@@ -232,11 +232,11 @@ def _images(spec: SearchSpec, plan: Plan, home: Home, console: Console) -> dict[
     """The images with each imbalance, by the name that cells have for it; read once."""
     balanced = spec.dataset.model_copy(update={"imbalance": BALANCED})
     # The most that any method asks of its images: labels, and the true class shares.
-    demanding = {"objectives": COMPARED, "method": "ground-truth-infogan"}
-    images = prepare_images(spec.model_copy(update={"dataset": balanced, **demanding}), console, home)
+    demanding = spec.of_run(spec.fixed_config("ground-truth-infogan", 0, {}))
+    images = prepare_images(demanding.model_copy(update={"dataset": balanced, "objectives": COMPARED}), console, home)
     imbalanced = {str(split): images.with_imbalance(ImbalanceSplit(split=split)) for split in plan.splits}
     for pool in imbalanced.values():
-        check_fit(spec, pool)
+        check_fit(demanding, pool)
     return {BALANCED: images, **imbalanced}
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from eig_tune.data import ImageData, load_images
+from eig_tune.data.facts import facts_of, in_words
 from eig_tune.data.left_out import LeftOut, counted, names_file, printable, write_left_out
 from eig_tune.errors import ConfigError, Problem
 from eig_tune.evaluation import Judge, train_judge
@@ -12,6 +13,7 @@ from eig_tune.evaluation.classifier import Role, lowest_accuracy
 from eig_tune.evaluation.metrics import nmi_of_chance
 from eig_tune.models import METHODS
 from eig_tune.training import TrialData
+from eig_tune.tuning.distributions import combinations
 from eig_tune.tuning.home import Home
 from eig_tune.tuning.progress import Console, step_bar
 from eig_tune.tuning.space import SearchSpec
@@ -20,7 +22,7 @@ _MOST_BY_CHANCE = 0.1  # NMI
 
 
 def prepare_images(spec: SearchSpec, console: Console, home: Home) -> ImageData:
-    """Images of a search; shows how far it is when they are many, and counts what was left out on one line.
+    """Images of a search; shows how far it is when they are many, counts what was left out, and says what there is.
 
     Raises:
         DataError: the images cannot be had.
@@ -30,6 +32,8 @@ def prepare_images(spec: SearchSpec, console: Console, home: Home) -> ImageData:
         images = load_images(spec.dataset, home.images, on_progress)
     if images.left_out:
         tell_left_out(images.left_out, names_file(home.images, spec.dataset.path), console)
+    for line in in_words(facts_of(images), spec.dataset.imbalance):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     check_fit(spec, images)
     return images
 
@@ -56,7 +60,7 @@ def _written(left_out: Sequence[LeftOut], names: Path) -> str:
 def tell_idle(problems: Sequence[Problem], console: Console) -> None:
     """Warn of what changes nothing, one line each."""
     for problem in problems:
-        console.print(f"WARNING {problem}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        _warn(console, str(problem))
 
 
 def check_fit(spec: SearchSpec, images: ImageData) -> None:
@@ -102,19 +106,23 @@ def _misfits(spec: SearchSpec, images: ImageData) -> list[Problem]:
         problems.append(
             Problem("objectives", "these images have no labels; choose label-free objectives such as code_recovery")
         )
-    methods = [method for method in _possible(spec, "method", spec.method) if METHODS[method].prior == "ground-truth"]
-    return problems + [problem for method in methods for problem in _misfits_of_shares(spec, images, method)]
+    return [*problems, *_without_class_shares(spec, images)]
 
 
-def _misfits_of_shares(spec: SearchSpec, images: ImageData, method: str) -> list[Problem]:
-    """Why ``method``, which is given the true class shares, cannot have them."""
+def _without_class_shares(spec: SearchSpec, images: ImageData) -> list[Problem]:
+    """What keeps a trial from having the true class shares as its prior, if one shall."""
+    runs = combinations(spec.search, spec.base_config().flat(), {"method", "categories"})
+    categories = {run["categories"]: run["method"] for run in runs if METHODS[run["method"]].prior == "ground-truth"}
+    wrong = [(number, method) for number, method in categories.items() if number != len(images.classes)]
+    if not wrong:
+        return []
+    number, method = wrong[0]
     if not images.labelled:
         where = "search.method" if "method" in spec.search else "method"
         return [Problem(where, f"{method} needs the true class shares; these images have no labels")]
-    classes = len(images.classes)
-    wrong = [n for n in _possible(spec, "categories", spec.model.categories) if n != classes]
     where = "search.categories" if "categories" in spec.search else "model.categories"
-    return [Problem(where, f"got {wrong[0]}; {method} needs one per class, {classes}")] if wrong else []
+    got = "other numbers" if number is None else number
+    return [Problem(where, f"got {got}; {method} needs one per class, {len(images.classes)}")]
 
 
 def _judge(

@@ -72,6 +72,12 @@ class SearchSpec(Section):
         settled = {**start, **self.compare.get(method, {}), **values, "method": method, "seed": seed}
         return self.base_config().with_values(settled)
 
+    def of_run(self, config: TrainConfig) -> "SearchSpec":
+        """The space that has this one run, for checks that look at a whole space."""
+        return self.model_copy(
+            update={"search": {}, "method": config.method, "model": config.model, "train": config.train}
+        )
+
     def rungs(self) -> list[int]:
         """Steps at which trials are compared and most of them stopped, below the full budget."""
         return _rungs(self.asha.grace, self.asha.reduction_factor, self.train.steps)

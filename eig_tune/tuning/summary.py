@@ -243,19 +243,25 @@ def print_checks(checks: Sequence[Check], console: Console) -> None:
             console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
-def print_plan(spec: SearchSpec, plans: Sequence[Plan], speed: float, console: Console) -> None:
-    """The resolved space, the rungs, and the predicted cost for every number of slots that has a plan."""
+def print_plan(spec: SearchSpec, plans: Sequence[Plan], speed: float | None, console: Console) -> None:
+    """The resolved space, the rungs, and the predicted cost for every number of slots that has a plan.
+
+    Args:
+        speed: steps per second of one trial; None when there are no images to measure it with.
+    """
     console.print(_two_columns("searched", {name: str(distribution) for name, distribution in spec.search.items()}))
     rungs = [(f"{rung:,}", f"{trials:,}") for rung, trials in plans[0].reaching.items()]
     console.print(_table_of_numbers(("rung (steps)", "trials expected"), rungs))
     to_confirm = plans[0].confirming_steps
     of_which = f", {to_confirm:,} of them to confirm the best" if to_confirm else ""
+    measured = "speed not measured" if speed is None else f"{speed:.1f} steps/s measured here for one trial"
     console.print(
-        f"about {plans[0].total_steps:,} steps in all{of_which}; {speed:.1f} steps/s measured here for one trial:",
+        f"about {plans[0].total_steps:,} steps in all{of_which}; {measured}:",
         highlight=False,
         soft_wrap=True,
     )
-    costs = [(str(plan.slots), _hours(plan.hours(speed)), f"{plan.busy:.0%}") for plan in plans]
+    times = ["–" if speed is None else _hours(plan.hours(speed)) for plan in plans]
+    costs = [(str(plan.slots), time, f"{plan.busy:.0%}") for plan, time in zip(plans, times, strict=True)]
     console.print(_table_of_numbers(("trials at once", "time", "slots in use"), costs))
 
 

@@ -219,7 +219,7 @@ def test_folder_lists_the_files_it_could_not_read(tmp_path: Path) -> None:
 def test_unlabelled_folder_cannot_be_made_imbalanced(tmp_path: Path) -> None:
     paint_folder(tmp_path, [""], each=4)
     with pytest.raises(DataError, match="imbalance: none"):
-        load_images(DatasetConfig(name="folder", root=tmp_path, image_size=16))
+        load_images(DatasetConfig(name="folder", root=tmp_path, image_size=16, imbalance=ImbalanceSplit(split=0)))
 
 
 @pytest.mark.parametrize("classes", [["a", "b"], [""]])

@@ -173,11 +173,35 @@ def test_brackets_and_colons_are_shown_as_they_are(capsys: pytest.CaptureFixture
     assert capsys.readouterr().err == "[red]a[/] :smile: b\n"
 
 
+@pytest.mark.parametrize("space", ["mnist", "fashion_mnist", "faces"])
+def test_space_whose_data_is_not_here_is_planned_all_the_same(
+    tmp_path: Path, space: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app(["validate", str(SPACE.with_name(f"{space}.yaml")), "--root", str(tmp_path / "none")], standalone_mode=False)
+    told = capsys.readouterr().err
+    assert re.search(rf"^data: (no|there is no) .*{tmp_path / 'none'}.*--root", told, re.MULTILINE)
+    assert "lambda_1" in told and "speed not measured" in told
+    assert "WARNING" not in told
+    assert not list(tmp_path.iterdir()), "validate downloads nothing"
+
+
+def test_what_changes_nothing_is_a_warning_of_validate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    space = tmp_path / "space.yaml"
+    text = SPACE.read_text().replace("name: digits", f"name: folder\n  root: {tmp_path / 'none'}")
+    space.write_text(text.replace("method: elastic-infogan", "method: gumbel-softmax+trans"))
+    app(["validate", str(space)], standalone_mode=False)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if "WARNING" in line] == [
+        "WARNING search.lambda_3: no trial uses it: changes something only with a method that has the entropy loss"
+    ]
+
+
 @pytest.mark.slow
 def test_plan_tells_the_rungs_and_the_cost_for_every_number_of_slots(capsys: pytest.CaptureFixture[str]) -> None:
     app(["validate", str(SPACE)], standalone_mode=False)
     told = capsys.readouterr().err
     assert re.search(r"\n +500 +16\n +1,500 +6\nabout [\d,]+ steps in all, 3,000 of them to confirm the best; ", told)
+    assert "data: digits, 1,797 images, 16 × 16 grey: " in told and "\n10 classes, in the pool + held out: 0 " in told
     assert re.findall(r"\n +(\d+) +\d+ min +\d+%", told) == ["1", "2", "4", "8", "16"], "as many as it has trials"
 
 

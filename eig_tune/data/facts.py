@@ -1,0 +1,93 @@
+"""What was read, in numbers and in words, so that a person sees at once when it is not what was meant."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from eig_tune.data.datasets import ImageData, Images
+from eig_tune.data.imbalance import Imbalance, ImbalanceFile, ImbalanceSplit
+
+_MOST_NAMED = 20
+_COLOURS = {1: "grey", 3: "RGB"}
+
+
+@dataclass(frozen=True)
+class ClassFacts:
+    """How many images of one class the pool has, and how many are held out."""
+
+    name: str
+    pool: int
+    held_out: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What there is of a data set; numbers of images.
+
+    Attributes:
+        trainable: all that are not held out.
+        pool: of those, what the imbalance leaves for trials.
+        classes: empty without labels.
+    """
+
+    name: str
+    image_size: int
+    channels: int
+    trainable: int
+    pool: int
+    held_out: int
+    classes: tuple[ClassFacts, ...]
+
+
+def facts_of(images: ImageData) -> Facts:
+    """Count what was read."""
+    counts = zip(images.classes, _counts(images, images.pool), _counts(images, images.held_out), strict=True)
+    return Facts(
+        images.name,
+        images.image_size,
+        images.channels,
+        len(images.judge),
+        len(images.pool),
+        len(images.held_out),
+        tuple(ClassFacts(name, pool, held_out) for name, pool, held_out in counts) if images.labelled else (),
+    )
+
+
+def _counts(images: ImageData, part: Images) -> list[int]:
+    if part.labels is None:
+        return [0] * len(images.classes)
+    return [int(count) for count in np.bincount(part.labels, minlength=len(images.classes))]
+
+
+def in_words(facts: Facts, imbalance: Imbalance) -> list[str]:
+    """Two lines: the images, and their classes, by name as long as there are few."""
+    left_out = facts.trainable - facts.pool
+    pool = f"{facts.pool:,} in the pool"
+    if imbalance != "none":
+        pool += f" ({left_out:,} left out by imbalance {_of(imbalance)})"
+    size = f"{facts.image_size} × {facts.image_size} {_COLOURS[facts.channels]}"
+    read = f"{facts.trainable + facts.held_out:,} images, {size}: {pool}, {facts.held_out:,} held out"
+    return [f"data: {facts.name}, {read}", _classes(facts.classes)]
+
+
+def _of(imbalance: Imbalance) -> str:
+    if isinstance(imbalance, ImbalanceSplit):
+        return f"{{split: {imbalance.split}}}"
+    if isinstance(imbalance, ImbalanceFile):
+        return f"{{file: {imbalance.file}, row: {imbalance.row}}}"
+    return imbalance
+
+
+def _classes(classes: Sequence[ClassFacts]) -> str:
+    if not classes:
+        return "no labels: the images lie in no class folders"
+    if len(classes) <= _MOST_NAMED:
+        each = ", ".join(f"{one.name} {one.pool}+{one.held_out}" for one in classes)
+        return f"{len(classes)} classes, in the pool + held out: {each}"
+    by_size = sorted(classes, key=lambda one: one.pool)
+    few, many, middle = by_size[0], by_size[-1], by_size[len(by_size) // 2]
+    return (
+        f"{len(classes)} classes with {few.pool:,} ({few.name}) to {many.pool:,} ({many.name}) images in the pool, "
+        f"half of them with {middle.pool:,} or more"
+    )
