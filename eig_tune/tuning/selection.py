@@ -166,6 +166,6 @@ def _best_first(
     """Indices by ``first_N``, then as rules 2 and 3 say."""
     everything = np.concatenate([found_NM, losses_NM])
     range_M = np.ptp(everything, axis=0)
-    away_NM = (losses_NM - losses_NM.min(axis=0)) / np.where(range_M > 0, range_M, 1.0)
+    away_NM = (losses_NM - losses_NM.min(axis=0)) / np.where(range_M > 10**-_DIGITS, range_M, 1.0)
     distance_N = np.linalg.norm(away_NM, axis=1).round(_DIGITS)
     return [int(index) for index in np.lexsort((numbers, *losses_NM.T[::-1], distance_N, first_N))]

@@ -72,6 +72,10 @@ def test_of_equals_the_first_objective_decides_then_the_number() -> None:
     assert choose([tracked(0, 0.9, 0.3), tracked(1, 0.9, 0.1)], TWO, "nmi").number == 1
 
 
+def test_noise_of_the_last_bit_outweighs_no_other_objective() -> None:
+    assert choose([tracked(0, 0.5, 0.1), tracked(1, float(np.nextafter(0.5, 1)), 0.3)], TWO).number == 0
+
+
 @pytest.mark.parametrize("objectives", ALL)
 @pytest.mark.parametrize("seed", range(20))
 def test_no_choice_is_dominated_and_none_depends_on_the_order_of_reading(objectives: dict[str, str], seed: int) -> None:
@@ -230,3 +234,27 @@ def test_every_place_names_the_same_best_trial(
     search = Everywhere(store, tmp_path, spec, rng)
     named = dict(search.names())
     assert len(set(named.values())) == 1, named
+
+
+def test_extended_confirmation_is_what_is_read_back_and_a_failed_seed_ends_it(database: Path, tmp_path: Path) -> None:
+    """Seed after seed, with a resume between them: the means fall, MLflow reads back the newest, and then none."""
+    spec, home = spec_of(TWO, trials=1, seed=0), Home(tmp_path)
+    store = open_store(f"sqlite:///{database}/mlflow.db", "extended", database)
+    with Ledger(home.ledger("extended")) as ledger:
+        end(ledger, 0, {"lambda_1": 0.0}, np.random.default_rng(0), "finished")
+    for seed, (nmi, mean) in enumerate([(0.94, 0.94), (0.66, 0.80), (None, None)]):
+        with Ledger(home.ledger("extended")) as ledger, Ledger(home.confirmation_ledger("extended")) as confirming:
+            confirming.propose(seed, {"trial": 0, "seed": seed})
+            if nmi is not None:
+                confirming.report(seed, 1500, {"nmi": nmi, "prior_rmse": 0.1}, "finished", "")
+            confirming.end(seed, "failed" if nmi is None else "finished", "")
+            note_complete(confirming, [0], seed + 1)
+            tracker = SearchTracker(store, "search", "e" * 32, {}, {OBJECTIVES_TAG: json.dumps(TWO)})
+            MlflowJournal(tracker, Storage(str(tmp_path)), (), spec.method).catch_up(ledger.trials)
+            confirmed = summaries(confirming, seed + 1)
+            engine = Engine(Searching(spec), ledger)
+            finish(tracker, engine, spec, confirmed, best_of(engine, spec, confirmed))
+            assert tracker.errors == []
+        (trial,) = read_search(store).trials
+        assert trial.confirmed.get("nmi") == (None if mean is None else pytest.approx(mean))
+    assert trial.confirmation == "2 of 3 fresh seeds finished, 1 failed"
