@@ -20,7 +20,7 @@ from ray import tune
 from rich.console import Console
 
 from benchmarks.machine import description
-from eig_tune.tracking import find_store, local_uri, read_search
+from eig_tune.tracking import local_uri, read_search
 from eig_tune.tuning.home import writable_home
 from eig_tune.tuning.ledger import Ledger
 from eig_tune.tuning.running import RunOptions
@@ -78,7 +78,7 @@ def main() -> None:
             seconds = time.monotonic() - started
         with Ledger(home.ledger(NAME)) as ledger:
             trials = list(ledger.trials.values())
-        found = read_search(find_store(uri, NAME))
+        found = read_search(uri, NAME)
     assert len(found.trials) == len(trials) == arguments.trials
     assert all(trial.metrics["nmi"] == trials[trial.number].last.metrics["nmi"] for trial in found.trials)
     begun = np.array([trial.at for trial in trials])

@@ -23,7 +23,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
-from eig_tune.tracking import find_store, local_uri, read_search
+from eig_tune.tracking import local_uri, read_search
 from eig_tune.tuning.selection import choose
 
 PICTURE = Path(__file__).parent / "pictures" / "ui.png"
@@ -110,16 +110,14 @@ def main() -> None:
     parser.add_argument("--home", type=Path, default=Path("demo"))
     parser.add_argument("--name", default="digits")
     arguments = parser.parse_args()
-    store = find_store(local_uri(arguments.home), arguments.name)
-    search, parent = read_search(store), store.parent_run()
-    assert parent is not None
+    search = read_search(local_uri(arguments.home), arguments.name)
     best = choose(search.finished(), search.objectives)
-    checkpoints = len(store.client.get_metric_history(best.run_id, "nmi"))
+    checkpoints = len(search.store.client.get_metric_history(best.run_id, "nmi"))
     with served(arguments.home) as address, browser() as driver:
         enter(driver, address)
-        runs = f"{address}/#/experiments/{store.experiment_id}/runs"
+        runs = f"{address}/#/experiments/{search.store.experiment_id}/runs"
         shots = [
-            note(driver, f"{runs}/{parent.info.run_id}"),
+            note(driver, f"{runs}/{search.run.run_id}"),
             samples(driver, f"{runs}/{best.run_id}", checkpoints),
         ]
     joined = Image.new("RGB", (sum(picture.width for picture in shots), max(picture.height for picture in shots)))

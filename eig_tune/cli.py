@@ -61,6 +61,7 @@ RootOption = Annotated[
     Path | None, typer.Option("--root", **_path("--root"), help="Where the images lie (dataset.root).")
 ]
 NameOption = Annotated[str | None, typer.Option("--name", help="Name of the search.")]
+FoundOption = Annotated[str | None, typer.Option("--name", help="Name of the search, or the id of its run in MLflow.")]
 UriOption = Annotated[
     str | None,
     typer.Option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow store; the home's own by default."),
@@ -115,7 +116,7 @@ def search(
     home: HomeOption = DEFAULT_HOME,
     tracking_uri: UriOption = None,
     time_budget: TimeBudgetOption = None,
-    warm_start: Annotated[str | None, typer.Option(help="Begin with the Pareto front of this earlier search.")] = None,
+    warm_start: Annotated[str | None, typer.Option(help="Begin with the front of this search (name or run).")] = None,
     resume: ResumeOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.")] = False,
     as_json: JsonOption = False,
@@ -136,8 +137,6 @@ def search(
     console, place = _console(), writable_home(home)
     uri = _store_uri(tracking_uri, place.path)
     tell_idle(idle_in_search(spec), console)
-    if warm_start is not None:
-        spec = warm_started(spec, uri, warm_start)
     options = RunOptions(
         name=name or space.stem,
         tracking_uri=uri,
@@ -149,6 +148,8 @@ def search(
         resume=resume,
         stop=stop,
     )
+    if warm_start is not None:
+        spec = warm_started(spec, warm_start, options, place, console)
     with stop.listening():
         outcome = run_search(spec, options, place, console)
         print_outcome(outcome, spec, console)
@@ -160,7 +161,7 @@ def search(
 
 @app.command()
 def best(
-    name: NameOption = None,
+    name: FoundOption = None,
     by: Annotated[str, typer.Option(help="nmi, prior_rmse, another objective, or the front's knee.")] = "knee",
     export: Annotated[
         Path | None, typer.Option(**_path("--export"), help="Write the model into this new folder.")
@@ -173,29 +174,31 @@ def best(
 ) -> None:
     """Show the best trial of a search, and take its model home."""
     from eig_tune.export.take_home import export_trial, lacks_model, register_trial
-    from eig_tune.tracking import find_store, read_search
+    from eig_tune.tracking import read_search
     from eig_tune.tracking.registry import check_model_name
+    from eig_tune.tuning.home import Home
+    from eig_tune.tuning.identity import own_searches
     from eig_tune.tuning.selection import choose
-    from eig_tune.tuning.summary import print_best, trial_document
+    from eig_tune.tuning.summary import print_best, print_found, trial_document
 
     if force and register is None:
         raise EigTuneError("--force: goes with --register NAME only")
     if register is not None:
         check_model_name(register)
     console = _console()
-    store = find_store(_store_uri(tracking_uri, home), name)
-    found = read_search(store)
+    found = read_search(_store_uri(tracking_uri, home), name, own_searches(Home(home), name))
+    print_found(found, console)
     chosen = choose(found.finished(), found.objectives, by)
     print_best(chosen, found, by, console)
-    lacking = lacks_model(store, chosen)
+    lacking = lacks_model(found, chosen)
     if lacking is not None and export is None and register is None:
         console.print(lacking, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    document = {**trial_document(chosen, found.name, by), "has_model": lacking is None}
+    document = {**trial_document(chosen, found, by), "has_model": lacking is None}
     if export is not None:
-        export_trial(store, chosen, export, by)
+        export_trial(found, chosen, export, by)
         console.print(f"model written to {export}", highlight=False, soft_wrap=True)
     if register is not None:
-        made = register_trial(store, found, chosen, register, by, force, export)
+        made = register_trial(found, chosen, register, by, force, export)
         console.print(str(made), markup=False, highlight=False, soft_wrap=True)
         document["registered"] = {"name": made.name, "version": made.version, "champion": made.champion}
     if as_json:
@@ -208,7 +211,9 @@ def compare(
     methods: Annotated[str, typer.Option(help="all, or names separated by commas.")] = "all",
     splits: Annotated[str, typer.Option(help="Imbalances: 0-4, or 0,2,5.")] = "0-4",
     seeds: Annotated[int, typer.Option(min=1, help="Runs of every method on every imbalance.")] = 2,
-    best_of: Annotated[str | None, typer.Option(help="Take each method's parameters from this search.")] = None,
+    best_of: Annotated[
+        str | None, typer.Option(help="Take each method's values from this search (name or run).")
+    ] = None,
     name: NameOption = None,
     steps: StepsOption = None,
     root: RootOption = None,
@@ -237,7 +242,6 @@ def compare(
     console, place = _console(), writable_home(home)
     uri = _store_uri(tracking_uri, place.path)
     tell_idle(idle_in_runs(spec, chosen), console)
-    winners = winners_of(uri, best_of, chosen) if best_of is not None else {}
     options = RunOptions(
         name=name or f"{space.stem}-compare",
         tracking_uri=uri,
@@ -249,6 +253,7 @@ def compare(
         resume=resume,
         stop=stop,
     )
+    winners = winners_of(best_of, chosen, options, place, console) if best_of is not None else {}
     with stop.listening():
         outcome = run_comparison(spec, Plan(chosen, numbers, seeds, winners), options, place, console)
         print_comparison(outcome, chosen, console)

@@ -15,12 +15,10 @@ from eig_tune.export.inference import sample
 from eig_tune.tracking import (
     CONFIRMED,
     CONFIRMED_DEVIATION,
-    Store,
     TrackedSearch,
     TrackedTrial,
     download,
     has_artifact,
-    search_provenance,
 )
 from eig_tune.tracking.champion import DATA_TAG, crown
 from eig_tune.tracking.registry import BUNDLE, add_version, find_version, update_tags
@@ -49,7 +47,7 @@ class Registered:
         return f"{made}: version {self.version} of {self.name}\n{self.verdict}"
 
 
-def export_trial(store: Store, chosen: TrackedTrial, directory: Path, by: str) -> None:
+def export_trial(found: TrackedSearch, chosen: TrackedTrial, directory: Path, by: str) -> None:
     """Write a trial's bundle into ``directory``.
 
     Raises:
@@ -59,37 +57,37 @@ def export_trial(store: Store, chosen: TrackedTrial, directory: Path, by: str) -
     """
     with tempfile.TemporaryDirectory() as temporary:
         fetched = Path(temporary)
-        download(store, chosen.run_id, {MODEL_FOLDER, *PICTURES}, fetched)
+        download(found.store, chosen.run_id, {MODEL_FOLDER, *PICTURES}, fetched)
         if not (fetched / MODEL_FOLDER).is_dir():
-            raise CheckpointError(_no_model(store, chosen))
-        where = {"search": store.name, "trial": chosen.number, "mlflow_run": chosen.run_id, "chosen_by": by}
+            raise CheckpointError(_no_model(found, chosen))
+        where = {"search": found.name, "search_run": found.run.run_id, "trial": chosen.number}
+        where |= {"mlflow_run": chosen.run_id, "chosen_by": by}
         write_bundle(
             fetched / MODEL_FOLDER,
             fetched,
             metrics_document(chosen),
-            {**where, **search_provenance(store)},
+            {**where, **found.provenance},
             directory,
         )
 
 
-def lacks_model(store: Store, chosen: TrackedTrial) -> str | None:
+def lacks_model(found: TrackedSearch, chosen: TrackedTrial) -> str | None:
     """Why a trial cannot be exported, in words; None when its model is there.
 
     Raises:
         TrackingError: the store cannot be reached.
     """
-    return None if has_artifact(store, chosen.run_id, MODEL_FOLDER) else _no_model(store, chosen)
+    return None if has_artifact(found.store, chosen.run_id, MODEL_FOLDER) else _no_model(found, chosen)
 
 
-def _no_model(store: Store, chosen: TrackedTrial) -> str:
+def _no_model(found: TrackedSearch, chosen: TrackedTrial) -> str:
     remedy = "somebody has deleted it; `eig-tune train` with its parameters makes it again"
     if not chosen.whole:
         remedy = "MLflow does not have everything of that trial yet; `eig-tune search --resume` writes the rest"
-    return f"trial {chosen.number} of {store.name!r} has no model in run {chosen.run_id}: {remedy}"
+    return f"trial {chosen.number} of {found.name!r} has no model in run {chosen.run_id}: {remedy}"
 
 
 def register_trial(
-    store: Store,
     found: TrackedSearch,
     chosen: TrackedTrial,
     name: str,
@@ -108,27 +106,29 @@ def register_trial(
         EigTuneError: as :func:`export_trial`.
         TrackingError: the store cannot be reached, or refuses.
     """
-    tags = _tags(store, chosen)
-    earlier = find_version(store, name, chosen.run_id)
+    tags = _tags(found, chosen)
+    earlier = find_version(found.store, name, chosen.run_id)
     if earlier is None:
-        version = _add(store, chosen, name, by, exported, tags)
+        version = _add(found, chosen, name, by, exported, tags)
     else:
         version = earlier
-        update_tags(store, version, tags)
+        update_tags(found.store, version, tags)
     number = int(version.version)
     metric = next(iter(found.objectives)) if by == "knee" else by
-    champion, verdict = crown(store, name, number, tags, metric, found.objectives[metric], force)
+    champion, verdict = crown(found.store, name, number, tags, metric, found.objectives[metric], force)
     return Registered(name, number, earlier is None, champion, verdict)
 
 
-def _add(store: Store, chosen: TrackedTrial, name: str, by: str, exported: Path | None, tags: dict[str, str]) -> Any:
+def _add(
+    found: TrackedSearch, chosen: TrackedTrial, name: str, by: str, exported: Path | None, tags: dict[str, str]
+) -> Any:
     with tempfile.TemporaryDirectory() as temporary:
         bundle = Path(temporary, BUNDLE)
         if exported is None:
-            export_trial(store, chosen, bundle, by)
+            export_trial(found, chosen, bundle, by)
         else:
             shutil.copytree(exported, bundle)
-        return add_version(store, name, chosen.run_id, bundle, _example(bundle), tags)
+        return add_version(found.store, name, chosen.run_id, bundle, _example(bundle), tags)
 
 
 def _example(bundle: Path) -> NDArray[np.uint8]:
@@ -138,7 +138,7 @@ def _example(bundle: Path) -> NDArray[np.uint8]:
     return np.asarray(images, dtype=np.uint8)
 
 
-def _tags(store: Store, chosen: TrackedTrial) -> dict[str, str]:
+def _tags(found: TrackedSearch, chosen: TrackedTrial) -> dict[str, str]:
     """Where a version came from and what it has reached, found and confirmed."""
     reached = {
         **chosen.found,
@@ -146,9 +146,9 @@ def _tags(store: Store, chosen: TrackedTrial) -> dict[str, str]:
         **{f"{CONFIRMED_DEVIATION}{name}": value for name, value in chosen.confirmed_deviations.items()},
     }
     return {
-        "search": store.name,
+        "search": found.name,
         "trial": str(chosen.number),
         "run_id": chosen.run_id,
-        DATA_TAG: search_provenance(store)[DATA_TAG],
+        DATA_TAG: found.provenance[DATA_TAG],
         **{name: str(value) for name, value in reached.items() if not name.endswith("_seconds")},
     }

@@ -2,6 +2,7 @@
 
 from eig_tune.tracking.address import check_address, masked
 from eig_tune.tracking.databases import is_local, local_uri, usable_address
+from eig_tune.tracking.found import SearchRun
 from eig_tune.tracking.reader import (
     COMPLETE,
     CONFIRMATION_TAG,
@@ -12,9 +13,8 @@ from eig_tune.tracking.reader import (
     download,
     has_artifact,
     read_search,
-    search_provenance,
 )
-from eig_tune.tracking.store import OBJECTIVES_TAG, Store, check_store, find_store, open_store
+from eig_tune.tracking.store import OBJECTIVES_TAG, Store, check_store, open_store
 from eig_tune.tracking.tracker import SearchTracker
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "CONFIRMED",
     "CONFIRMED_DEVIATION",
     "OBJECTIVES_TAG",
+    "SearchRun",
     "SearchTracker",
     "Store",
     "TrackedSearch",
@@ -30,13 +31,11 @@ __all__ = [
     "check_address",
     "check_store",
     "download",
-    "find_store",
     "has_artifact",
     "is_local",
     "local_uri",
     "masked",
     "open_store",
     "read_search",
-    "search_provenance",
     "usable_address",
 ]

@@ -20,7 +20,7 @@ def experiment_of(client: Any, search_id: str, name: str) -> Any | None:
     """The experiment that has runs of the search, deleted ones too, or None; that called ``name`` is tried first."""
     from mlflow.entities import ViewType
 
-    for ids in _pages_of_experiments(client, name):
+    for ids in _pages_of_ids(client, name):
         if found := client.search_runs(ids, carrying(search_id), run_view_type=ViewType.ALL, max_results=1):
             return client.get_experiment(found[0].info.experiment_id)
     return None
@@ -39,7 +39,7 @@ def bring_back(client: Any, experiment: Any, search_id: str, name: str) -> tuple
     return tuple(told)
 
 
-def _pages_of_experiments(client: Any, name: str) -> Iterator[list[str]]:
+def _pages_of_ids(client: Any, name: str) -> Iterator[list[str]]:
     if (named := client.get_experiment_by_name(name)) is not None:
         yield [named.experiment_id]
     for page in experiments(client, deleted=True):

@@ -1,11 +1,13 @@
 """Reading a search back from MLflow alone, on any machine."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from eig_tune.errors import ResultError, TrackingError
+from eig_tune.tracking.found import SearchRun, find_store, search_run
 from eig_tune.tracking.store import ENDED_TAG, KEY_TAG, OBJECTIVES_TAG, Store, first_line, readable_errors
 
 CONFIRMED, CONFIRMED_DEVIATION = "confirmed.", "confirmed_std."
@@ -57,11 +59,22 @@ def below(metrics: Mapping[str, float], prefix: str) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class TrackedSearch:
-    """One search as MLflow knows it."""
+    """One search as MLflow knows it.
+
+    Attributes:
+        name: its experiment's.
+        store: where it was found.
+        others: all other searches in its experiment, the newest first.
+        provenance: versions, git commit and fingerprint of the data.
+    """
 
     name: str
     objectives: Mapping[str, str]
     trials: tuple[TrackedTrial, ...]
+    store: Store
+    run: SearchRun
+    others: tuple[SearchRun, ...]
+    provenance: Mapping[str, str]
 
     def finished(self) -> list[TrackedTrial]:
         """Trials that were trained to the full budget."""
@@ -75,15 +88,16 @@ class TrackedSearch:
         return [trial for trial in self.trials if trial.status == "finished"]
 
 
-def read_search(store: Store) -> TrackedSearch:
-    """The newest search of the store's experiment.
+def read_search(uri: str, wanted: str | None, own: Sequence[str] = ()) -> TrackedSearch:
+    """A search as ``find_store`` finds it.
 
     Raises:
-        ResultError: the experiment holds no search.
+        TrackingError: the store cannot be reached.
+        ResultError: there is no such search.
     """
-    parent = store.parent_run()
-    if parent is None:
-        raise ResultError(f"the MLflow experiment {store.name!r} holds no search of eig-tune")
+    store, parent = find_store(uri, wanted, own)
+    with readable_errors(uri):
+        runs, searches = store.trial_runs(parent.info.run_id), store.searches()
     trials = [
         TrackedTrial(
             number=int(run.data.tags[KEY_TAG]),
@@ -95,20 +109,28 @@ def read_search(store: Store) -> TrackedSearch:
             confirmation=run.data.tags.get(CONFIRMATION_TAG, ""),
             whole=ENDED_TAG in run.data.tags,
         )
-        for run in store.trial_runs(parent.info.run_id)
+        for run in runs
     ]
     return TrackedSearch(
         store.name,
-        json.loads(parent.data.tags[OBJECTIVES_TAG]),
+        _objectives(parent),
         tuple(sorted(trials, key=lambda trial: trial.number)),
+        store,
+        search_run(parent),
+        tuple(search_run(run) for run in searches if run.info.run_id != parent.info.run_id),
+        _provenance(parent),
     )
 
 
-def search_provenance(store: Store) -> dict[str, str]:
-    """Versions, git commit and parameters of the store's search."""
-    parent = store.parent_run()
-    if parent is None:
-        return {}
+def _objectives(parent: Any) -> dict[str, str]:
+    try:
+        return {str(name): str(direction) for name, direction in json.loads(parent.data.tags[OBJECTIVES_TAG]).items()}
+    except (KeyError, ValueError, AttributeError) as error:
+        told = f"run {parent.info.run_id}: its tag {OBJECTIVES_TAG} does not say what the search was for"
+        raise ResultError(told) from error
+
+
+def _provenance(parent: Any) -> dict[str, str]:
     kept = {name: value for name, value in parent.data.tags.items() if name.startswith("version.")}
     return {
         "git_commit": parent.data.tags.get("git_commit", "unknown"),

@@ -14,7 +14,7 @@ from eig_tune.tracking.address import LOGIN, masked, without_secrets
 from eig_tune.tracking.databases import connect_once, file_of, is_database, is_local, make_sqlite, missing_file
 from eig_tune.tracking.moved import follow
 from eig_tune.tracking.own_runs import DELETED, bring_back, carrying, experiment_of
-from eig_tune.tracking.paging import everything, experiments
+from eig_tune.tracking.paging import everything
 
 KIND_TAG = "eig_tune.kind"
 KEY_TAG = "eig_tune.trial"  # a trial's number; a confirmation's with its seed behind a dot
@@ -24,7 +24,6 @@ PARENT_TAG = "mlflow.parentRunId"
 USER_TAG = "mlflow.user"
 NOTE_TAG = "mlflow.note.content"
 _PAGE = 1000
-_MOST_NAMED = 10
 
 NO_TELEMETRY = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
@@ -54,10 +53,9 @@ class Store:
     name: str
     told: tuple[str, ...] = ()
 
-    def parent_run(self, kind: str = "search") -> Any | None:
-        """The newest parent run of that kind in the experiment, or None."""
-        found = self._search(f"tags.`{KIND_TAG}` = '{kind}'", most=1)
-        return next(found, None)
+    def searches(self) -> list[Any]:
+        """The parent runs of all searches in the experiment, the newest first."""
+        return list(self._search(f"tags.`{KIND_TAG}` = 'search'"))
 
     def trial_runs(self, parent_id: str) -> list[Any]:
         """Every run of a trial below the parent run ``parent_id``, in no certain order."""
@@ -77,11 +75,11 @@ class Store:
             return False
         return True
 
-    def _search(self, condition: str, most: int | None = None) -> Iterator[Any]:
+    def _search(self, condition: str) -> Iterator[Any]:
         def look_up(token: str | None) -> Any:
-            return self.client.search_runs([self.experiment_id], condition, max_results=most or _PAGE, page_token=token)
+            return self.client.search_runs([self.experiment_id], condition, max_results=_PAGE, page_token=token)
 
-        return everything(look_up) if most is None else iter(look_up(None))
+        return everything(look_up)
 
 
 def user_name() -> str:
@@ -135,39 +133,6 @@ def _new_experiment(client: Any, name: str, location: str | None) -> str:
         if (made := client.get_experiment_by_name(name)) is None:
             raise
         return str(made.experiment_id)
-
-
-def find_store(uri: str, name: str | None) -> Store:
-    """Open the experiment ``name``, or that of the newest search, for reading.
-
-    Raises:
-        TrackingError: the store cannot be reached.
-        ResultError: there is no such search.
-    """
-    if (missing := missing_file(uri)) is not None:
-        raise ResultError(f"there is no search here yet: {missing} does not exist")
-    with readable_errors(uri):
-        client = open_client(uri)
-        found = _newest(client) if name is None else client.get_experiment_by_name(name)
-        if found is not None and found.lifecycle_stage != DELETED:
-            return Store(client, uri, found.experiment_id, found.name)
-        there = [e.name for page in experiments(client) for e in page if e.name != "Default"]
-    shown = ", ".join(there[:_MOST_NAMED]) or "none"
-    more = f" and {len(there) - _MOST_NAMED} more" if len(there) > _MOST_NAMED else ""
-    called = "" if name is None else f"{name!r} "
-    raise ResultError(f"no search {called}in {masked(uri)}; there are: {shown}{more}")
-
-
-def _newest(client: Any) -> Any | None:
-    """The experiment of the search that was begun last, or None."""
-    newest = []
-    for page in experiments(client):
-        ids = [experiment.experiment_id for experiment in page]
-        condition = f"tags.`{KIND_TAG}` = 'search'"
-        newest += client.search_runs(ids, condition, max_results=1, order_by=["start_time DESC"])
-    if not newest:
-        return None
-    return client.get_experiment(max(newest, key=lambda run: run.info.start_time).info.experiment_id)
 
 
 def check_store(uri: str) -> None:

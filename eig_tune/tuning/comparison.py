@@ -12,13 +12,13 @@ from eig_tune.errors import ConfigError, Problem
 from eig_tune.evaluation.record import EVALUATION_FILE, SAMPLES_FILE
 from eig_tune.models import METHODS
 from eig_tune.schema import suggestion
-from eig_tune.tracking import SearchTracker, find_store, read_search
+from eig_tune.tracking import SearchTracker, read_search
 from eig_tune.training import TrainConfig
 from eig_tune.training.config import Value
 from eig_tune.tuning.comparison_report import COMPARED, rows_of, write_report
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.home import Home
-from eig_tune.tuning.identity import begin_or_check, find_search
+from eig_tune.tuning.identity import begin_or_check, find_search, noted_header, own_searches
 from eig_tune.tuning.journal import MlflowJournal, wanted_checkpoints
 from eig_tune.tuning.ledger import Ledger, Report, Trial
 from eig_tune.tuning.notes import comparison_note
@@ -157,13 +157,18 @@ def parse_splits(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(splits))
 
 
-def winners_of(tracking_uri: str, name: str, methods: Sequence[str]) -> Winners:
-    """The values that a search has found: of each method if it searched over methods, else the same for all.
+def winners_of(wanted: str, methods: Sequence[str], options: RunOptions, home: Home, console: Console) -> Winners:
+    """The values that a search has found: of each method if it searched over methods, else the same for all. A
+    comparison that goes on keeps those with which it has begun.
 
     Raises:
         ResultError: there is no such search, or none of its trials has finished.
     """
-    found = read_search(find_store(tracking_uri, name))
+    noted: Winners = noted_header(home, options.name).get("winners", {}) if options.resume else {}
+    if set(methods) <= set(noted):
+        return noted
+    found = read_search(options.tracking_uri, wanted, own_searches(home, wanted))
+    console.print(f"--best-of: {found.name}, {found.run}", markup=False, highlight=False, soft_wrap=True)
     finished = found.finished()
     winners = {}
     for method in methods:

@@ -16,6 +16,7 @@ from eig_tune.tuning.home import Home
 from eig_tune.tuning.ledger import Ledger
 from eig_tune.tuning.progress import Console
 from eig_tune.tuning.running import RunOptions, shared_places
+from eig_tune.tuning.space import SearchSpec
 
 _ID = re.compile("[0-9a-f]{32}")  # it becomes part of a path, so nothing else may be read from a file
 _LONGEST_HEADER = 2**24  # bytes
@@ -75,6 +76,31 @@ def noted_header(home: Home, name: str) -> Mapping[str, Any]:
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return header if isinstance(header, dict) else {}
+
+
+def own_searches(home: Home, name: str | None) -> list[str]:
+    """The ids of the home's searches of that name, or of all of them, that written to last first."""
+    names = [name] if name is not None else _names(home)
+    ids = [str(noted_header(home, name).get("id")) for name in names]
+    return [search_id for search_id in ids if _ID.fullmatch(search_id)]
+
+
+def noted_start_points(home: Home, name: str, spec: SearchSpec) -> tuple[Any, ...] | None:
+    """With what the search ``name`` has begun, if that goes on from the space's own points; None if it has not begun.
+
+    What it was warmed up by may have found better trials since, which makes it no other search.
+    """
+    noted = noted_header(home, name).get("spec", {}).get("start_from", [])
+    own = [dict(point) for point in spec.start_from]
+    return tuple(noted) if noted[: len(own)] == own and len(noted) > len(own) else None
+
+
+def _names(home: Home) -> list[str]:
+    try:
+        found = {ledger.parent.name: ledger.stat().st_mtime for ledger in home.study("").glob("*/ledger.jsonl")}
+    except OSError:
+        return []
+    return sorted(found, key=lambda name: -found[name])
 
 
 def _check_home(header: Mapping[str, Any], home: Home, options: RunOptions, console: Console) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 from eig_tune import strict_json
 from eig_tune.errors import ResultError
 from eig_tune.stopping import Stop
-from eig_tune.tracking import CONFIRMATION_TAG, OBJECTIVES_TAG, SearchTracker, find_store, read_search
+from eig_tune.tracking import CONFIRMATION_TAG, OBJECTIVES_TAG, SearchTracker, read_search
 from eig_tune.training import TrialData
 from eig_tune.tuning.confirmation import confirm, confirmation_ledger, summaries
 from eig_tune.tuning.curves import write_curves
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.home import Home
-from eig_tune.tuning.identity import begin_or_check, find_search
+from eig_tune.tuning.identity import begin_or_check, find_search, noted_start_points, own_searches
 from eig_tune.tuning.journal import MlflowJournal, wanted_checkpoints
 from eig_tune.tuning.ledger import Ledger, Trial
 from eig_tune.tuning.notes import search_note
@@ -128,18 +128,21 @@ def _tidy(place: Workplace, tracker: SearchTracker, engine: Engine, home: Home) 
     return tidy(place, wanted, home)
 
 
-def warm_started(spec: SearchSpec, tracking_uri: str, name: str) -> SearchSpec:
-    """The space with the best and the Pareto front of the search ``name`` among its start points, as far as they lie
-    inside; the best is the first of them.
+def warm_started(spec: SearchSpec, wanted: str, options: RunOptions, home: Home, console: Console) -> SearchSpec:
+    """The space with the best and the Pareto front of the search ``wanted`` among its start points, as far as they lie
+    inside; the best is the first of them. A search that goes on keeps those with which it has begun.
 
     Raises:
         ResultError: there is no such search, or nothing of its front lies inside the space.
     """
-    found = read_search(find_store(tracking_uri, name))
+    if options.resume and (noted := noted_start_points(home, options.name, spec)) is not None:
+        return spec.model_copy(update={"start_from": noted})
+    found = read_search(options.tracking_uri, wanted, own_searches(home, wanted))
+    console.print(f"--warm-start: {found.name}, {found.run}", markup=False, highlight=False, soft_wrap=True)
     points = [spec.point(trial.values) for trial in start_points(found.finished(), found.objectives)]
     inside = [point for point in points if point is not None and point not in spec.start_from]
     if not inside:
-        raise ResultError(f"--warm-start {name}: no trial of its Pareto front lies inside this space")
+        raise ResultError(f"--warm-start {wanted}: no trial of its Pareto front lies inside this space")
     return spec.model_copy(update={"start_from": (*spec.start_from, *inside)})
 
 

@@ -30,6 +30,7 @@ from eig_tune.tuning.search import Outcome
 from eig_tune.tuning.selection import eligible
 from eig_tune.tuning.space import SearchSpec
 
+_MOST_OTHERS = 3
 _SHOWN = ("nmi", "average_entropy", "prior_rmse", "nmi_real", "posterior_rmse", "augment_agreement", "code_recovery")
 
 
@@ -157,6 +158,17 @@ def comparison_document(outcome: Comparison, methods: Sequence[str]) -> dict[str
     }
 
 
+def print_found(found: TrackedSearch, console: Console) -> None:
+    """Whose search it is, and that its experiment has others if it has."""
+    console.print(f"{found.name}: {found.run}", markup=False, highlight=False, soft_wrap=True)
+    if found.others:
+        count = "another search" if len(found.others) == 1 else f"{len(found.others)} other searches"
+        told = "; ".join(map(str, found.others[:_MOST_OTHERS]))
+        more = "; …" if len(found.others) > _MOST_OTHERS else ""
+        line = f"its experiment has {count}, which --name RUN takes: {told}{more}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Console) -> None:
     """The chosen trial, why it was chosen, its parameters and metrics."""
     kind = "confirmed" if chosen.confirmed else "finished"
@@ -197,10 +209,11 @@ def _two_columns(title: str, rows: Mapping[str, str]) -> Table:
     return table
 
 
-def trial_document(chosen: TrackedTrial, search: str, by: str) -> dict[str, Any]:
+def trial_document(chosen: TrackedTrial, found: TrackedSearch, by: str) -> dict[str, Any]:
     """The chosen trial for scripts."""
     return {
-        "search": search,
+        "search": found.name,
+        "search_run": found.run.run_id,
         "by": by,
         "trial": chosen.number,
         "run_id": chosen.run_id,

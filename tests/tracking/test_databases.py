@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from eig_tune.errors import TrackingError
-from eig_tune.tracking import Store, find_store, local_uri, open_store, usable_address
+from eig_tune.tracking import OBJECTIVES_TAG, Store, local_uri, open_store, read_search, usable_address
 
 NAMES = ["what? a%20b %3F ha#sh ünï日本", "[x] q'uo\"te back\\slash &;=+$HOME", "y" * 200]
 
@@ -17,7 +17,8 @@ def logged_and_fetched(store: Store, folder: Path) -> str:
     """What comes back of a file that was logged."""
     (folder / "sent").mkdir()
     (folder / "sent" / "a.txt").write_text("weights")
-    run_id = store.client.create_run(store.experiment_id, tags={"eig_tune.kind": "search"}).info.run_id
+    tags = {"eig_tune.kind": "search", OBJECTIVES_TAG: "{}"}
+    run_id = store.client.create_run(store.experiment_id, tags=tags).info.run_id
     store.client.log_artifacts(run_id, str(folder / "sent"), "model")
     return Path(store.client.download_artifacts(run_id, "model", str(folder))).joinpath("a.txt").read_text()
 
@@ -28,7 +29,7 @@ def test_home_of_any_name_has_its_store_and_its_artifacts_inside(name: str, tmp_
     elsewhere.mkdir()
     store = open_store(local_uri(home), "mine", home)
     assert logged_and_fetched(store, elsewhere) == "weights"
-    assert find_store(local_uri(home), None).name == "mine"
+    assert read_search(local_uri(home), None).name == "mine"
     assert {entry.name for entry in home.iterdir()} == {"mlflow.db", "artifacts"}
     assert [entry.name for entry in (tmp_path / "homes").iterdir()] == [name]
 

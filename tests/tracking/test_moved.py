@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from eig_tune.tracking import SearchTracker, download, find_store, local_uri, open_store, read_search
+from eig_tune.tracking import SearchTracker, download, local_uri, open_store, read_search
 
 OBJECTIVES = {"eig_tune.objectives": '{"nmi": "maximize"}'}
 NAME = "digits"
@@ -33,9 +33,9 @@ def search(home: Path, weights: str, uri: str | None = None, name: str = NAME, s
 def weights(home: Path, to: Path) -> str:
     """What `best` would take home."""
     forget()
-    store = find_store(local_uri(home), NAME)
-    (trial,) = read_search(store).trials
-    download(store, trial.run_id, {"model"}, to)
+    found = read_search(local_uri(home), NAME)
+    (trial,) = found.trials
+    download(found.store, trial.run_id, {"model"}, to)
     return (to / "model" / "weights").read_text()
 
 

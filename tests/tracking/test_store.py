@@ -9,7 +9,8 @@ import pytest
 from mlflow_server import free_port
 
 from eig_tune.errors import ResultError, TrackingError
-from eig_tune.tracking import check_store, find_store, local_uri, open_store
+from eig_tune.tracking import check_store, local_uri, open_store
+from eig_tune.tracking.found import find_store
 
 
 def test_database_that_is_away_is_told_at_once_and_its_password_is_not() -> None:
@@ -43,8 +44,8 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_search_is_found_among_more_experiments_than_a_page_has(crowded: str, tmp_path: Path) -> None:
-    assert find_store(crowded, None).name == "oldest"
-    assert find_store(crowded, "oldest").name == "oldest"
+    assert find_store(crowded, None)[0].name == "oldest"
+    assert find_store(crowded, "oldest")[0].name == "oldest"
     assert open_store(crowded, "renamed", tmp_path, resumed="s1").told == (
         "MLflow: the experiment of 'renamed' is called 'oldest' now; the search goes on there",
     )

@@ -32,8 +32,7 @@ def write_trial(to: SearchTracker, number: int, reports: int, seconds: float = 0
 
 
 def assert_whole(store: Store, trials: int, reports: int) -> None:
-    parent = store.parent_run()
-    assert parent is not None
+    (parent,) = store.searches()
     runs = store.trial_runs(parent.info.run_id)
     assert Counter(run.data.tags["eig_tune.trial"] for run in runs) == {str(number): 1 for number in range(trials)}
     for run in runs:
@@ -61,7 +60,7 @@ def test_search_is_read_back(local: Store) -> None:
     to.close("FINISHED", {"front": "0"})
     assert to.errors == []
     assert_whole(local, trials=2, reports=3)
-    found = read_search(local)
+    found = read_search(local.uri, local.name)
     assert [(trial.number, trial.values, trial.metrics["nmi"]) for trial in found.finished()] == [
         (number, {"lambda_1": 0.5}, 1.0) for number in range(2)
     ]
@@ -73,7 +72,7 @@ def test_values_come_back_as_what_they_were(local: Store) -> None:
     to = tracker(local)
     to.start_run("0", "trial 0", values, at=1000.0)
     to.close("FINISHED", {})
-    (trial,) = read_search(local).trials
+    (trial,) = read_search(local.uri, local.name).trials
     assert trial.values == values
     assert [type(trial.values[name]) for name in values] == [type(value) for value in values.values()]
 
@@ -109,8 +108,7 @@ def test_confirmation_lies_below_its_trial(local: Store) -> None:
     write_trial(to, 0, reports=1)
     to.start_run("0.7", "confirmation", {"seed": 7}, at=1.0, kind="confirmation", below="0")
     to.close("FINISHED", {})
-    parent = local.parent_run()
-    assert parent is not None
+    (parent,) = local.searches()
     (trial,) = local.trial_runs(parent.info.run_id)
     (grandchild,) = local.runs_of(MINE, "0.7")
     assert grandchild.data.tags["mlflow.parentRunId"] == trial.info.run_id
@@ -193,8 +191,7 @@ def test_server_that_is_down_for_a_while_gets_everything_once(server: MlflowServ
     write_trial(to, 2, reports=5)
     to.close("FINISHED", {})
     assert to.errors == []
-    parent = store.parent_run()
-    assert parent is not None
+    (parent,) = store.searches()
     counts = {
         run.data.tags["eig_tune.trial"]: len(store.client.get_metric_history(run.info.run_id, "nmi"))
         for run in store.trial_runs(parent.info.run_id)
@@ -230,7 +227,7 @@ def test_corrected_metric_is_what_is_read_back_whatever_clocks_said(local: Store
         to.correct_metrics("0", 3000, {"confirmed.nmi": value, "confirmed.seeds": 3.0}, at, {"told": str(value)})
         to.close("FINISHED", {})
         assert to.errors == []
-        (trial,) = read_search(local).trials
+        (trial,) = read_search(local.uri, local.name).trials
         assert trial.metrics == {"confirmed.nmi": value, "confirmed.seeds": 3.0}
         assert local.client.get_run(trial.run_id).data.tags["told"] == str(value)
     history = local.client.get_metric_history(trial.run_id, "confirmed.nmi")

@@ -1,6 +1,7 @@
 """Only what carries a search's id is resumed, written or cleared."""
 
 import json
+import os
 import re
 import shutil
 from dataclasses import replace
@@ -14,9 +15,10 @@ from rich.console import Console
 from eig_tune.errors import ConfigError, EigTuneError, ResultError
 from eig_tune.tracking import local_uri
 from eig_tune.tuning.home import Home
-from eig_tune.tuning.identity import begin_or_check, find_search, noted_header
+from eig_tune.tuning.identity import begin_or_check, find_search, noted_header, noted_start_points, own_searches
 from eig_tune.tuning.ledger import Ledger
 from eig_tune.tuning.running import RunOptions
+from eig_tune.tuning.space import parse_spec
 
 TRAITS: dict[str, Any] = {
     "spec": {"dataset": {"name": "folder", "root": "/a", "imbalance": {"file": "/a/t.csv", "row": 0}}, "seed": 0},
@@ -223,3 +225,39 @@ def test_header_is_read_while_the_search_runs_and_none_is_made_up(person: Person
     for damaged in (b"", b"{", b"[]", b"{}", b'{"header": 3}', b"\xff\n"):
         person.home.ledger("mine").write_bytes(damaged)
         assert noted_header(person.home, "mine") == {}
+
+
+def test_homes_own_searches_are_those_it_has_ledgers_of_the_newest_first(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    assert own_searches(home, None) == own_searches(home, "one") == []
+    for at, name in enumerate(("one", "two", "three", "old", "damaged")):
+        header = {"id": str(at) * 32} if at < 3 else TRAITS
+        file = home.ledger(name)
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps({"event": "search", "header": header, "at": 0.0}) + "\n" if at < 4 else "?")
+        os.utime(file, (1000 - at, 1000 - at))
+    os.utime(home.ledger("two"), (2000, 2000))
+    assert own_searches(home, None) == ["1" * 32, "0" * 32, "2" * 32]
+    assert own_searches(home, "three") == ["2" * 32]
+    assert own_searches(home, "old") == own_searches(home, "none") == own_searches(home, "../..") == []
+
+
+@pytest.mark.parametrize(
+    ("own", "noted", "kept"),
+    [
+        ([], [{"lambda_1": 1.0}], True),
+        ([{"lambda_1": 2.0}], [{"lambda_1": 2.0}, {"lambda_1": 1.0}], True),
+        ([{"lambda_1": 2.0}], [{"lambda_1": 3.0}, {"lambda_1": 1.0}], False),
+        ([{"lambda_1": 2.0}], [{"lambda_1": 2.0}], False),
+    ],
+)
+def test_warmed_search_keeps_what_it_began_with(
+    person: Person, own: list[dict[str, float]], noted: list[dict[str, float]], kept: bool
+) -> None:
+    """The search that it was warmed up by may have found better trials since."""
+    traits = {**TRAITS, "spec": {**TRAITS["spec"], "start_from": noted}}
+    spec = parse_spec({"dataset": {"name": "digits"}, "search": {"lambda_1": {"uniform": [0, 9]}}}, "test")
+    spec = spec.model_copy(update={"start_from": tuple(own)})
+    assert noted_start_points(person.home, "mine", spec) is None
+    person.search(traits=traits)
+    assert noted_start_points(person.home, "mine", spec) == (tuple(noted) if kept else None)

@@ -173,7 +173,7 @@ def test_run_deleted_in_mlflow_comes_back_with_its_model(
     search = Search(store, tmp_path)
     search.train(tiny_config, REACHED, DOMINATED)
     search.close()
-    (best,) = [trial for trial in read_search(store).trials if trial.number == 0]
+    (best,) = [trial for trial in read_search(store.uri, store.name).trials if trial.number == 0]
     store.client.delete_run(best.run_id)
     resumed = Search(reopened(store, folder), tmp_path)
     assert resumed.close() == []
@@ -187,7 +187,7 @@ def test_model_that_is_gone_for_good_is_told(
     search = Search(store, tmp_path)
     search.train(tiny_config, REACHED, DOMINATED)
     search.close()
-    (best,) = [trial for trial in read_search(store).trials if trial.number == 0]
+    (best,) = [trial for trial in read_search(store.uri, store.name).trials if trial.number == 0]
     store.client.delete_run(best.run_id)
     store.client._tracking_client.store._hard_delete_run(best.run_id)
     resumed = Search(reopened(store, folder), tmp_path)

@@ -23,7 +23,7 @@ from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.home import Home
 from eig_tune.tuning.journal import MlflowJournal
 from eig_tune.tuning.ledger import Ledger
-from eig_tune.tuning.running import DiskUse
+from eig_tune.tuning.running import DiskUse, RunOptions
 from eig_tune.tuning.search import Outcome, best_of, finish, warm_started
 from eig_tune.tuning.selection import Confirmed, choose, eligible, judged, ranked, start_points, to_confirm
 from eig_tune.tuning.space import SearchSpec, parse_spec
@@ -201,18 +201,19 @@ class Everywhere:
         console = Console(record=True, width=300, file=StringIO())
         print_outcome(self.outcome, self.spec, console)
         yield "search", int(re.findall(r"^trial (\d+) is the", console.export_text(), re.MULTILINE)[0])
-        parent = self.store.parent_run()
-        assert parent is not None
+        (parent,) = self.store.searches()
         yield "note", int(re.findall(r"\*\*Trial (\d+)\*\*, the", parent.data.tags["mlflow.note.content"])[0])
-        found = read_search(self.store)
+        found = read_search(self.store.uri, self.store.name)
         tagged = self.store.client.search_runs([self.store.experiment_id], "tags.best = 'true'")
         yield "tag", int(*(run.data.tags["eig_tune.trial"] for run in tagged))
         done = CliRunner().invoke(app, ["best", "--name", self.store.name, "--tracking-uri", self.store.uri, "--json"])
         yield "best --json", json.loads(done.stdout)["trial"]
         yield "best", int(re.findall(r": trial (\d+), the", done.stderr)[0])
-        winners = winners_of(self.store.uri, self.store.name, ["gumbel-softmax"])
+        options, silent = RunOptions("another", self.store.uri), Console(quiet=True)
+        winners = winners_of(self.store.name, ["gumbel-softmax"], options, self.home, silent)
         yield "compare --best-of", int(winners["gumbel-softmax"]["lambda_1"])
-        yield "--warm-start", int(warm_started(self.spec, self.store.uri, self.store.name).start_from[0]["lambda_1"])
+        warm = warm_started(self.spec, self.store.name, options, self.home, silent)
+        yield "--warm-start", int(warm.start_from[0]["lambda_1"])
         if not any(trial.confirmed for trial in found.finished()):
             yield "confirmation", to_confirm(found.finished(), found.objectives, 1)[0].number
 
