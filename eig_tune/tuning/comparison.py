@@ -12,7 +12,7 @@ from eig_tune.errors import ConfigError, Problem
 from eig_tune.evaluation.record import EVALUATION_FILE, SAMPLES_FILE
 from eig_tune.models import METHODS
 from eig_tune.schema import suggestion
-from eig_tune.tracking import SearchTracker, read_search
+from eig_tune.tracking import SearchTracker, TrackedTrial, read_search
 from eig_tune.training import TrainConfig
 from eig_tune.training.config import Value
 from eig_tune.tuning.comparison_report import COMPARED, rows_of, write_report
@@ -39,6 +39,7 @@ from eig_tune.tuning.selection import choose
 from eig_tune.tuning.space import SearchSpec
 from eig_tune.tuning.storage import Storage
 from eig_tune.tuning.strategies import GivenRuns
+from eig_tune.tuning.typed import typed_row
 
 BALANCED = "none"
 _CELL = ("method", "split", "seed")
@@ -163,6 +164,7 @@ def winners_of(wanted: str, methods: Sequence[str], options: RunOptions, home: H
 
     Raises:
         ResultError: there is no such search, or none of its trials has finished.
+        ConfigError: it has searched what this version cannot set.
     """
     noted: Winners = noted_header(home, options.name).get("winners", {}) if options.resume else {}
     if set(methods) <= set(noted):
@@ -173,9 +175,20 @@ def winners_of(wanted: str, methods: Sequence[str], options: RunOptions, home: H
     winners = {}
     for method in methods:
         of_method = [trial for trial in finished if trial.values.get("method") == method]
-        chosen = choose(of_method or finished, found.objectives)
-        winners[method] = {name: value for name, value in chosen.values.items() if name not in _CELL}
+        winners[method] = values_of(choose(of_method or finished, found.objectives), wanted)
     return winners
+
+
+def values_of(winner: TrackedTrial, search: str) -> dict[str, Value]:
+    """What a trial of ``search`` was given, as runs have it now.
+
+    Raises:
+        ConfigError: it was given what this version cannot set.
+    """
+    values, problems = typed_row({name: value for name, value in winner.values.items() if name not in _CELL}, "")
+    if problems:
+        raise ConfigError(f"--best-of {search}: trial {winner.number}", problems)
+    return values
 
 
 def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home, console: Console) -> Comparison:

@@ -3,6 +3,7 @@
 import math
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from scipy.stats import ttest_rel
 from eig_tune.errors import ConfigError
 from eig_tune.evaluation.record import EVALUATION_FILE, SAMPLES_FILE
 from eig_tune.models import METHODS
-from eig_tune.tuning.comparison import KeptEvaluations, Plan, parse_methods, parse_splits
+from eig_tune.tracking import TrackedTrial
+from eig_tune.tuning.comparison import KeptEvaluations, Plan, parse_methods, parse_splits, values_of
 from eig_tune.tuning.comparison_report import COMPARED, best_of, markdown, mean_curves, rows_of, write_report
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.ledger import Ledger, Report, Status, Trial
@@ -26,6 +28,14 @@ METHODS_HERE = ("uniform-infogan", "ground-truth-infogan", "elastic-infogan")
 
 def plan(seeds: int = 2, splits: tuple[int, ...] = (0, 1)) -> Plan:
     return Plan(METHODS_HERE, splits, seeds, winners={})
+
+
+def test_values_of_another_search_are_typed_or_refused() -> None:
+    winner = TrackedTrial(3, "run", "finished", "", {"tau": "1", "batch_size": 64.0, "method": "joint-vae"}, {})
+    assert repr(values_of(winner, "old")) == repr({"tau": 1.0, "batch_size": 64})
+    for values in ({"lamda_1": 1.0}, {"tau": "hot"}):
+        with pytest.raises(ConfigError, match="--best-of old: trial 3"):
+            values_of(replace(winner, values=values), "old")
 
 
 def measured(values: Mapping[str, Any]) -> dict[str, float]:

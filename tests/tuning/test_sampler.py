@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from eig_tune.tuning.distributions import Distribution, Value
+from eig_tune.training.config import Value
+from eig_tune.tuning.distributions import Distribution
 from eig_tune.tuning.sampler import ENOUGH, Sampler, SamplerKind
 
 SPACE = {
