@@ -209,7 +209,7 @@ def best(
 def compare(
     space: SpaceOption,
     methods: Annotated[str, typer.Option(help="all, or names separated by commas.")] = "all",
-    splits: Annotated[str, typer.Option(help="Imbalances: 0-4, or 0,2,5.")] = "0-4",
+    splits: Annotated[str, typer.Option(help="Imbalances: 0-4, or 0,2,5; p-values take four.")] = "0-4",
     seeds: Annotated[int, typer.Option(min=1, help="Runs of every method on every imbalance.")] = 2,
     best_of: Annotated[
         str | None, typer.Option(help="Take each method's values from this search (name or run).")

@@ -57,10 +57,7 @@ class Trial:
     @property
     def name(self) -> str:
         """``trial 17 · lambda_2=12.4 tau=0.11``."""
-        values = " ".join(
-            f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
-            for name, value in self.values.items()
-        )
+        values = " ".join(f"{n}={v:.3g}" if isinstance(v, float) else f"{n}={v}" for n, v in self.values.items())
         return f"trial {self.number} · {values}"
 
     @property
@@ -85,9 +82,8 @@ class Trial:
     @property
     def why(self) -> str:
         """Why it has ended, rests, or is about to do so; empty while it trains."""
-        if self.reason or self.last is None or self.verdict == "running":
-            return self.reason
-        return self.last.reason
+        judged = "" if self.last is None or self.verdict == "running" else self.last.reason
+        return self.reason or judged
 
     @property
     def outcome(self) -> str:
