@@ -31,7 +31,7 @@ class Lock:
     """
 
     def __init__(self, file: FileIO, path: Path) -> None:
-        self._name = path.parent.name
+        self._file, self._name = file, path.parent.name
         self._owner = path.with_suffix(".lock")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -46,9 +46,12 @@ class Lock:
                 self._owner.write_text(_me())
 
     def close(self) -> None:
-        """Let go of it; the kernel's own goes with the file."""
+        """Let go of it."""
         with contextlib.suppress(OSError):
             self._owner.unlink()
+        with contextlib.suppress(OSError):
+            # Closing the file is not enough while a process that was just forked has a copy of it.
+            fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def _take_by_name(self) -> None:
         while True:

@@ -67,7 +67,7 @@ def assert_nothing_came_twice(ledger: Path, report_every: int) -> None:
     steps, kept, ended = dict[int, int](), Counter[int](), set[int]()
     for line in ledger.read_text().splitlines():
         event = json.loads(line)
-        if event["event"] == "search":
+        if "trial" not in event:
             continue
         number, at = event["trial"], f"{ledger.name}: {line[:120]}"
         assert number not in ended, f"after the trial's end: {at}"

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -44,6 +45,22 @@ def test_search_that_runs_already_is_told_with_its_process(tmp_path: Path) -> No
     with Ledger(path):
         pass
     assert [file.name for file in path.parent.iterdir()] == ["ledger.jsonl"]
+
+
+def test_lock_is_gone_with_the_ledger_also_when_a_child_has_just_been_forked(tmp_path: Path) -> None:
+    """Until it runs its own program it has a copy of every open file."""
+    path = tmp_path / "search" / "ledger.jsonl"
+    with Ledger(path):
+        child = os.fork()
+        if child == 0:
+            time.sleep(60)
+            os._exit(0)
+    try:
+        with Ledger(path) as ledger:
+            assert not ledger.trials
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 @pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])

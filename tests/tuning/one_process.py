@@ -1,0 +1,165 @@
+"""Ray's Tune in one process and without Ray: searcher, scheduler, callback and trainable are the real ones.
+
+What Ray does between them is done here one step after the other, so that a test can let anything happen in between.
+"""
+
+import copy
+import logging
+import traceback
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from ray.train._internal.storage import StorageContext
+
+MEAN_STEPS_BETWEEN_DEATHS = 12
+
+
+class KilledError(BaseException):
+    """The driver is killed: nothing catches it, and nobody is told."""
+
+
+@dataclass
+class Running:
+    """A trial as Ray has it; ``process`` is what trains it, until it dies."""
+
+    trial_id: str
+    config: dict[str, Any]
+    process: Any = None
+    last_result: dict[str, Any] | None = None
+    error_file: str | None = None
+
+
+class OneProcess:
+    """Stands in for Ray's Tuner.
+
+    Args:
+        chance: decides which trial comes next, and which one dies.
+        slots: trials at once.
+        between: called between any two things that happen.
+    """
+
+    def __init__(self, chance: Random, slots: int, between: Callable[[], None], folder: Path) -> None:
+        self._chance, self._slots, self._between, self._folder = chance, slots, between, folder
+
+    def install(self, patch: pytest.MonkeyPatch) -> None:
+        """Put it where Ray would be."""
+        logging.getLogger("ray").setLevel(logging.CRITICAL)
+        patch.setattr("ray.tune.Tuner", self._tuner)
+        patch.setattr("ray.tune.with_parameters", _with_parameters)
+        patch.setattr("ray.tune.with_resources", lambda trainable, resources: trainable)
+        patch.setattr("ray.train._internal.storage._get_ray_train_session_dir", lambda: str(self._folder))
+
+    def _tuner(self, trainable: Any, tune_config: Any, run_config: Any) -> "OneProcess":
+        self._trainable, self._stopper = trainable, run_config.stop
+        self._searcher, self._scheduler = tune_config.search_alg, tune_config.scheduler
+        (self._callback,) = run_config.callbacks
+        self._tried = StorageContext(
+            storage_path=run_config.storage_path,
+            experiment_dir_name=run_config.name,
+            storage_filesystem=run_config.storage_filesystem,
+        )
+        self._live: list[Running] = []
+        self._idle: list[Any] = []
+        return self
+
+    def fit(self) -> None:
+        """Until there is nothing left to run, or the search is told to stop."""
+        self._begin()
+        while self._live:
+            self._between()
+            if self._stopper.stop_all():
+                break
+            self._advance(self._chance.choice(self._live))
+            self._callback.on_step_end(0, self._live)
+            self._begin()
+        for trial in list(self._live):
+            self._over(trial)
+        self._callback.on_experiment_end([])
+
+    def _begin(self) -> None:
+        while True:
+            trial_id = uuid.uuid4().hex[:8]
+            config = self._searcher.suggest(trial_id)
+            if not isinstance(config, dict):
+                assert config is not None or self._live, "nothing runs, and nothing is proposed"
+                return
+            self._live.append(Running(trial_id, config))
+
+    def _advance(self, trial: Running) -> None:
+        """To its next report and checkpoint; it may die before either."""
+        try:
+            self._give_process(trial)
+            result = trial.process.train()
+        except Exception:
+            self._failed(trial, traceback.format_exc())
+            return
+        trial.last_result = result
+        flat = {**result, **{f"measured/{name}": value for name, value in result["measured"].items()}}
+        decision = self._scheduler.on_trial_result(None, trial, flat)
+        self._callback.on_trial_result(0, self._live, trial, result)
+        self._between()
+        if self._dies():
+            self._failed(trial, None)
+        else:
+            self._keep(trial, decision == "STOP")
+
+    def _keep(self, trial: Running, is_over: bool) -> None:
+        try:
+            saved = trial.process.save()
+        except Exception:
+            self._failed(trial, traceback.format_exc())
+            return
+        if self._dies():
+            self._failed(trial, None)
+            return
+        self._callback.on_checkpoint(0, self._live, trial, saved.checkpoint)
+        if is_over:
+            self._idle.append(trial.process)
+            self._over(trial)
+        elif self._dies():
+            self._failed(trial, None)
+
+    def _give_process(self, trial: Running) -> None:
+        """One that is idle, or a new one."""
+        if trial.process is None and self._idle:
+            trial.process = self._idle.pop()
+            trial.process.reset(trial.config, storage=self._storage(trial))
+        elif trial.process is None:
+            trial.process = self._trainable(trial.config, storage=self._storage(trial))
+
+    def _storage(self, trial: Running) -> StorageContext:
+        """Ray tries once whether it can write there, and hands each process a copy."""
+        own = copy.copy(self._tried)
+        own.trial_dir_name = f"trial-{trial.trial_id}"
+        return own
+
+    def _dies(self) -> bool:
+        return self._chance.random() < 1 / MEAN_STEPS_BETWEEN_DEATHS / 3
+
+    def _failed(self, trial: Running, raised: str | None) -> None:
+        """With what it has raised, or just gone."""
+        if raised is not None:
+            file = self._folder / f"error-{trial.trial_id}.txt"
+            file.write_text(raised)
+            trial.error_file = str(file)
+        self._live.remove(trial)
+        self._searcher.on_trial_complete(trial.trial_id, error=True)
+        self._callback.on_trial_error(0, self._live, trial)
+
+    def _over(self, trial: Running) -> None:
+        self._live.remove(trial)
+        self._searcher.on_trial_complete(trial.trial_id)
+        self._callback.on_trial_complete(0, self._live, trial)
+
+
+def _with_parameters(trainable: Any, **given: Any) -> Any:
+    class Given(trainable):  # type: ignore[misc]
+        def setup(self, config: dict[str, Any]) -> None:
+            super().setup(config, **given)
+
+    return Given
