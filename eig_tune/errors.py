@@ -54,7 +54,7 @@ class ClusterError(EigTuneError):
 
 
 class StorageError(EigTuneError):
-    """A place for checkpoints, or the home, cannot be written: no room, no rights, no such bucket."""
+    """A place for checkpoints, or the home, cannot be written or read now: no room, no rights, no answer."""
 
 
 class ResultError(EigTuneError):

@@ -1,7 +1,8 @@
 """Checkpoints: one safetensors file for every tensor, one JSON file for the rest. No pickle."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from eig_tune.errors import CheckpointError, one_line
+from eig_tune.errors import CheckpointError, StorageError, one_line
 from eig_tune.models import METHODS
 from eig_tune.training.config import TrainConfig
 
@@ -63,10 +64,16 @@ def load(directory: Path, expected: RunRecord) -> tuple[dict[str, Tensor], int]:
 
 
 def read_run(directory: Path) -> RunRecord:
-    """What a checkpoint says about itself."""
+    """What a checkpoint says about itself.
+
+    Raises:
+        CheckpointError: it is missing or damaged.
+        StorageError: it cannot be read now.
+    """
     try:
-        document = json.loads((directory / RUN_FILE).read_text())
-    except (OSError, ValueError) as error:
+        with _readable(directory):
+            document = json.loads((directory / RUN_FILE).read_text())
+    except ValueError as error:
         raise CheckpointError(f"{directory}: not a whole checkpoint ({one_line(error)})") from error
     return parse_run(document, directory)
 
@@ -112,16 +119,29 @@ def read_tensors_file(file: Path, step: int) -> dict[str, Tensor]:
 
     Raises:
         CheckpointError: it is damaged, or was saved at another step.
+        StorageError: it cannot be read now.
     """
     try:
-        with safe_open(file, framework="pt") as opened:
-            saved_at = (opened.metadata() or {}).get("step")
-        tensors = load_file(file)
-    except (OSError, SafetensorError) as error:
+        with _readable(file.parent):
+            with safe_open(file, framework="pt") as opened:
+                saved_at = (opened.metadata() or {}).get("step")
+            tensors = load_file(file)
+    except SafetensorError as error:
         raise CheckpointError(f"{file.parent}: not a whole checkpoint ({one_line(error)})") from error
     if saved_at != str(step):
         raise CheckpointError(f"{file.parent}: not a whole checkpoint (weights of step {saved_at}, record of {step})")
     return tensors
+
+
+@contextmanager
+def _readable(directory: Path) -> Iterator[None]:
+    """A file that is missing makes no whole checkpoint; one that cannot be read now may be read later."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise CheckpointError(f"{directory}: not a whole checkpoint ({one_line(error)})") from error
+    except OSError as error:
+        raise StorageError(f"{directory}: this checkpoint cannot be read ({error.strerror or error})") from error
 
 
 def _what_must_match(record: RunRecord) -> RunRecord:

@@ -12,15 +12,17 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
-from eig_tune.errors import DISK_IS_FULL, StorageError
+from eig_tune.errors import DISK_IS_FULL, CheckpointError, StorageError
 from eig_tune.stopping import Stop
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.ledger import MEND_AND_RESUME, Trial
+from eig_tune.tuning.moved import require_checkpoints
 from eig_tune.tuning.progress import Terminal
 from eig_tune.tuning.replaced import ReplacedCheckpoints
-from eig_tune.tuning.storage import Storage
+from eig_tune.tuning.storage import IS_NOT_THERE, Storage
 
 _CANNOT_BE_STORED = f"{StorageError.__module__}.{StorageError.__qualname__}: "
+_CANNOT_BE_USED = f"{CheckpointError.__module__}.{CheckpointError.__qualname__}: "
 _OURS = re.compile(rf"^{re.escape(StorageError.__module__)}\.\w+: ")  # its message is made for people
 _FULL = [os.strerror(code) for code in DISK_IS_FULL]
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit|Warning)\b")
@@ -164,6 +166,8 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
         number, raised = self._searcher.numbers[trial.trial_id], None if log is None else _raised(log)
         if raised is not None and raised.startswith(_CANNOT_BE_STORED):
             self._storage_failed(number, raised.removeprefix(_CANNOT_BE_STORED))
+        elif raised is not None and raised.startswith(_CANNOT_BE_USED):
+            self._checkpoint_failed(number, raised.removeprefix(_CANNOT_BE_USED))
         elif raised is None:
             self._died(number, f"its process died, killed from outside or for want of memory; see {log}")
         else:
@@ -178,10 +182,27 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
         except StorageError as error:
             self._engine.halt(f"{error}; {MEND_AND_RESUME}")
         else:
-            self._died(number, reason)
+            self._died(number, reason, storage=True)
 
-    def _died(self, number: int, reason: str) -> None:
-        self._engine.died(number, reason)
+    def _checkpoint_failed(self, number: int, reason: str) -> None:
+        """One checkpoint is gone or damaged, which sets its trial back; or all are, and then a person has to look."""
+        trial = self._engine.ledger.trials[number]
+        newest, earlier = trial.checkpoint or "", trial.earlier[0] if trial.earlier else ""
+        try:
+            require_checkpoints(self._engine.ledger.trials, self._storage)
+            there = self._storage.there([newest, earlier])
+        except StorageError as error:
+            self._engine.halt(f"{error}; {MEND_AND_RESUME}")
+            return
+        if newest in there and reason.endswith(IS_NOT_THERE):
+            self._died(number, f"{reason}, as seen from {trial.runner}", storage=True)
+            return
+        self._engine.set_back(number, to_earlier=earlier in there)
+        step = f"goes on from step {trial.checkpoint_step:,}" if trial.checkpoint else "is trained from its beginning"
+        self._terminal.say_once(f"trial {number} {step} again: {reason}")
+
+    def _died(self, number: int, reason: str, storage: bool = False) -> None:
+        self._engine.died(number, reason, storage)
         trial = self._engine.ledger.trials[number]
         if trial.status == "running":
             step = f"step {trial.checkpoint_step:,}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eig_tune.data import ImageData, ImbalanceSplit
-from eig_tune.errors import ConfigError, Problem
+from eig_tune.errors import CheckpointError, ConfigError, Problem
 from eig_tune.evaluation.record import EVALUATION_FILE, SAMPLES_FILE
 from eig_tune.models import METHODS
 from eig_tune.schema import suggestion
@@ -21,6 +21,7 @@ from eig_tune.tuning.home import Home
 from eig_tune.tuning.identity import begin_or_check, find_search, noted_header, own_searches
 from eig_tune.tuning.journal import MlflowJournal, wanted_checkpoints
 from eig_tune.tuning.ledger import Ledger, Report, Trial
+from eig_tune.tuning.moved import find_checkpoints
 from eig_tune.tuning.notes import comparison_note
 from eig_tune.tuning.prepare import check_fit, prepare_images
 from eig_tune.tuning.progress import Console, Terminal
@@ -120,10 +121,11 @@ class KeptEvaluations:
 
     def _keep(self, trial: Trial) -> None:
         whole, unfinished = self.folder / str(trial.number), self.folder / f".{trial.number}"
-        with suppress(OSError):  # a picture less must not end a comparison
+        with suppress(CheckpointError, FileNotFoundError):  # a picture less must not end a comparison
             unfinished.mkdir(parents=True, exist_ok=True)
-            for file in (EVALUATION_FILE, SAMPLES_FILE):
-                (unfinished / file).write_bytes(self._storage.read(str(trial.checkpoint), file))
+            with self._storage.local(str(trial.checkpoint)) as checkpoint:
+                for file in (EVALUATION_FILE, SAMPLES_FILE):
+                    (unfinished / file).write_bytes((checkpoint / file).read_bytes())
             unfinished.rename(whole)
 
 
@@ -202,8 +204,9 @@ def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home
     traits = _traits(spec, plan, images)
     search_id = find_search(home, options, traits, console)
     place = set_up(search_id, spec, options, images, home, console)
-    with place.stop.gently(), Ledger(home.ledger(options.name)) as ledger:
+    with place.stop.gently(), Ledger(home.ledger(options.name), place.storage.uri) as ledger:
         begin_or_check(ledger, search_id, traits, repr(options.name), home)
+        find_checkpoints(ledger, place.storage)
         folder = home.study(options.name)
         with SearchTracker(place.store, "comparison", search_id, _parameters(plan), provenance()) as tracker:
             tell_of_runs(place, tracker, ledger, console)

@@ -20,6 +20,7 @@ from eig_tune.tuning.home import Home
 from eig_tune.tuning.identity import begin_or_check
 from eig_tune.tuning.journal import MlflowJournal
 from eig_tune.tuning.ledger import Ledger, Trial
+from eig_tune.tuning.moved import find_checkpoints
 from eig_tune.tuning.prepare import prepare_confirming_judge
 from eig_tune.tuning.progress import Console, Terminal
 from eig_tune.tuning.results import mean_and_deviation
@@ -39,8 +40,9 @@ def confirmation_ledger(place: Workplace, home: Home) -> Iterator[Ledger]:
         ResultError: the one that is there belongs to another search.
     """
     file = home.confirmation_ledger(place.store.name)
-    with Ledger(file) as ledger:
+    with Ledger(file, place.storage.uri) as ledger:
         begin_or_check(ledger, place.search_id, {}, str(file), home)
+        find_checkpoints(ledger, place.storage)
         yield ledger
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
+from eig_tune.errors import StorageError
 from eig_tune.tuning import health
 from eig_tune.tuning.ledger import MEND_AND_RESUME, Ledger, Report, Status, Trial
 from eig_tune.tuning.results import on_front
@@ -177,16 +178,29 @@ class Engine:
         """A trial cannot go on."""
         self._close(number, "failed", reason)
 
-    def died(self, number: int, reason: str) -> None:
+    def set_back(self, number: int, to_earlier: bool) -> None:
+        """The newest checkpoint of a trial cannot be used: it goes on from its beginning, or from the one before."""
+        trial = self.ledger.trials[number]
+        location, step = (to_earlier and trial.earlier) or (None, 0)
+        self.ledger.checkpoint(number, location, step)
+        self._unfinished.append(trial)
+
+    def died(self, number: int, reason: str, storage: bool = False) -> None:
         """The process of a trial is gone: the trial goes on from its checkpoint.
 
         Unless it dies again and again without coming any further: then it is the trial that kills it. Losing nodes,
         however many, is no fault of a trial's.
+
+        Args:
+            storage: it could not read or write its checkpoint, which is no fault of its own either; when that does
+                not end, the search halts.
         """
         self._deaths[number] += 1
         trial = self.ledger.trials[number]
         if trial.verdict != "running":
             self.end(number)
+        elif self._deaths[number] > _MOST_DEATHS and storage:
+            self.halt(f"{reason}; {MEND_AND_RESUME}")
         elif self._deaths[number] > _MOST_DEATHS:
             self.fail(number, reason)
         else:
@@ -236,6 +250,8 @@ class Engine:
         for observer in self._observers:
             try:
                 event(observer)
+            except StorageError as error:
+                self.halt(f"{error}; {MEND_AND_RESUME}")
             except OSError as error:
                 where = error.filename or "the home"
                 self.halt(f"{where} cannot be written ({error.strerror or error}); {MEND_AND_RESUME}")

@@ -175,11 +175,10 @@ def wanted_checkpoints(trials: Iterable[Trial], ended: Container[str], *, confir
     Args:
         ended: keys of the runs of which it has.
     """
-    return {
-        trial.checkpoint
-        for trial in trials
-        if trial.checkpoint is not None and (not trial.ended or _key(trial, confirming) not in ended)
-    }
+    wanted = [trial for trial in trials if not trial.ended or _key(trial, confirming) not in ended]
+    newest = {trial.checkpoint for trial in wanted if trial.checkpoint is not None}
+    # The one before is still there only if a power failure came before the newest was on the disk.
+    return newest | {trial.earlier[0] for trial in wanted if trial.earlier is not None}
 
 
 def draw_trial(checkpoint: Path, classes: Sequence[str], folder: Path) -> None:

@@ -39,7 +39,13 @@ class Report:
 
 @dataclass
 class Trial:
-    """One trial, as the ledger tells it; ``newest_event`` is the place of its last event among all events."""
+    """One trial, as the ledger tells it.
+
+    Attributes:
+        inside: the newest checkpoint's path below the storage that it was written to.
+        earlier: where the checkpoint before the newest one lay, and its step; it is deleted soon.
+        newest_event: the place of its last event among all events.
+    """
 
     number: int
     values: Mapping[str, Any]
@@ -50,6 +56,8 @@ class Trial:
     runner: str = ""
     checkpoint: str | None = None
     checkpoint_step: int = 0
+    inside: str | None = None
+    earlier: tuple[str, int] | None = None
     paused_at: int | None = None
     ended_at: float | None = None
     newest_event: int = 0
@@ -106,6 +114,7 @@ class Ledger:
 
     Args:
         path: the file; events already in it are read first.
+        root: the storage; the paths of checkpoints in it are noted without it, so that it may be moved.
 
     Attributes:
         reports: every report with its trial, in the order they came.
@@ -116,7 +125,8 @@ class Ledger:
             more.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, root: str = "") -> None:
+        self._root = root
         self.trials: dict[int, Trial] = {}
         self.reports: list[tuple[Trial, Report]] = []
         self.header: dict[str, Any] = {}
@@ -189,9 +199,12 @@ class Ledger:
         )
         return self.trials[number].reports[step]
 
-    def checkpoint(self, number: int, path: str, step: int) -> None:
-        """A trial's newest checkpoint, of ``step``, is whole and lies at ``path``."""
-        self._append({"event": "checkpoint", "trial": number, "path": path, "step": step})
+    def checkpoint(self, number: int, location: str | None, step: int) -> None:
+        """A trial's newest checkpoint, of ``step``, is whole and lies at ``location``; None when it has none."""
+        event = {"event": "checkpoint", "trial": number, "path": location, "step": step}
+        if self._root and location is not None and location.startswith(f"{self._root}/"):
+            event |= {"path": location.removeprefix(f"{self._root}/"), "in": self._root}
+        self._append(event)
 
     def pause(self, number: int) -> None:
         """A trial rests at its rung."""
@@ -268,7 +281,12 @@ class Ledger:
         elif event["event"] == "pause":
             trial.status, trial.paused_at = "paused", trial.last.step if trial.last else None
         elif event["event"] == "checkpoint":
-            trial.checkpoint, trial.checkpoint_step = event["path"], event["step"]
+            before, step = trial.checkpoint, event["step"]
+            # One that is set back has nothing before it to be set back to once more.
+            trial.earlier = (before, trial.checkpoint_step) if before and step > trial.checkpoint_step else None
+            trial.inside = event["path"] if "in" in event else None
+            trial.checkpoint = event["path"] if trial.inside is None else f"{event['in']}/{trial.inside}"
+            trial.checkpoint_step = step
         elif event["event"] == "end":
             trial.status, trial.reason, trial.ended_at = event["status"], event["reason"], self._now
 

@@ -17,6 +17,7 @@ from eig_tune.tuning.home import Home
 from eig_tune.tuning.identity import begin_or_check, find_search, noted_start_points, own_searches
 from eig_tune.tuning.journal import MlflowJournal, wanted_checkpoints
 from eig_tune.tuning.ledger import Ledger, Trial
+from eig_tune.tuning.moved import find_checkpoints
 from eig_tune.tuning.notes import search_note
 from eig_tune.tuning.plan import make_plan
 from eig_tune.tuning.plots import pictures, write_page, write_pictures
@@ -80,8 +81,9 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
     }
     search_id = find_search(home, options, traits, console)
     place = set_up(search_id, spec, options, {IMAGES: images}, home, console)
-    with place.stop.gently(), Ledger(home.ledger(options.name)) as ledger:
+    with place.stop.gently(), Ledger(home.ledger(options.name), place.storage.uri) as ledger:
         begin_or_check(ledger, search_id, traits, repr(options.name), home)
+        find_checkpoints(ledger, place.storage)
         tags = {**provenance(), OBJECTIVES_TAG: strict_json.dumps(spec.objectives)}
         parameters = _parameters(spec, place.datasets[IMAGES], traits["data"])
         with SearchTracker(place.store, "search", search_id, parameters, tags) as tracker:

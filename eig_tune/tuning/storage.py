@@ -6,22 +6,28 @@ may go on with another storage than it began with. Keys come from the environmen
 """
 
 import os
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow.fs
 
 from eig_tune.errors import CheckpointError, EigTuneError, StorageError, one_line
 from eig_tune.paths import absolute
+from eig_tune.training.checkpoint import RUN_FILE
 from eig_tune.tuning import on_node
 from eig_tune.tuning.home import bring_to_disk, try_to_write
 
+T = TypeVar("T")
+
 _S3 = "s3://"
+IS_NOT_THERE = "this checkpoint is not there"
+_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 14.0)  # seconds between two tries to read
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _REMEDY = (
     "the bucket has to exist, and the environment to have AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for a store "
@@ -81,18 +87,33 @@ class Storage:
         """The folder of a checkpoint; if it is on another machine, a copy for as long as it is needed.
 
         Raises:
-            CheckpointError: it is not there, or the store does not answer.
+            CheckpointError: it is not there.
+            StorageError: it cannot be read now, although that was tried for half a minute.
         """
-        if not location.startswith(_S3):
-            yield Path(location)
-            return
-        with TemporaryDirectory(prefix="eig-tune-") as copy:
+        filesystem, path = self._open(location)
+        with ExitStack() as until_it_is_read:
+            folder = Path(location)
+            if location.startswith(_S3):
+                folder = Path(until_it_is_read.enter_context(TemporaryDirectory(prefix="eig-tune-")))
+                copy = partial(pyarrow.fs.copy_files, path, str(folder), source_filesystem=filesystem)
+                patiently(copy, location)
+            else:
+                patiently(folder.iterdir().__next__, location)
+            yield folder
+
+    def there(self, locations: Sequence[str]) -> set[str]:
+        """Those of the checkpoints that lie where they are said to.
+
+        Raises:
+            StorageError: it cannot be known, although that was tried for half a minute.
+        """
+        found = set[str]()
+        for location in filter(None, locations):
             filesystem, path = self._open(location)
-            try:
-                pyarrow.fs.copy_files(path, copy, source_filesystem=filesystem)
-            except OSError as error:
-                raise CheckpointError(f"{location}: this checkpoint cannot be read ({one_line(error)})") from error
-            yield Path(copy)
+            run = partial(filesystem.get_file_info, f"{path}/{RUN_FILE}")
+            if patiently(run, location).type == pyarrow.fs.FileType.File:
+                found.add(location)
+        return found
 
     def delete(self, location: str) -> None:
         """Delete a checkpoint, if it is there.
@@ -169,6 +190,25 @@ class Storage:
         if location.startswith(_S3):
             return _s3(self.endpoint, self.region), location.removeprefix(_S3)
         return pyarrow.fs.LocalFileSystem(), location
+
+
+def patiently(read: Callable[[], T], location: str) -> T:
+    """What ``read`` returns, which is tried again while the storage cannot be read.
+
+    Raises:
+        CheckpointError: there is nothing at ``location``.
+        StorageError: it cannot be read now.
+    """
+    for wait in (*_WAITS, None):
+        try:
+            return read()
+        except (FileNotFoundError, NotADirectoryError, StopIteration) as error:
+            raise CheckpointError(f"{location}: {IS_NOT_THERE}") from error
+        except OSError as error:
+            if wait is None:
+                raise StorageError(f"{location}: this checkpoint cannot be read ({reason_of(error)})") from error
+            time.sleep(wait)
+    raise AssertionError("the last try returns or raises")
 
 
 def named_storage(named: str | None, default: Path) -> Storage:

@@ -123,5 +123,5 @@ def test_checkpoint_that_is_gone_is_told(server: S3Server, monkeypatch: pytest.M
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
     storage = opened(f"s3://{BUCKET}/gone", tmp_path)
-    with pytest.raises(CheckpointError, match="cannot be read"), storage.local(f"s3://{BUCKET}/gone/checkpoint"):
+    with pytest.raises(CheckpointError, match="is not there"), storage.local(f"s3://{BUCKET}/gone/checkpoint"):
         pass
