@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from eig_tune.data.folder import read_folder
 from eig_tune.data.idx import find_idx_folder, read_idx_part
 from eig_tune.data.imbalance import Imbalance, ImbalanceSplit, choose, class_fractions, imbalanced_counts
-from eig_tune.data.left_out import LeftOut
+from eig_tune.data.left_out import LeftOut, named
 from eig_tune.data.reading import OnProgress, silent
 from eig_tune.errors import DataError
 from eig_tune.paths import expanded
@@ -235,7 +235,8 @@ def _held_out_apart(name: str, images: Images, classes: tuple[str, ...]) -> Imag
     labels = np.zeros(len(images), np.int64) if images.labels is None else images.labels
     counts = np.bincount(labels, minlength=len(classes))
     if counts.min() < 2:
-        raise DataError("dataset: every class needs two images or more, one of them to hold out")
+        few = f" ({named([classes[number] for number in np.flatnonzero(counts < 2)])})" if classes else ""
+        raise DataError(f"dataset: every class{few} needs two images or more, one of them to hold out")
     held_counts = np.maximum((counts * HELD_OUT_SHARE).astype(np.int64), 1)
     held = choose(labels, held_counts, _HELD_OUT_SEED)
     rest = np.setdiff1d(np.arange(len(images)), held)

@@ -8,13 +8,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eig_tune.data.left_out import BROKEN_LINK, NO_IMAGE_BELOW, NOT_PERMITTED, OTHER_FORMAT, LeftOut, counted, printable
+from eig_tune.data.left_out import (
+    BROKEN_LINK,
+    NO_IMAGE_BELOW,
+    NOT_PERMITTED,
+    OTHER_FORMAT,
+    LeftOut,
+    counted,
+    named,
+    printable,
+)
 from eig_tune.data.listing import Listing, list_images
 from eig_tune.data.pixels import formats
 from eig_tune.data.reading import OnProgress, read_files, silent
 from eig_tune.errors import DataError
 
-_MOST_NAMED = 3
 # Names of folders that lie above the class folders in published data sets, the one to train on first.
 _PARTS = (
     "train", "training", "images", "image", "imgs", "img", "jpegimages", "data", "all", "val", "valid", "validation",
@@ -98,24 +106,24 @@ def _check_level(root: Path, classes: Sequence[str], files: Sequence[str]) -> No
     if parts and len(parts) == len(classes):
         lower = min(parts, key=lambda name: _PARTS.index(name.lower()))
         what = "are parts of a data set and no classes" if parts[1:] else "is a part of a data set and no class"
-        raise DataError(f"dataset.root: {root} holds {_named(parts)}, which {what}; give {root / lower}")
+        raise DataError(f"dataset.root: {root} holds {named(parts)}, which {what}; give {root / lower}")
     below = {_class_of(file.partition(os.sep)[2]) for file in files}
     if len(classes) == 1 and "" not in below and len(below) > 1:
         raise DataError(
             f"dataset.root: {root} holds the one folder {printable(classes[0])!r}, and that holds "
-            f"{_named(sorted(below))}; if those are the classes, give {root / classes[0]}"
+            f"{named(sorted(below))}; if those are the classes, give {root / classes[0]}"
         )
 
 
 def _check_layout(root: Path, classes: Sequence[str], loose: Sequence[str]) -> None:
     if classes and loose:
         raise DataError(
-            f"dataset.root: {root} has class folders ({_named(classes)}) and loose images ({_named(loose)}); "
+            f"dataset.root: {root} has class folders ({named(classes)}) and loose images ({named(loose)}); "
             "move the loose ones into a class folder, or all images into one folder"
         )
     if len(classes) == 1:
         raise DataError(
-            f"dataset.root: {root} has one class, {printable(classes[0])!r}; classes are told apart only where there "
+            f"dataset.root: {root} has one class, {named(classes)}; classes are told apart only where there "
             "are two or more. For images without labels give the folder that holds the images itself"
         )
 
@@ -130,11 +138,6 @@ def _check_found(root: Path, classes: Sequence[str], labels: Sequence[int], left
         why = counted([each for each in left_out if _class_of(each.path) in empty])
         folders = "class folder" if len(empty) == 1 else f"{len(empty)} class folders,"
         raise DataError(
-            f"dataset.root: no readable image in {folders} {_named(sorted(empty))} of {root} (left out: {why}); "
+            f"dataset.root: no readable image in {folders} {named(sorted(empty))} of {root} (left out: {why}); "
             f"convert them to PNG or JPEG, or take the folder away"
         )
-
-
-def _named(names: Sequence[str]) -> str:
-    more = ", …" if len(names) > _MOST_NAMED else ""
-    return ", ".join(repr(printable(name)) for name in names[:_MOST_NAMED]) + more

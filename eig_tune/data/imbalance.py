@@ -122,5 +122,6 @@ def imbalanced_counts(fractions: NDArray[np.float64], available: NDArray[np.int6
 def choose(labels: NDArray[np.int64], counts: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     """Indices of ``counts[k]`` images of each class k, drawn by ``seed``, in shuffled order."""
     rng = np.random.Generator(np.random.PCG64(seed))
-    chosen = [rng.permutation(np.flatnonzero(labels == label))[:count] for label, count in enumerate(counts.tolist())]
+    of_class = np.split(np.argsort(labels, kind="stable"), np.bincount(labels, minlength=len(counts)).cumsum()[:-1])
+    chosen = [rng.permutation(indices)[:count] for indices, count in zip(of_class, counts.tolist(), strict=True)]
     return rng.permutation(np.concatenate(chosen))

@@ -19,6 +19,7 @@ CANNOT_BE_OPENED = "cannot be opened"
 NOT_REGULAR = "not a regular file"
 _ENDINGS_TELL = (NO_IMAGE, OTHER_FORMAT)
 _MOST_ENDINGS = 3
+_MOST_NAMED = 3
 _JOINERS = "\u200c\u200d"  # parts of letters and emoji, though Unicode calls them control characters
 
 
@@ -60,6 +61,12 @@ def write_left_out(left_out: Iterable[LeftOut], file: Path) -> None:
         writer = csv.writer(opened)
         writer.writerow(["path", "reason"])
         writer.writerows([printable(each.path), each.reason] for each in left_out)
+
+
+def named(names: Sequence[str]) -> str:
+    """The first few names, quoted, on one line."""
+    more = ", …" if len(names) > _MOST_NAMED else ""
+    return ", ".join(f"'{printable(name)}'" for name in names[:_MOST_NAMED]) + more
 
 
 def printable(name: str) -> str:

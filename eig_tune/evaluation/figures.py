@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 _GAP = 1
 _MOST_NAMES = 150
 _MOST_PIXELS = 60_000_000  # Pillow takes a picture of half as much again for an attack
+_LONGEST_LABEL = 24
+_MOST_SLANTED = 20
 
 
 def sample_picture(samples_KnCSS: NDArray[np.uint8], scale: int = 2) -> Image.Image:
@@ -43,7 +45,7 @@ def table_figure(table_KC: Array, classes: Sequence[str]) -> "Figure":
     shares = table_KC[order] / np.maximum(table_KC[order].sum(axis=1, keepdims=True), 1)
     figure, axes = _figure(_wide_enough(5.2, len(classes)), _wide_enough(4.6, len(order)))
     image = axes.imshow(shares, vmin=0, vmax=1, cmap="viridis")
-    _name_ticks(axes, classes)
+    _name_classes(axes, classes)
     if len(order) <= _MOST_NAMES:
         axes.set_yticks(range(len(order)), [str(category) for category in order])
     axes.set_xlabel("class seen by the judge")
@@ -57,25 +59,44 @@ def _wide_enough(inches: float, names: int) -> float:
     return max(inches, 1.5 + 0.18 * min(names, _MOST_NAMES))
 
 
-def _name_ticks(axes: "Axes", classes: Sequence[str]) -> None:
-    """A tick for each class; of more than can be read only numbers, by matplotlib's choice."""
-    if len(classes) <= _MOST_NAMES:
-        rotation = 90 if len(classes) > 20 else 45 if max(map(len, classes)) > 2 else 0
-        axes.set_xticks(range(len(classes)), classes, rotation=rotation)
-
-
 def prior_figure(table_KC: Array, prior_K: Array, class_distribution_C: Array, classes: Sequence[str]) -> "Figure":
     """The learned prior, carried over to classes, beside the true class distribution."""
-    learned_C = np.bincount(class_of_category(table_KC), weights=prior_K, minlength=len(classes))
+    learned_C = np.bincount(class_of_category(table_KC), weights=prior_K, minlength=len(classes)).astype(np.float64)
     figure, axes = _figure(_wide_enough(6.0, len(classes)), 3.6)
-    positions = np.arange(len(classes))
-    axes.bar(positions - 0.2, class_distribution_C, width=0.4, label="true share", color="#888888")
-    axes.bar(positions + 0.2, learned_C, width=0.4, label="prior", color="#2a6fbb")
+    _draw_shares(axes, -0.4, class_distribution_C, "true share", "#888888")
+    _draw_shares(axes, 0.0, learned_C, "prior", "#2a6fbb")
     axes.axhline(1 / len(classes), color="black", linewidth=0.8, linestyle=":", label="uniform")
-    _name_ticks(axes, classes)
+    _name_classes(axes, classes)
     axes.set_ylabel("probability")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="upper right")
     return figure
+
+
+def _draw_shares(axes: "Axes", left: float, shares_C: Array, label: str, colour: str) -> None:
+    """One bar of width 0.4 per class, ``left`` of its middle; all of them as one shape, for there may be thousands."""
+    edges = np.arange(len(shares_C))[:, None] + (left, left + 0.4)
+    heights = np.column_stack([shares_C, np.zeros(len(shares_C))])
+    axes.stairs(heights.ravel()[:-1], edges.ravel(), fill=True, label=label, color=colour)
+
+
+def _name_classes(axes: "Axes", classes: Sequence[str]) -> None:
+    """Name the classes on the x axis, every so many of them where they are many. A $ in a name begins no formula."""
+    numbers = range(0, len(classes), -(-len(classes) // _MOST_NAMES))
+    labels = [_label(number, classes[number]) for number in numbers]
+    slant: dict[str, Any] = {"rotation": 45, "rotation_mode": "anchor", "ha": "right"}
+    if len(labels) > _MOST_SLANTED:
+        slant = {"rotation": 90}
+    axes.set_xticks(numbers, labels, parse_math=False, **(slant if max(map(len, labels)) > 2 else {}))
+
+
+def _label(number: int, name: str) -> str:
+    """The name, cut where it is long; the number of a class whose name the font cannot draw."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    glyphs = get_font(findfont(FontProperties()))
+    if not all(glyphs.get_char_index(ord(sign)) for sign in name):
+        return f"#{number}"
+    return name if len(name) <= _LONGEST_LABEL else f"{name[: _LONGEST_LABEL - 1]}…"
 
 
 def ordered_rows(samples: Image.Image, table_KC: Array) -> Image.Image:
