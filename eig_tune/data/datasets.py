@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from eig_tune.data.folder import read_folder
 from eig_tune.data.idx import find_idx_folder, read_idx_part
 from eig_tune.data.imbalance import Imbalance, ImbalanceSplit, choose, class_fractions, imbalanced_counts
-from eig_tune.data.left_out import LeftOut, named
+from eig_tune.data.left_out import LeftOut, named, printable
 from eig_tune.data.reading import OnProgress, silent
 from eig_tune.errors import DataError
 from eig_tune.paths import expanded
@@ -47,6 +47,13 @@ class DatasetConfig(Section):
         if self.name == "folder" and self.root is None:
             raise ValueError("the data set `folder` needs `root`, the folder of your images")
         return self
+
+    @field_validator("root")
+    @classmethod
+    def _root_is_text(cls, root: Path | None) -> Path | None:
+        if root is not None and printable(str(root)) != str(root):
+            raise ValueError("this path is no UTF-8 text, which Ray and MLflow need; rename the folder, or link to it")
+        return root
 
     @property
     def path(self) -> Path:

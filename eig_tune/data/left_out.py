@@ -60,7 +60,13 @@ def write_left_out(left_out: Iterable[LeftOut], file: Path) -> None:
     with file.open("w", newline="", encoding="utf-8") as opened:
         writer = csv.writer(opened)
         writer.writerow(["path", "reason"])
-        writer.writerows([printable(each.path), each.reason] for each in left_out)
+        writer.writerows([cell(each.path), each.reason] for each in left_out)
+
+
+def cell(path: str) -> str:
+    """A path as a cell of a table: printable, and with ``./`` before what a spreadsheet would take for a formula."""
+    text = printable(path)
+    return f"./{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def named(names: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eig_tune.data.left_out import LeftOut, counted, printable
+from eig_tune.data.left_out import LeftOut, cell, counted, named
 from eig_tune.data.listing import list_images
 from eig_tune.data.pixels import Unreadable, formats, read_image
 from eig_tune.data.reading import in_parallel
@@ -44,25 +44,19 @@ def find_images(sources: Sequence[Path]) -> tuple[list[Path], list[LeftOut]]:
     """
     files, left_out = list[Path](), list[LeftOut]()
     for source in sources:
-        if not source.is_dir():
-            _check_exists(source)
-            files.append(source)
-            continue
         try:
-            listing = list_images(source)
+            listing = list_images(source) if source.is_dir() else None
+            os.lstat(source)
+        except FileNotFoundError as error:
+            raise DataError(f"there is no {named([str(source)])}; give image files, or a folder of them") from error
         except OSError as error:
-            raise DataError(f"{source} cannot be read ({error.strerror})") from error
-        files += [source / file.path for file in listing.files]
-        left_out += [LeftOut(str(source / each.path), each.reason) for each in listing.left_out]
+            raise DataError(f"{named([str(source)])} cannot be read ({error.strerror})") from error
+        files += [source] if listing is None else [source / file.path for file in listing.files]
+        left_out += [LeftOut(str(source / each.path), each.reason) for each in listing.left_out] if listing else []
     if not files:
         why = f" (left out: {counted(left_out)})" if left_out else ""
-        raise DataError(f"no image in {', '.join(map(str, sources))}{why}; {', '.join(formats())} are read")
+        raise DataError(f"no image in {named([*map(str, sources)])}{why}; {', '.join(formats())} are read")
     return files, left_out
-
-
-def _check_exists(source: Path) -> None:
-    if not os.path.lexists(source):
-        raise DataError(f"there is no {source}; give image files, or a folder of them")
 
 
 def predict(
@@ -111,20 +105,15 @@ def _predict_batch(model: Model, paths: Sequence[Path], pixels: NDArray[np.uint8
 def write_predictions(predictions: Iterator[Prediction], out: IO[str]) -> int:
     """Write CSV with a header line; how many there were.
 
-    A path is written as :func:`printable` has it, and begins with ``./`` where a spreadsheet would see a formula.
+    Paths are written as :func:`eig_tune.data.left_out.cell` has them.
     """
     writer = csv.writer(out)
     writer.writerow(["path", "category", "probability", "entropy"])
     written = 0
     for p in predictions:
-        writer.writerow([_cell(p.path), p.category, f"{p.probability:.6f}", f"{p.entropy:.6f}"])
+        writer.writerow([cell(str(p.path)), p.category, f"{p.probability:.6f}", f"{p.entropy:.6f}"])
         written += 1
     return written
-
-
-def _cell(path: Path) -> str:
-    text = printable(str(path))
-    return f"./{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def sample(model: Model, categories: Sequence[int], count: int, seed: int) -> NDArray[np.uint8]:

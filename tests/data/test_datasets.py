@@ -239,6 +239,13 @@ def test_folder_needs_a_root() -> None:
         DatasetConfig(name="folder")
 
 
+@pytest.mark.parametrize("name", ["\udce9", "a\nb"])
+def test_root_whose_path_is_no_text_is_refused_with_the_remedy(tmp_path: Path, name: str) -> None:
+    """Ray would fail on the command line that has it, after everything is prepared."""
+    with pytest.raises(ValidationError, match="no UTF-8 text, which Ray and MLflow need"):
+        DatasetConfig(name="folder", root=tmp_path / name)
+
+
 @pytest.mark.parametrize("size", [0, 4, 18, 300])
 def test_image_size_is_a_multiple_of_four_in_range(size: int) -> None:
     with pytest.raises(ValidationError):

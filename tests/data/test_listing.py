@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from eig_tune.data.folder import read_folder
-from eig_tune.data.left_out import LeftOut, counted, names_file, printable, write_left_out
+from eig_tune.data.left_out import LeftOut, cell, counted, names_file, printable, write_left_out
 from eig_tune.data.listing import list_images
 from eig_tune.errors import DataError
 
@@ -217,6 +217,13 @@ def test_names_that_are_not_utf8_survive(tmp_path: Path) -> None:
 def test_name_is_printable_text(name: str, shown: str) -> None:
     assert printable(name) == shown
     printable(name).encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("path", "written"), [("=1+1.png", "./=1+1.png"), ("@a", "./@a"), ("-x", "./-x"), ("a/=x", "a/=x"), ("/=x", "/=x")]
+)
+def test_path_is_no_formula_to_a_spreadsheet(path: str, written: str) -> None:
+    assert cell(path) == written
 
 
 def test_nothing_left_out_counts_as_nothing() -> None:

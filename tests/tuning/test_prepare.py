@@ -45,7 +45,7 @@ def test_left_out_files_are_one_line_and_their_names_a_file(spec: SearchSpec, tm
     assert line == f"left out: 2 × empty, 1 × hidden or of the system; names in {names}"
     assert names.read_text(encoding="utf-8").splitlines() == [
         "path,reason",
-        "@eaDir,hidden or of the system",
+        "./@eaDir,hidden or of the system",
         "[red]/[bold]x.png,empty",
         "b/[bold]x.png,empty",
     ]
