@@ -8,7 +8,8 @@ from pathlib import Path
 
 from eig_tune.errors import ResultError
 from eig_tune.stopping import Interrupted
-from eig_tune.tracking.databases import missing_file
+from eig_tune.tracking.databases import file_of, is_local, missing_file
+from eig_tune.tracking.moved import follow
 from eig_tune.tracking.store import NO_TELEMETRY
 
 
@@ -20,6 +21,8 @@ def serve_ui(uri: str, home: Path, port: int) -> int:
     """
     if (missing := missing_file(uri)) is not None:
         raise ResultError(f"there is nothing to show yet: {missing} does not exist")
+    if is_local(uri):
+        follow(file_of(uri))
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
     command += ["--artifacts-destination", (home / "artifacts").resolve().as_uri()]
     command += ["--host", "127.0.0.1", "--port", str(port)]

@@ -1,5 +1,6 @@
 """What becomes of a search's runs when somebody renames, deletes or loses things in MLflow."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,11 @@ from eig_tune.errors import ResultError
 from eig_tune.tracking import SearchTracker, Store, local_uri, open_store
 
 MINE, ANOTHERS = "1" * 32, "2" * 32
+
+
+@pytest.fixture(autouse=True)
+def no_gathering(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eig_tune.tracking.tracker._GATHERING_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +36,17 @@ def search(store: Store, trials: int = 1, search_id: str = MINE) -> SearchTracke
     """Trials with a model each, as far as they are not there already."""
     to = SearchTracker(store, "search", search_id, {}, {})
     for key in map(str, range(trials)):
-        to.start_run(key, f"trial {key}", {}, at=1000.0)
-        if key not in to.ended:
-            to.log_artifacts(key, lambda folder: (folder / "model").write_text("weights") and None)
-        to.end_run(key, "FINISHED", {"status": "finished"}, at=2000.0)
+        write_trial(to, key)
     to.close("FINISHED", {})
     assert to.errors == []
     return to
+
+
+def write_trial(to: SearchTracker, key: str) -> None:
+    to.start_run(key, f"trial {key}", {}, at=1000.0)
+    if key not in to.ended:
+        to.log_artifacts(key, lambda folder: (folder / "model").write_text("weights") and None)
+    to.end_run(key, "FINISHED", {"status": "finished"}, at=2000.0)
 
 
 def models(store: Store, parent_id: str) -> dict[str, list[str]]:
@@ -107,6 +117,33 @@ def test_what_was_deleted_of_a_search_that_goes_on_is_restored_with_its_models(
     assert search(again, trials=2).parent_id == began.parent_id
     assert models(again, began.parent_id) == {"0": ["model"], "1": ["model"]}
     assert opened(home, name, MINE).told == ()
+
+
+@pytest.mark.parametrize("delete", [delete_experiment, delete_parent, delete_trial, delete_everything])
+def test_what_is_deleted_while_a_search_runs_is_told_and_written_by_the_next_resume(
+    home: Path, delete: Callable[[Store, str], None]
+) -> None:
+    name = f"{delete.__name__} while it runs"
+    store = opened(home, name)
+    to = SearchTracker(store, "search", MINE, {}, {})
+    write_trial(to, "0")
+    wait_for_trials(store, to.parent_id, 1)
+    delete(store, to.parent_id)
+    write_trial(to, "1")
+    began = time.monotonic()
+    to.close("FINISHED", {})
+    assert time.monotonic() - began < 60
+    assert bool(to.errors) is (delete is not delete_trial), "that of the ended trial lacks nothing"
+    again = search(opened(home, name, MINE), trials=2)
+    assert again.parent_id == to.parent_id
+    assert models(store, again.parent_id) == {"0": ["model"], "1": ["model"]}
+
+
+def wait_for_trials(store: Store, parent_id: str, count: int) -> None:
+    end = time.monotonic() + 30
+    while len([run for run in store.trial_runs(parent_id) if "eig_tune.ended" in run.data.tags]) < count:
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_parent_run_that_is_gone_for_good_is_made_anew_above_its_trials(home: Path, name: str) -> None:
