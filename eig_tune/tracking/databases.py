@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote
@@ -14,6 +16,7 @@ _SQLITE = "sqlite:///"
 # Means the same, but MLflow makes the folder that stands in the former, percent signs included.
 _QUOTED = "sqlite+pysqlite:///"
 _CONNECT_SECONDS = 10
+_LOCK = 191001112  # known to nobody else
 
 # By database: the drivers that SQLAlchemy and MLflow work with, each with its module and what to install for it. The
 # first that is there is taken for an address that names none.
@@ -80,12 +83,19 @@ def make_sqlite(file: Path, artifacts: Path) -> None:
         _put(made, file)
 
 
-def connect_once(uri: str) -> None:
-    """Fail at once where a database does not answer; MLflow would try for 100 s."""
-    from sqlalchemy import NullPool, create_engine
+@contextmanager
+def connected(uri: str) -> Iterator[None]:
+    """Fail at once where a database server does not answer, for which MLflow would try for 100 s.
 
-    patience = "timeout" if uri.startswith("mssql+pyodbc") else "connect_timeout"
-    create_engine(uri, poolclass=NullPool, connect_args={patience: _CONNECT_SECONDS}).connect().close()
+    A PostgreSQL database is ours alone in the meantime: MLflow may be about to make its tables there.
+    """
+    from sqlalchemy import NullPool, create_engine, text
+
+    patience = "timeout" if uri.startswith("mssql") else "connect_timeout"
+    with create_engine(uri, poolclass=NullPool, connect_args={patience: _CONNECT_SECONDS}).connect() as connection:
+        if uri.startswith("postgresql"):
+            connection.execute(text(f"SELECT pg_advisory_lock({_LOCK})"))
+        yield
 
 
 def _put(made: Path, file: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from eig_tune.errors import ResultError, TrackingError
 from eig_tune.tracking.address import LOGIN, masked, without_secrets
-from eig_tune.tracking.databases import connect_once, file_of, is_database, is_local, make_sqlite, missing_file
+from eig_tune.tracking.databases import connected, file_of, is_database, is_local, make_sqlite, missing_file
 from eig_tune.tracking.moved import follow
 from eig_tune.tracking.own_runs import DELETED, bring_back, carrying, experiment_of
 from eig_tune.tracking.paging import everything
@@ -161,7 +161,8 @@ def open_client(uri: str, make_in: Path | None = None) -> Any:
     # What a database says comes to us as an exception; it need not be in the log with its traceback, too.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     if is_database(uri):
-        connect_once(uri)
+        with connected(uri):
+            return MlflowClient(tracking_uri=uri)
     if (missing := missing_file(uri)) is None:
         if is_local(uri):
             follow(file_of(uri))
