@@ -11,7 +11,7 @@ import typer
 
 from eig_tune import __version__, strict_json
 from eig_tune.errors import DISK_IS_FULL, EigTuneError
-from eig_tune.paths import absolute, expanded
+from eig_tune.paths import absolute, expanded, have_a_home
 from eig_tune.stopping import Interrupted, Stop, end_quietly_from_now_on
 from eig_tune.tuning.home import DEFAULT_HOME
 
@@ -478,6 +478,7 @@ def _console() -> "Console":
 def main() -> None:
     """Run the command line; an error that a person can mend, or a signal, is one message and its exit code."""
     try:
+        have_a_home()
         Stop().listen()
         app()
     except Interrupted as interrupted:

@@ -1,5 +1,6 @@
 """Paths as people write them."""
 
+import os
 from pathlib import Path
 
 from eig_tune.errors import EigTuneError
@@ -21,6 +22,14 @@ def expanded(path: Path, key: str) -> Path:
     except RuntimeError as error:
         what = f"there is no home folder for {path.parts[0]} here"
         raise EigTuneError(f"{key}: got {str(path)!r}; {what}; write the whole path, or set HOME") from error
+
+
+def have_a_home() -> None:
+    """Set HOME to ``/``, as Docker does, where this user has no home folder: MLflow and Ray cannot do without one."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = "/"
 
 
 def absolute(path: Path, key: str) -> Path:

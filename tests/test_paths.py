@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from eig_tune.errors import EigTuneError
-from eig_tune.paths import absolute, check_name, expanded
+from eig_tune.paths import absolute, check_name, expanded, have_a_home
 
 
 def test_tilde_that_a_shell_has_left_is_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,6 +35,20 @@ def test_path_that_no_file_system_has_is_one_line(
     with pytest.raises(EigTuneError, match=f"^--home: .*{told}") as caught:
         absolute(Path(path), "--home")
     assert "\n" not in str(caught.value)
+
+
+def test_user_without_a_home_folder_gets_one_that_nobody_can_fill(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs as some number; MLflow asks for the home folder as soon as it is imported."""
+
+    def no_such_user(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", no_such_user)
+    with pytest.raises(EigTuneError, match="there is no home folder for ~ here"):
+        expanded(Path("~/x"), "--out")
+    have_a_home()
+    assert Path.home() == Path("/")
 
 
 def test_folder_that_was_deleted_under_the_command_is_one_line(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,9 +158,7 @@ def _settle_the_token(address: str | None) -> None:
 
 def _token_is_there() -> bool:
     named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
-    with suppress(RuntimeError):  # there is no home folder
-        return bool(named) or Path("~/.ray/auth_token").expanduser().is_file()
-    return False
+    return bool(named) or Path("~/.ray/auth_token").expanduser().is_file()
 
 
 def _wants_a_token(address: str) -> bool:
