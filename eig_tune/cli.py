@@ -437,13 +437,13 @@ def _seconds(time_budget: str | None) -> float | None:
 def _print_plan(spec: "SearchSpec", home: Path) -> None:
     from eig_tune.data import how_to_get
     from eig_tune.tuning.home import Home
-    from eig_tune.tuning.idle import idle_in_search
+    from eig_tune.tuning.idle import idle_in_rows, idle_in_search
     from eig_tune.tuning.plan import make_plan, steps_per_second
     from eig_tune.tuning.prepare import prepare_images, tell_idle
     from eig_tune.tuning.summary import print_plan
 
     console = _console()
-    tell_idle(idle_in_search(spec), console)
+    tell_idle([*idle_in_search(spec), *idle_in_rows(spec, spec.compare)], console)
     absent = how_to_get(spec.dataset)
     if absent is None:
         speed = steps_per_second(spec, prepare_images(spec, console, Home(home.expanduser().resolve())))

@@ -1,6 +1,6 @@
 """What a space says and no run hears: values that change nothing, because no method or loss of the search uses them."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from eig_tune.errors import Problem
@@ -26,13 +26,16 @@ def idle_in_search(spec: SearchSpec) -> list[Problem]:
 def idle_in_runs(spec: SearchSpec, methods: Sequence[str]) -> list[Problem]:
     """What changes nothing in a comparison of ``methods``: fixed fields, and values of one method's row."""
     runs = [spec.fixed_config(method, 0, {}).flat() for method in methods]
-    idle = [
-        Problem(f"compare.{method}.{name}", _only(name))
-        for method, run in zip(methods, runs, strict=True)
-        for name in spec.compare.get(method, {})
-        if not _used(name, run)
-    ]
-    return [*_idle_fixed(spec, runs), *idle]
+    return [*_idle_fixed(spec, runs), *idle_in_rows(spec, methods)]
+
+
+def idle_in_rows(spec: SearchSpec, methods: Iterable[str]) -> Iterator[Problem]:
+    """Values of ``compare`` that change nothing in the runs of the method for which they stand there."""
+    for method in methods:
+        run = spec.fixed_config(method, 0, {}).flat()
+        for name in spec.compare.get(method, {}):
+            if not _used(name, run):
+                yield Problem(f"compare.{method}.{name}", _only(name))
 
 
 def idle_in_run(spec: SearchSpec, config: TrainConfig, settings: Collection[str]) -> list[Problem]:

@@ -1,6 +1,6 @@
 """Images and judge of a search, and whether what is asked for fits them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def _written(left_out: Sequence[LeftOut], names: Path) -> str:
     return f"names in {printable(str(names))}"
 
 
-def tell_idle(problems: Sequence[Problem], console: Console) -> None:
+def tell_idle(problems: Iterable[Problem], console: Console) -> None:
     """Warn of what changes nothing, one line each."""
     for problem in problems:
         _warn(console, str(problem))

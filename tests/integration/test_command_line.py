@@ -188,11 +188,13 @@ def test_space_whose_data_is_not_here_is_planned_all_the_same(
 def test_what_changes_nothing_is_a_warning_of_validate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     space = tmp_path / "space.yaml"
     text = SPACE.read_text().replace("name: digits", f"name: folder\n  root: {tmp_path / 'none'}")
+    text = text.replace("joint-vae: {", "joint-vae: {tau: 0.1, ")
     space.write_text(text.replace("method: elastic-infogan", "method: gumbel-softmax+trans"))
     app(["validate", str(space)], standalone_mode=False)
     lines = capsys.readouterr().err.splitlines()
     assert [line for line in lines if "WARNING" in line] == [
-        "WARNING search.lambda_3: no trial uses it: changes something only with a method that has the entropy loss"
+        "WARNING search.lambda_3: no trial uses it: changes something only with a method that has the entropy loss",
+        "WARNING compare.joint-vae.tau: changes something only with a method that learns its prior",
     ]
 
 
