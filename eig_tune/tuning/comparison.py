@@ -164,6 +164,8 @@ def winners_of(wanted: str, methods: Sequence[str], options: RunOptions, home: H
     """The values that a search has found: of each method if it searched over methods, else the same for all. A
     comparison that goes on keeps those with which it has begun.
 
+    Says of which trial each method has its values.
+
     Raises:
         ResultError: there is no such search, or none of its trials has finished.
         ConfigError: it has searched what this version cannot set.
@@ -174,10 +176,15 @@ def winners_of(wanted: str, methods: Sequence[str], options: RunOptions, home: H
     found = read_search(options.tracking_uri, wanted, own_searches(home, wanted))
     console.print(f"--best-of: {found.name}, {found.run}", markup=False, highlight=False, soft_wrap=True)
     finished = found.finished()
-    winners = {}
+    winners, told = {}, []
+    searched = any("method" in trial.values for trial in finished)
     for method in methods:
         of_method = [trial for trial in finished if trial.values.get("method") == method]
-        winners[method] = values_of(choose(of_method or finished, found.objectives), wanted)
+        chosen = choose(of_method or finished, found.objectives)
+        winners[method] = values_of(chosen, wanted)
+        foreign = " (of another method, since none of its own has finished)" if searched and not of_method else ""
+        told.append(f"{method} from trial {chosen.number}{foreign}")
+    console.print(f"values of {', '.join(told)}", markup=False, highlight=False, soft_wrap=True)
     return winners
 
 

@@ -210,7 +210,12 @@ class Everywhere:
         yield "best --json", json.loads(done.stdout)["trial"]
         yield "best", int(re.findall(r": trial (\d+), the", done.stderr)[0])
         options, silent = RunOptions("another", self.store.uri), Console(quiet=True)
-        winners = winners_of(self.store.name, ["gumbel-softmax"], options, self.home, silent)
+        console = Console(record=True, width=300, file=StringIO())
+        winners = winners_of(self.store.name, ["gumbel-softmax"], options, self.home, console)
+        yield (
+            "what that says",
+            int(re.findall(r"values of gumbel-softmax from trial (\d+)$", console.export_text(), re.M)[0]),
+        )
         yield "compare --best-of", int(winners["gumbel-softmax"]["lambda_1"])
         warm = warm_started(self.spec, self.store.name, options, self.home, silent)
         yield "--warm-start", int(warm.start_from[0]["lambda_1"])
@@ -259,3 +264,21 @@ def test_extended_confirmation_is_what_is_read_back_and_a_failed_seed_ends_it(da
         (trial,) = read_search(store).trials
         assert trial.confirmed.get("nmi") == (None if mean is None else pytest.approx(mean))
     assert trial.confirmation == "2 of 3 fresh seeds finished, 1 failed"
+
+
+def test_method_that_takes_the_values_of_another_is_told(database: Path, tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{database}/mlflow.db", "methods", database)
+    tracker = SearchTracker(store, "search", "d" * 32, {}, {OBJECTIVES_TAG: json.dumps(TWO)})
+    for number, (method, status) in enumerate([("elastic-infogan", "finished"), ("gumbel-softmax", "stopped")]):
+        tracker.start_run(str(number), "trial", {"method": method, "tau": 0.5 + number}, at=1.0)
+        tracker.log_metrics(str(number), 1, {"nmi": 0.5, "prior_rmse": 0.1}, at=1.0)
+        tracker.end_run(str(number), "FINISHED", {"status": status}, at=2.0)
+    tracker.close("FINISHED", {})
+    console = Console(record=True, width=300, file=StringIO())
+    options = RunOptions("another", store.uri)
+    winners = winners_of("methods", ["elastic-infogan", "gumbel-softmax"], options, Home(tmp_path), console)
+    assert winners == {"elastic-infogan": {"tau": 0.5}, "gumbel-softmax": {"tau": 0.5}}
+    assert console.export_text().splitlines()[-1] == (
+        "values of elastic-infogan from trial 0, gumbel-softmax from trial 0 (of another method, since none of its own "
+        "has finished)"
+    )
