@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from eig_tune.errors import ConfigError, Problem, ResultError
+from eig_tune.errors import ConfigError, Problem, ResultError, one_line
 from eig_tune.tuning.home import Home
 from eig_tune.tuning.ledger import Ledger
 from eig_tune.tuning.progress import Console
@@ -47,7 +47,7 @@ def find_search(home: Home, options: RunOptions, traits: Mapping[str, Any], cons
                 return str(ledger.header["id"])
     _refuse_leftovers(home, name)
     if options.resume:
-        _tell(console, f"--resume: {home.path} has no search {name!r} to go on with; a new one begins")
+        _tell(console, f"--resume: {home.path} has nothing called {name!r} to go on with; it begins anew")
     return uuid.uuid4().hex
 
 
@@ -112,8 +112,8 @@ def _check_home(header: Mapping[str, Any], home: Home, options: RunOptions, cons
     original, ledger = before.ledger(options.name), home.ledger(options.name)
     if noted_header(before, options.name).get("id") == header["id"] and not original.samefile(ledger):
         raise ResultError(
-            f"--home: {home.path} is a copy of {before.path}, and {options.name!r} of both would write to {shared}; "
-            f"go on there (--home {before.path}), or give another --name"
+            f"--home: {home.path} is a copy of {one_line(before.path)}, and {options.name!r} of both would write to "
+            f"{shared}; go on there, or give another --name"
         )
     _tell(
         console,
@@ -123,7 +123,7 @@ def _check_home(header: Mapping[str, Any], home: Home, options: RunOptions, cons
 
 
 def _tell(console: Console, line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(one_line(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def _check(header: Mapping[str, Any], traits: Mapping[str, Any], what: str) -> None:

@@ -82,7 +82,7 @@ def test_nothing_is_made_before_it_is_known_that_a_search_can_begin(person: Pers
 def test_resume_of_nothing_begins_anew_and_says_so(person: Person) -> None:
     person.search(resume=True)
     (line,) = person.said.splitlines()
-    assert line == f"--resume: {person.home.path} has no search 'mine' to go on with; a new one begins"
+    assert line == f"--resume: {person.home.path} has nothing called 'mine' to go on with; it begins anew"
 
 
 def test_search_of_that_name_is_not_begun_twice(person: Person) -> None:
@@ -184,8 +184,8 @@ def test_copy_of_a_home_is_refused_where_both_would_write_to_one_place(tmp_path:
         copy.find(resume=True)
     (place,) = shared.values()
     assert str(refused.value) == (
-        f"--home: {copy.home.path} is a copy of {original.home.path}, and 'mine' of both would write to {place}; go on "
-        f"there (--home {original.home.path}), or give another --name"
+        f"--home: {copy.home.path} is a copy of {original.home.path}, and 'mine' of both would write to {place}; "
+        "go on there, or give another --name"
     )
     assert original.search(resume=True) and original.said == ""
 
