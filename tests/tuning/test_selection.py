@@ -259,9 +259,9 @@ def test_extended_confirmation_is_what_is_read_back_and_a_failed_seed_ends_it(da
             MlflowJournal(tracker, Storage(str(tmp_path)), (), spec.method).catch_up(ledger.trials)
             confirmed = summaries(confirming, seed + 1)
             engine = Engine(Searching(spec), ledger)
-            finish(tracker, engine, spec, confirmed, best_of(engine, spec, confirmed))
+            finish(tracker, engine, spec, confirmed, best_of(engine, spec, confirmed), True, Stop())
             assert tracker.errors == []
-        (trial,) = read_search(store).trials
+        (trial,) = read_search(store.uri, store.name).trials
         assert trial.confirmed.get("nmi") == (None if mean is None else pytest.approx(mean))
     assert trial.confirmation == "2 of 3 fresh seeds finished, 1 failed"
 
