@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from eig_tune.data import ImageData
-from eig_tune.errors import StorageError
+from eig_tune.errors import StorageError, one_line
 from eig_tune.paths import check_name
 from eig_tune.stopping import Stop
 from eig_tune.tracking import SearchTracker, Store, check_store, is_local, local_uri, masked, open_store
@@ -21,14 +21,15 @@ from eig_tune.training import TrainConfig, TrialData
 from eig_tune.tuning.cluster import Resources, Slots, check_this_machine, resources, start_ray
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.home import Home
-from eig_tune.tuning.ledger import Ledger, Trial
+from eig_tune.tuning.ledger import MEND_AND_RESUME, Ledger, Trial
 from eig_tune.tuning.preflight import Place, refuse_unfit
 from eig_tune.tuning.prepare import prepare_judge
 from eig_tune.tuning.progress import Console, Terminal, in_words
 from eig_tune.tuning.space import SearchSpec
-from eig_tune.tuning.storage import Storage, named_storage
+from eig_tune.tuning.storage import Storage, named_storage, reason_of
 
 IMAGES = "images"  # the name of a search's only data set
+_NOT_OF_A_DISK = (ConnectionError, TimeoutError)  # which are OSErrors as well
 _LIBRARIES = ("eig-tune", "ray", "optuna", "mlflow", "torch", "torchvision", "kornia", "numpy", "scikit-learn")
 
 
@@ -178,19 +179,28 @@ def run_trials(
     Raises:
         StorageError: the disk is full, or the storage gone; the search can be resumed when that is mended.
     """
+    if place.stop.asked:
+        return
+    try:
+        _tuner(engine, place, orders, terminal).fit()
+    except Exception as error:
+        # Ray wraps what the engine raises, or hides it, by where in its loop that happens.
+        if engine.halted is None and (not isinstance(error, OSError) or isinstance(error, _NOT_OF_A_DISK)):
+            raise
+        raise StorageError(engine.halted or _cannot_be_written(place.storage, error)) from error
+
+
+def _tuner(engine: Engine, place: Workplace, orders: Callable[[Trial], Order], terminal: Terminal) -> Any:
+    """Ray's Tuner, which asks the engine."""
     from ray import tune
 
     from eig_tune.tuning.bridge import EngineCallback, EngineScheduler, EngineSearcher, EngineStopper
     from eig_tune.tuning.trainable import EigTrainable
 
-    if place.stop.asked:
-        return
-    storage = place.storage
-    trainable = tune.with_parameters(
-        EigTrainable, datasets=dict(place.datasets), storage=storage, device=place.given.device
-    )
+    storage, device = place.storage, place.given.device
+    trainable = tune.with_parameters(EigTrainable, datasets=dict(place.datasets), storage=storage, device=device)
     searcher = EngineSearcher(engine, lambda trial: _trainable_config(orders(trial), trial), place.slots.now)
-    tuner = tune.Tuner(
+    return tune.Tuner(
         tune.with_resources(trainable, place.given.per_trial),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
@@ -203,7 +213,7 @@ def run_trials(
             name=f"{time.strftime('%Y%m%d-%H%M%S')}",
             storage_path=storage.path,
             storage_filesystem=storage.filesystem,
-            callbacks=[EngineCallback(engine, searcher, storage, place.given.device, terminal)],
+            callbacks=[EngineCallback(engine, searcher, storage, device, terminal)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1, checkpoint_at_end=False),
             # The engine decides who gets another try; Ray counts the death of one process more than once.
             failure_config=tune.FailureConfig(max_failures=0),
@@ -211,13 +221,12 @@ def run_trials(
             verbose=0,
         ),
     )
-    try:
-        tuner.fit()
-    except Exception as error:
-        # Ray wraps what the engine raises, or hides it, by where in its loop that happens.
-        if engine.halted is None:
-            raise
-        raise StorageError(engine.halted) from error
+
+
+def _cannot_be_written(storage: Storage, error: Exception) -> str:
+    """Ray makes a folder for each of its runs before the first trial."""
+    told = reason_of(error) if isinstance(error, OSError) else one_line(error)
+    return f"{storage.uri} cannot be written ({told}); {MEND_AND_RESUME}"
 
 
 def _folder_name(trial: Any) -> str:

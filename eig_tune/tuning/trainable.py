@@ -17,6 +17,8 @@ from eig_tune.training.checkpoint import read_run
 from eig_tune.tuning.ledger import HALVED_BATCH
 from eig_tune.tuning.storage import Storage
 
+_RAY_FINDS_NOTHING = "Unable to set up cluster storage"  # it looks for a file of its own before it writes
+
 
 class EigTrainable(tune.Trainable):  # type: ignore[misc]
     """Trains one configuration; each ``step`` is one report.
@@ -125,6 +127,11 @@ class EigTrainable(tune.Trainable):  # type: ignore[misc]
                 saved = super().save(checkpoint_dir or folder)
         except (OSError, SafetensorError) as error:
             raise StorageError(f"a checkpoint cannot be written ({one_line(error)})") from error
+        except RuntimeError as error:
+            if _RAY_FINDS_NOTHING not in str(error):
+                raise
+            where = self._where.uri
+            raise StorageError(f"a checkpoint cannot be written (what Ray has made in {where} is gone)") from error
         self._checkpoint = self._where.location(saved.checkpoint.path)
         return saved
 

@@ -47,6 +47,7 @@ IN_A_LIFE = {
     "nothing": 90,
     "killed": 4,
     "stopped": 3,
+    "storage away": 2,
     "clock set back": 2,
     "experiment renamed": 1,
     "experiment deleted": 1,
@@ -249,6 +250,6 @@ class World:
             assert not failed, f"{failed[0].reason}\nafter: {', '.join(self.happened)}"
 
     def move_home(self, which: int) -> None:
-        """To another folder; its checkpoints lie elsewhere."""
-        if self.homes[which].exists() and self._shared is not None:
+        """To another folder."""
+        if self.homes[which].exists():
             self.homes[which] = self.homes[which].rename(self._folder / f"home-{len(self.happened)}-{which}")
