@@ -5,6 +5,8 @@ import json
 import os
 import random
 import re
+import shutil
+import time
 from collections.abc import Sequence
 from io import FileIO
 from pathlib import Path
@@ -15,16 +17,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from eig_tune.errors import ResultError, StorageError
+from eig_tune.training.checkpoint import RUN_FILE
 from eig_tune.tuning import pareto
 from eig_tune.tuning.curves import write_curves
 from eig_tune.tuning.engine import Engine
 from eig_tune.tuning.ledger import Ledger, Report, Trial
+from eig_tune.tuning.moved import find_checkpoints
 from eig_tune.tuning.scheduler import SuccessiveHalving
 from eig_tune.tuning.space import SearchSpec, parse_spec
+from eig_tune.tuning.storage import Storage
 from eig_tune.tuning.strategies import Searching
 
 STEPS = (500, 1000, 1500, 2000)
 LOST = "its node was lost"
+UNREADABLE = "its storage could not be read"
 
 
 def spec(trials: int = 9) -> SearchSpec:
@@ -279,22 +285,40 @@ AILING = {7: {"discriminator_loss": 0.0}, 4: {"nmi": float("nan")}}  # two that 
 
 
 class Cluster:
-    """Slots of which anything may happen to anyone at any time, and an engine that is killed now and then."""
+    """Slots of which anything may happen to anyone at any time: processes die, the clock is set, the storage cannot be
+    read, checkpoints are damaged, and an engine is killed and goes on in a home that was moved."""
 
-    def __init__(self, path: Path, seed: int, slots: int, trials: int) -> None:
-        self._path, self._slots, self._trials = path, slots, trials
+    def __init__(self, folder: Path, seed: int, slots: int, trials: int, patch: pytest.MonkeyPatch) -> None:
+        self._folder, self._slots, self._trials = folder, slots, trials
         self._random = random.Random(seed)
         self._running: dict[int, int] = {}  # trial to the step that its weights have
+        self._homes = self._ahead = 0
+        clock = time.time
+        patch.setattr(time, "time", lambda: clock() + self._ahead)
+        (folder / "home-0").mkdir()
         self._open()
 
+    @property
+    def path(self) -> Path:
+        """Where the ledger lies now."""
+        return self._folder / f"home-{self._homes}" / "ledger.jsonl"
+
     def _open(self) -> None:
-        self.ledger = Ledger(self._path)
+        if self._random.random() < 0.3:
+            before = self.path.parent
+            self._homes += 1
+            before.rename(self.path.parent)
+        storage = Storage(str(self.path.parent / "ray"))
+        self.ledger = Ledger(self.path, storage.uri)
+        find_checkpoints(self.ledger, storage)
         self._engine = Engine(Searching(spec(self._trials)), self.ledger)
         self._running.clear()
 
     def run(self) -> None:
         while self._fill():
-            if self._random.random() < 0.03:  # the driver is killed, or has been told to stop
+            if self._random.random() < 0.1:
+                self._ahead = self._random.randint(-100_000, 100_000)
+            if self._random.random() < 0.03 or self._engine.halted:  # the driver is killed, or has been told to stop
                 if self._random.random() < 0.5:
                     for number in self._running:
                         self._engine.end(number)
@@ -304,6 +328,8 @@ class Cluster:
             number = self._random.choice(list(self._running))
             if self._random.random() < 0.1:
                 self._die(number)
+            elif self.ledger.trials[number].checkpoint is not None and self._random.random() < 0.1:
+                self._lose_checkpoint(number)
             else:
                 self._train(number)
         assert self._engine.complete
@@ -324,10 +350,28 @@ class Cluster:
         if self._random.random() < 0.1:
             self._die(number)  # before the checkpoint is whole
             return
-        self._engine.checkpointed(number, "somewhere", step)
+        written = self.path.parent / f"ray/{number}/{step}"
+        written.mkdir(parents=True, exist_ok=True)
+        (written / RUN_FILE).touch()
+        older = self._engine.checkpointed(number, str(written), step)
+        if older is not None and older != str(written):
+            shutil.rmtree(older)
         if verdict != "running":
             self._engine.end(number)
             del self._running[number]
+
+    def _lose_checkpoint(self, number: int) -> None:
+        """For a while, or for good."""
+        location = str(self.ledger.trials[number].checkpoint)
+        assert Path(location).is_dir(), "a checkpoint that is needed has been deleted, or is looked for elsewhere"
+        del self._running[number]
+        if self._random.random() < 0.7:
+            self._engine.died(number, UNREADABLE, storage=True)
+        elif self.ledger.trials[number].verdict == "running":
+            shutil.rmtree(location)
+            self._engine.set_back(number, to_earlier=False)
+        else:
+            self._engine.died(number, LOST)
 
     def _die(self, number: int) -> None:
         del self._running[number]
@@ -336,12 +380,16 @@ class Cluster:
 
 @pytest.mark.parametrize("slots", [1, 4])
 @pytest.mark.parametrize("seed", range(40))
-def test_whatever_happens_every_trial_comes_to_a_right_end(tmp_path: Path, seed: int, slots: int) -> None:
-    path = tmp_path / "ledger.jsonl"
-    cluster = Cluster(path, seed, slots, trials=12)
+def test_whatever_happens_every_trial_comes_to_a_right_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, slots: int
+) -> None:
+    cluster = Cluster(tmp_path, seed, slots, 12, monkeypatch)
     cluster.run()
-    trials = cluster.ledger.trials
+    trials, path = cluster.ledger.trials, cluster.path
     cluster.close()
+    assert UNREADABLE not in {trial.reason for trial in trials.values()}
+    times = [json.loads(line)["at"] for line in path.read_text().splitlines()]
+    assert times == sorted(times)
     assert len(trials) == 12 and "finished" in {trial.status for trial in trials.values()}
     for trial in trials.values():
         steps = sorted(trial.reports)
@@ -361,7 +409,7 @@ def assert_nobody_is_sent_back_or_told_twice(events: Sequence[dict[str, Any]]) -
     reported, ended = set[tuple[int, int]](), set[int]()
     for event in events:
         number = event["trial"]
-        assert number not in ended, event
+        assert number not in ended or event["event"] == "checkpoint", event  # whose place may move with the home
         if event["event"] == "report":
             assert (number, event["step"]) not in reported
             reported.add((number, event["step"]))
