@@ -64,12 +64,21 @@ def test_one_signal_to_the_whole_group_is_a_gentle_end(tmp_path: Path, number: s
 def test_signal_at_any_moment_of_a_beginning_is_one_line(tmp_path: Path) -> None:
     """While libraries are imported, images read, the store opened and Ray started."""
     space, home = write_space(tmp_path), tmp_path / "home"
-    for moment in (0.8, 2.0, 3.5, 5.0, 6.5, 8.0):
+    for moment in (0, 2, 4, 6, 9, 12):
         process = start(space, home, *SEVERAL)
+        while not catches(process.pid, signal.SIGTERM):
+            time.sleep(0.01)
         time.sleep(moment)
         process.send_signal(signal.SIGTERM)
         assert_ended_by(signal.SIGTERM, process.wait(timeout=60), home)
         home.with_suffix(".log").unlink()
+
+
+def catches(process: int, number: signal.Signals) -> bool:
+    """Whether it has begun to listen, so that Python itself has started."""
+    status = Path(f"/proc/{process}/status").read_text()
+    caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught, 16) >> (number - 1) & 1)
 
 
 def test_second_signal_ends_at_once(tmp_path: Path) -> None:
