@@ -15,13 +15,17 @@ def expanded(path: Path, key: str) -> Path:
         key: the option or the key that the path was given for.
 
     Raises:
-        EigTuneError: there is no such home folder.
+        EigTuneError: there is no such home folder, or no file system has such a path, or it may not be looked at.
     """
     try:
-        return path.expanduser()
+        whole = path.expanduser()
+        whole.exists()  # tells of a name that is too long, and of a folder that keeps us out
     except RuntimeError as error:
         what = f"there is no home folder for {path.parts[0]} here"
         raise EigTuneError(f"{key}: got {str(path)!r}; {what}; write the whole path, or set HOME") from error
+    except OSError as error:
+        raise EigTuneError(f"{key}: {_shown(str(path))} cannot be used ({error.strerror}); give another one") from error
+    return whole
 
 
 def have_a_home() -> None:
@@ -40,19 +44,17 @@ def absolute(path: Path, key: str) -> Path:
     """
     refuse_unreadable_name(str(path), key)
     try:
-        whole = expanded(path, key).resolve()
-        whole.exists()  # tells of a name that is too long, and of a folder that keeps us out
+        return expanded(path, key).resolve()
     except FileNotFoundError as error:
         what = "the folder in which this command was started is not there any more"
         raise EigTuneError(f"{key}: {what}; change into one that is, and try again") from error
     except (OSError, RuntimeError) as error:
         what = (error.strerror if isinstance(error, OSError) else None) or "a link that leads to itself"
-        raise EigTuneError(f"{key}: {path} cannot be used ({what}); give another one") from error
-    return whole
+        raise EigTuneError(f"{key}: {_shown(str(path))} cannot be used ({what}); give another one") from error
 
 
 def check_name(name: str, key: str) -> None:
-    """See that a name will do for a folder, an MLflow experiment and a part of an address, all in one.
+    """See that a name will do for a folder, for MLflow and for a part of an address, all in one.
 
     Raises:
         EigTuneError: it will not.
@@ -67,8 +69,6 @@ def check_name(name: str, key: str) -> None:
         wrong = "it begins with a dot, as hidden folders do"
     elif len(name.encode()) > _LONGEST_NAME:
         wrong = f"it has {len(name.encode())} bytes, and {_LONGEST_NAME} are allowed"
-    elif name == "Default":
-        wrong = "MLflow has an experiment of that name from the beginning, for other things"
     if wrong:
         raise EigTuneError(f"{key}: got {_shown(name)}; {wrong}; give another name")
 

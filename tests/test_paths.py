@@ -69,7 +69,7 @@ def test_name_that_will_do(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", " ", " a", "a ", ".", "..", ".hidden", "a/b", "../a", "/a", "a\\b", "a\nb", "a\x00b", "é" * 101, "Default",
+    ["", " ", " a", "a ", ".", "..", ".hidden", "a/b", "../a", "/a", "a\\b", "a\nb", "a\x00b", "é" * 101,
      "caf\udce9"],
 )  # fmt: skip
 def test_name_that_is_no_folder_or_no_experiment_is_refused(name: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eig_tune.errors import EigTuneError, ResultError, TrackingError
+from eig_tune.paths import check_name
 from eig_tune.tracking.champion import CHAMPION, Tags
 from eig_tune.tracking.databases import missing_file
 from eig_tune.tracking.doubles import make_one
@@ -34,8 +35,9 @@ def check_model_name(name: str) -> None:
     Raises:
         EigTuneError: it will not.
     """
-    if not name.strip() or set(name) & set("/:"):
-        raise EigTuneError(f"--register {name!r}: give the model a name without / and :")
+    if ":" in name:  # models:/NAME@champion must be read back
+        raise EigTuneError(f"--register: got {name!r}; a model's name has no colon; give another name")
+    check_name(name, "--register")
 
 
 def find_version(store: Store, name: str, run_id: str) -> Any | None:

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from eig_tune.data import ImageData
-from eig_tune.errors import StorageError, one_line
+from eig_tune.errors import EigTuneError, StorageError, one_line
 from eig_tune.paths import check_name
 from eig_tune.stopping import Stop
 from eig_tune.tracking import SearchTracker, Store, check_store, is_local, local_uri, masked, open_store
@@ -49,6 +49,8 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         check_name(self.name, "--name")
+        if self.name == "Default":
+            raise EigTuneError("--name: 'Default' is an experiment that MLflow has for other things; give another name")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from postgres_server import BINARIES, PostgresServer
 
-from eig_tune.tracking import SearchTracker, find_store, open_store, usable_address
+from eig_tune.tracking import SearchTracker, open_store, usable_address
+from eig_tune.tracking.found import find_store
 
 pytestmark = [
     pytest.mark.slow,
@@ -58,6 +59,6 @@ def test_search_in_a_database_has_its_artifacts_in_its_home(
         to.end_run("0", "FINISHED", {"status": "finished"}, at=1004.0)
         to.close("FINISHED", {})
     assert to.errors == []
-    (run,) = find_store(uri, "mine").runs_of("s1", "0")
+    (run,) = find_store(uri, "mine")[0].runs_of("s1", "0")
     assert Path(store.client.download_artifacts(run.info.run_id, "samples.txt")).read_text() == "seen"
     assert [entry.name for entry in tmp_path.iterdir()] == ["home"]

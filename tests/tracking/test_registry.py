@@ -134,7 +134,7 @@ def test_versions_are_compared_by_what_was_confirmed(
     assert compare({**DIGITS, **tags}, {**DIGITS, **champion_tags}, "m", direction)[0] is better
 
 
-@pytest.mark.parametrize("name", ["", " ", "a/b", "models:/a"])
+@pytest.mark.parametrize("name", ["", " ", "a/b", "models:/a", "a:b", "..", "a\nb", "x" * 300])
 def test_name_that_mlflow_would_refuse_is_refused_at_once(name: str) -> None:
     with pytest.raises(EigTuneError, match="--register"):
         check_model_name(name)
