@@ -446,7 +446,7 @@ def _print_plan(spec: "SearchSpec", home: Path) -> None:
     tell_idle([*idle_in_search(spec), *idle_in_rows(spec, spec.compare)], console)
     absent = how_to_get(spec.dataset)
     if absent is None:
-        speed = steps_per_second(spec, prepare_images(spec, console, Home(home.expanduser().resolve())))
+        speed = steps_per_second(spec, prepare_images(spec, console, Home(absolute(home, "--home"))))
     else:
         speed = None
         console.print(f"data: {absent}", markup=False, highlight=False, soft_wrap=True)

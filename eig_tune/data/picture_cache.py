@@ -8,6 +8,7 @@ copied over is known by its content and not decoded again.
 import hashlib
 import logging
 import os
+import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from eig_tune.data.pixels import READER
 
 _log = logging.getLogger(__name__)
+_ABANDONED_SECONDS = 3600.0
 _END = b"\0"  # no file name holds it
 
 
@@ -77,6 +79,7 @@ def save_rows(file: Path, rows: Mapping[str, Row]) -> None:
     beside = file.with_suffix(f".{uuid.uuid4().hex[:8]}.tmp")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        _clear(file)
         with beside.open("wb") as opened:
             np.savez(opened, allow_pickle=False, **_arrays({path: row for path, row in rows.items() if row.digest}))
         beside.replace(file)
@@ -84,6 +87,13 @@ def save_rows(file: Path, rows: Mapping[str, Row]) -> None:
         _log.warning("%s cannot be written (%s); the images will be read again", file, error.strerror)
         with suppress(OSError):
             beside.unlink()
+
+
+def _clear(file: Path) -> None:
+    """Delete what writers that were killed have left beside the file."""
+    for left in file.parent.glob(f"{file.stem}.*.tmp"):
+        if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+            left.unlink(missing_ok=True)
 
 
 def _arrays(rows: Mapping[str, Row]) -> dict[str, NDArray[np.generic]]:

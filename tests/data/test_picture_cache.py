@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -153,6 +154,23 @@ def test_fingerprint_does_not_depend_on_the_place(root: Path, tmp_path: Path) ->
         for cache in (None, tmp_path / "kept", tmp_path / "kept")
     }
     assert len(prints) == 1
+
+
+def test_what_a_killed_writer_left_is_deleted(root: Path, tmp_path: Path) -> None:
+    file = cache_file(tmp_path / "kept", root, 8, 1)
+    file.parent.mkdir()
+    old, new = (file.with_suffix(f".{name}.tmp") for name in ("old", "new"))
+    old.touch()
+    os.utime(old, (0, 0))
+    new.touch()
+    levels(root, tmp_path / "kept")
+    assert set(file.parent.iterdir()) == {file, new}
+
+
+def test_files_are_read_beside_each_other() -> None:
+    """Each of two waits for the other."""
+    meeting = threading.Barrier(2, timeout=20)
+    assert sorted(in_parallel(lambda _: meeting.wait(), range(2))) == [0, 1]
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
