@@ -17,6 +17,7 @@ import argparse
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -39,6 +40,7 @@ def main() -> None:
     arguments = parser.parse_args()
     os.environ.setdefault("RAY_worker_niceness", "0")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    signal.signal(signal.SIGTERM, lambda *given: sys.exit(143))  # what was started and mounted here goes as well
     started, folder = time.monotonic(), Path(tempfile.mkdtemp(prefix="kills-"))
     with arguments.log.open("w", buffering=1) as log:
         record = Record(log)
