@@ -55,6 +55,8 @@ class History:
 
     def _moment_for(self, kind: str) -> bool:
         """Wait for a random moment; False when the search is complete before."""
+        if kind == "MLflow":
+            self._place.wait_for_server()  # from the kill before
         if self._is_starting and kind in ("driver", "MLflow") and self._moments.random() < _STARTING:
             time.sleep(self._moments.uniform(0, 8))
             return True

@@ -129,8 +129,7 @@ class Place:
             self._node = self._cluster.add_node(num_cpus=self.slots, num_gpus=0, **small)
 
     def kill_server(self, seconds: float) -> None:
-        """SIGKILL MLflow's server; it is back some seconds later."""
-        self.wait_for_server()
+        """SIGKILL MLflow's server, which is up; it is back some seconds later."""
         self._server.kill()
         self._restart = threading.Thread(target=self._start_server_after, args=(seconds,))
         self._restart.start()
