@@ -94,7 +94,8 @@ def open_store(uri: str, name: str, home: Path, resumed: str | None = None) -> S
     """Open the store at ``uri`` and the experiment ``name``, making either when it does not exist.
 
     Args:
-        home: where artifacts lie, if the store is no MLflow server, which has a place of its own for them.
+        home: where artifacts lie if the store is a database; an MLflow server has a place of its own for them, and
+            those of a sqlite file lie beside it, so that no home takes away what another one reads there.
         resumed: the id of a search that may have runs there already: their experiment is opened, whatever it is called
             now, and what was deleted of them is restored.
 
@@ -102,7 +103,7 @@ def open_store(uri: str, name: str, home: Path, resumed: str | None = None) -> S
         TrackingError: the store cannot be reached or written.
         ResultError: the experiment was deleted.
     """
-    artifacts = (home / "artifacts").resolve()
+    artifacts = (file_of(uri).parent if is_local(uri) else home).resolve() / "artifacts"
     with readable_errors(uri):
         client = open_client(uri, make_in=artifacts)
         if resumed is not None and (own := experiment_of(client, resumed, name)) is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from eig_tune.tracking import SearchTracker, download, local_uri, open_store, read_search
+from eig_tune.tracking.databases import sqlite_uri
 
 OBJECTIVES = {"eig_tune.objectives": '{"nmi": "maximize"}'}
 NAME = "digits"
@@ -86,14 +87,14 @@ def test_home_under_two_names_stays_as_it_is(home: Path, tmp_path: Path) -> None
     assert (home / "mlflow.db").read_bytes() == before
 
 
-def test_other_homes_artifacts_in_a_shared_database_stay_where_they_are(home: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    search(other, "of the other", local_uri(home), name="another", search_id="2" * 32)
-    shutil.copy(home / "mlflow.db", other / "mlflow.db")
-    before = (home / "mlflow.db").read_bytes()
-    weights(home, tmp_path / "taken")
-    assert (home / "mlflow.db").read_bytes() == before
-    assert (other / "artifacts" / "another").is_dir()
+def test_shared_database_keeps_the_models_of_a_home_that_is_gone(tmp_path: Path) -> None:
+    uri = sqlite_uri(tmp_path / "shared" / "mlflow.db")
+    search(tmp_path / "mine", "of mine", uri)
+    search(tmp_path / "yours", "of yours", uri, name="yours", search_id="2" * 32)
+    assert not (tmp_path / "mine").exists()
+    (tmp_path / "shared").rename(tmp_path / "moved")
+    assert weights(tmp_path / "moved", tmp_path / "taken") == "of mine"
+    assert not (tmp_path / "shared").exists()
 
 
 def test_registered_models_come_along(home: Path, tmp_path: Path) -> None:
