@@ -14,7 +14,7 @@ from eig_tune.data.idx import find_idx_folder, read_idx_part
 from eig_tune.data.imbalance import Imbalance, ImbalanceSplit, choose, class_fractions, imbalanced_counts
 from eig_tune.data.left_out import LeftOut, named, printable
 from eig_tune.data.reading import OnProgress, silent
-from eig_tune.errors import DataError
+from eig_tune.errors import DataError, one_line
 from eig_tune.paths import expanded
 from eig_tune.schema import Section
 
@@ -218,7 +218,7 @@ def _download(config: DatasetConfig, torchvision_name: str) -> Path:
         getattr(torchvision.datasets, torchvision_name)(config.path, download=True)
     except (RuntimeError, OSError) as error:
         raise DataError(
-            f"dataset.root: no {config.name} in {config.path}, and it could not be downloaded ({error}). "
+            f"dataset.root: no {config.name} in {config.path}, and it could not be downloaded ({one_line(error)}). "
             f"Put the four IDX files (train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, "
             f"t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz) into "
             f"{config.path / torchvision_name / 'raw'}, or give `dataset.root` a folder that has them"

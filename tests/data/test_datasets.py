@@ -262,3 +262,11 @@ def test_home_folder_is_spelt_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setenv("HOME", str(tmp_path))
     assert DatasetConfig(name="mnist").path == tmp_path / ".cache" / "eig-tune"
     assert DatasetConfig(name="mnist", root=Path("~/images")).path == tmp_path / "images"
+
+
+def test_download_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    with pytest.raises(DataError, match=r"no mnist in .* could not be downloaded .*t10k-labels") as refused:
+        load_images(DatasetConfig(name="mnist", root=tmp_path))
+    assert "\n" not in str(refused.value)
