@@ -141,6 +141,26 @@ class Stop:
             raise Interrupted(number)
 
 
+@contextmanager
+def sigterm_comes_later() -> Iterator[None]:
+    """SIGTERM comes after this block, to who had it before, whatever takes it for itself in the block.
+
+    Other threads have to leave it alone, too: :func:`leave_sigterm_alone`.
+    """
+    before, handler = leave_sigterm_alone(), signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def leave_sigterm_alone() -> set[signal.Signals | int]:
+    """SIGTERM does not come in this thread, nor in those that it starts; what has not come in it before."""
+    return signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
 def end_at_once(number: int, frame: FrameType | None = None) -> None:
     """As a kill would, which loses nothing."""
     os._exit(_FIRST_CODE + number)

@@ -4,6 +4,7 @@ import logging
 import math
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eig_tune.errors import ClusterError, one_line
+from eig_tune.stopping import sigterm_comes_later
 
 _COUNT_EVERY_SECONDS = 1.0
 _QUIET = {
@@ -116,13 +118,14 @@ def start_ray(address: str | None, cpus: int | None) -> None:
         _show_the_token(address)
     _leave_signals_alone()
     try:
-        ray.init(
-            address=address or "local",
-            num_cpus=None if address else cpus,
-            include_dashboard=None if address else False,
-            log_to_driver=False,
-            logging_level=logging.CRITICAL,
-        )
+        with sigterm_comes_later():
+            ray.init(
+                address=address or "local",
+                num_cpus=None if address else cpus,
+                include_dashboard=None if address else False,
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+            )
     except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         raise _unreachable(address, _why_not(error)) from error
     # When a node is lost, Ray would print its last words, a page of C++ frames, on stdout, where only results belong.
@@ -132,9 +135,9 @@ def start_ray(address: str | None, cpus: int | None) -> None:
 def _leave_signals_alone() -> None:
     """Signals are for the command, which ends Ray when it has kept everything.
 
-    Ray would answer SIGTERM itself as soon as it begins to start. And its processes here would get what is sent to
-    the command's process group, by a terminal's Ctrl-C or by ``timeout``: trials would die under a search that is
-    ending gently.
+    Ray would answer SIGTERM itself as soon as it begins to start, first by Python's means, then with a page of C++
+    frames. And its processes here would get what is sent to the command's process group, by a terminal's Ctrl-C or by
+    ``timeout``: trials would die under a search that is ending gently.
     """
     from ray._private import utils
 
@@ -142,6 +145,7 @@ def _leave_signals_alone() -> None:
 
     def begin_apart() -> None:
         os.setpgid(0, 0)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         die_with_us()
 
     utils.set_sigterm_handler = lambda handler: None

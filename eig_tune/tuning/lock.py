@@ -49,7 +49,7 @@ class Lock:
         """Let go of it."""
         with contextlib.suppress(OSError):
             self._owner.unlink()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):  # ValueError: the file is closed already
             # Closing the file is not enough while a process that was just forked has a copy of it.
             fcntl.flock(self._file, fcntl.LOCK_UN)
 

@@ -15,7 +15,7 @@ import yaml
 from eig_tune.data import ImageData
 from eig_tune.errors import EigTuneError, StorageError, one_line
 from eig_tune.paths import check_name
-from eig_tune.stopping import Stop
+from eig_tune.stopping import Stop, leave_sigterm_alone
 from eig_tune.tracking import SearchTracker, Store, check_store, is_local, local_uri, masked, open_store
 from eig_tune.training import TrainConfig, TrialData
 from eig_tune.tuning.cluster import Resources, Slots, check_this_machine, resources, start_ray
@@ -93,7 +93,7 @@ def set_up(
     """
     stop, storage = options.stop, named_storage(options.storage, home.ray)
     _refuse_at_once(options, storage, console)
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(initializer=leave_sigterm_alone) as pool:
         own = search_id if options.resume else None
         opening = pool.submit(open_store, options.tracking_uri, options.name, home.path, own)
 
@@ -104,7 +104,6 @@ def set_up(
         judging = pool.submit(judge_when_opened)
         # In this thread, because the kernel ends Ray's processes together with the thread that started them.
         start_ray(options.address, options.cpus)
-        stop.listen()  # Ray has taken SIGTERM for itself
         given = resources(options.gpus, options.trials_per_gpu or 1, options.cpus)
         judge, store = judging.result().judge, opening.result()
     datasets = {name: TrialData(these, judge) for name, these in images.items()}

@@ -74,10 +74,22 @@ def test_signal_at_any_moment_of_a_beginning_is_one_line(tmp_path: Path) -> None
         home.with_suffix(".log").unlink()
 
 
-def catches(process: int, number: signal.Signals) -> bool:
-    """Whether it has begun to listen, so that Python itself has started."""
+@pytest.mark.parametrize("later", [0.0, 1.0, 2.0])
+def test_sigterm_while_ray_starts_waits_until_it_has_started(tmp_path: Path, later: float) -> None:
+    """Ray's C++ answers it with a page of frames from some moment on, until we have it back."""
+    space, home = write_space(tmp_path), tmp_path / "home"
+    process = start(space, home, *SEVERAL)
+    while not catches(process.pid, signal.SIGTERM, "SigBlk"):
+        time.sleep(0.01)
+    time.sleep(later)
+    process.send_signal(signal.SIGTERM)
+    assert_ended_by(signal.SIGTERM, process.wait(timeout=60), home)
+
+
+def catches(process: int, number: signal.Signals, what: str = "SigCgt") -> bool:
+    """Whether it has begun to listen, so that Python itself has started; or what else its kernel says of a signal."""
     status = Path(f"/proc/{process}/status").read_text()
-    caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    caught = next(line.split()[1] for line in status.splitlines() if line.startswith(f"{what}:"))
     return bool(int(caught, 16) >> (number - 1) & 1)
 
 
