@@ -27,7 +27,7 @@ test: check
 	$(BIN)/python -m pytest -m alone
 
 unit: install
-	$(BIN)/python -m pytest -m "not slow and not cluster and not browser"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not cluster and not browser"
 
 check: install
 	$(BIN)/ruff check .

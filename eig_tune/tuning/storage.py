@@ -244,6 +244,7 @@ def _s3(endpoint: str | None, region: str | None) -> Any:
     return pyarrow.fs.S3FileSystem(endpoint_override=endpoint, region=region)
 
 
+@cache
 def _region_of(bucket: str) -> str | None:
     try:
         return str(pyarrow.fs.resolve_s3_region(bucket))

@@ -172,6 +172,12 @@ def test_confirmations_of_another_search_are_refused(tmp_path: Path) -> None:
                 begin_or_check(ledger, search_id, {}, "", Home(tmp_path))
 
 
+@pytest.fixture(autouse=True)
+def no_question_to_amazon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In which region a bucket lies is asked there, unless it is said."""
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+
+
 SHARED = [{"storage": "s3://bucket/checkpoints"}, {"tracking_uri": "http://server:5000"}]
 
 
