@@ -33,6 +33,11 @@ class Interrupted(BaseException):
         super().__init__(f"interrupted by {signal.Signals(number).name}")
 
     @property
+    def told(self) -> str:
+        """What a person is told in the end."""
+        return f"{self}; a search, comparison or run goes on with --resume"
+
+    @property
     def exit_code(self) -> int:
         """130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
         return _FIRST_CODE + self.number
@@ -125,11 +130,11 @@ class Stop:
 
     def _come(self, number: int, frame: FrameType | None) -> None:
         if self.signal is None:
-            self._first(number)
+            self._first(number, frame)
         elif time.monotonic() - self._signalled_at > _SAME_SIGNAL_SECONDS:
             end_at_once(number)
 
-    def _first(self, number: int) -> None:
+    def _first(self, number: int, frame: FrameType | None) -> None:
         self.signal, self._signalled_at = number, time.monotonic()
         if number == signal.SIGHUP:
             _forget_the_terminal()
@@ -138,6 +143,10 @@ class Stop:
             self._watchdog.daemon = True
             self._watchdog.start()
         if not self._gently:
+            if _importing(frame):
+                # Half-imported, NumPy raises something else and PyTorch aborts. Nothing has begun that could be lost.
+                os.write(sys.stderr.fileno(), f"eig-tune: {Interrupted(number).told}\n".encode())
+                end_at_once(number)
             raise Interrupted(number)
 
 
@@ -171,6 +180,15 @@ def end_quietly_from_now_on() -> None:
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, end_at_once)
+
+
+def _importing(frame: FrameType | None) -> bool:
+    """Whether a module is just being imported."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _forget_the_terminal() -> None:

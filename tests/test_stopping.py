@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -89,3 +90,17 @@ def test_library_that_takes_a_signal_for_itself_gives_it_back() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0.01)
         assert stop.signal == signal.SIGTERM
+
+
+def test_signal_in_the_middle_of_an_import_is_one_line_and_no_half_import(tmp_path: Path) -> None:
+    """NumPy, half-imported, hid it behind an error of its own; PyTorch aborted."""
+    (tmp_path / "catching.py").write_text(
+        "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGTERM)\nexcept BaseException as error:\n"
+        "    raise ImportError('half-imported') from error\n"
+    )
+    program = "from eig_tune.stopping import Stop\nStop().listen()\nimport catching"
+    ran = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (
+        143,
+        "eig-tune: interrupted by SIGTERM; a search, comparison or run goes on with --resume\n",
+    )
