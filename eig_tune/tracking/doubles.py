@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from eig_tune.tracking.own_runs import SEARCH_TAG
+from eig_tune.tracking.store import KEY_TAG
 
-_KEY_TAG = "eig_tune.trial"
 _NEVER_REPEATED_SECONDS = 0.5  # MLflow's client waits longer than that before it asks again
 
 
@@ -34,7 +34,7 @@ def delete_double_runs(client: Any, runs: Iterable[Any], kept: Collection[str] =
     """
     by_key: dict[str | None, list[Any]] = {}
     for run in runs:
-        by_key.setdefault(run.data.tags.get(_KEY_TAG), []).append(run)
+        by_key.setdefault(run.data.tags.get(KEY_TAG), []).append(run)
     left = []
     for same in by_key.values():
         left.append(fullest([run for run in same if run.info.run_id in kept] or same))

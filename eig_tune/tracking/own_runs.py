@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from eig_tune.errors import one_line
-from eig_tune.tracking.paging import experiments
+from eig_tune.tracking.paging import PAGE, experiments
 
 SEARCH_TAG = "eig_tune.search_id"  # of the search, on its parent run, children and grandchildren alike
-_PAGE = 1000
 DELETED = "deleted"
 
 
@@ -49,7 +48,7 @@ def _pages_of_ids(client: Any, name: str) -> Iterator[list[str]]:
 def _restore_runs(client: Any, experiment_id: str, search_id: str) -> int:
     from mlflow.entities import ViewType
 
-    restored, where = 0, ([experiment_id], carrying(search_id), ViewType.DELETED_ONLY, _PAGE)
+    restored, where = 0, ([experiment_id], carrying(search_id), ViewType.DELETED_ONLY, PAGE)
     while page := client.search_runs(*where):
         for run in page:
             client.restore_run(run.info.run_id)

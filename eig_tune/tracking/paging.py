@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-_PAGE = 1000
+PAGE = 1000  # the most that MLflow gives at once
 
 
 def pages(look_up: Callable[[str | None], Any]) -> Iterator[Any]:
@@ -26,4 +26,4 @@ def experiments(client: Any, *, deleted: bool = False) -> Iterator[Any]:
     from mlflow.entities import ViewType
 
     view = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY
-    return pages(lambda token: client.search_experiments(view_type=view, max_results=_PAGE, page_token=token))
+    return pages(lambda token: client.search_experiments(view_type=view, max_results=PAGE, page_token=token))

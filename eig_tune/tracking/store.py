@@ -14,7 +14,7 @@ from eig_tune.tracking.address import LOGIN, masked, without_secrets
 from eig_tune.tracking.databases import connected, file_of, is_database, is_local, make_sqlite, missing_file
 from eig_tune.tracking.moved import follow
 from eig_tune.tracking.own_runs import DELETED, bring_back, carrying, experiment_of
-from eig_tune.tracking.paging import everything
+from eig_tune.tracking.paging import PAGE, everything
 
 KIND_TAG = "eig_tune.kind"
 KEY_TAG = "eig_tune.trial"  # a trial's number; a confirmation's with its seed behind a dot
@@ -23,7 +23,6 @@ OBJECTIVES_TAG = "eig_tune.objectives"
 PARENT_TAG = "mlflow.parentRunId"
 USER_TAG = "mlflow.user"
 NOTE_TAG = "mlflow.note.content"
-_PAGE = 1000
 
 NO_TELEMETRY = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
@@ -77,7 +76,7 @@ class Store:
 
     def _search(self, condition: str) -> Iterator[Any]:
         def look_up(token: str | None) -> Any:
-            return self.client.search_runs([self.experiment_id], condition, max_results=_PAGE, page_token=token)
+            return self.client.search_runs([self.experiment_id], condition, max_results=PAGE, page_token=token)
 
         return everything(look_up)
 
