@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 from benchmarks.machine import description
+from eig_tune.config.space import load_spec
 from eig_tune.data import load_images
-from eig_tune.evaluation import train_judge
+from eig_tune.evaluation import train_classifier
 from eig_tune.evaluation.evaluator import to_pixels, to_unit_range
 from eig_tune.evaluation.figures import sample_picture
 from eig_tune.models import JointVae
 from eig_tune.training import TrialData, fit
-from eig_tune.tuning.space import load_spec
 
 COLUMNS = 12
 METRICS = ("nmi", "average_entropy", "nmi_real", "reconstruction_loss", "continuous_kl", "categorical_kl")
@@ -39,7 +39,7 @@ def main() -> None:
     images = load_images(spec.dataset)
     arguments.out.mkdir(parents=True, exist_ok=True)
     print(f"{description()}\n\n| step | {' | '.join(METRICS)} |\n|{'---|' * (len(METRICS) + 1)}")
-    data = TrialData(images, train_judge(images, arguments.out))
+    data = TrialData(images, train_classifier(images, arguments.out))
     for progress in fit(spec.fixed_config("joint-vae", arguments.seed, {}), data):
         measured = progress.metrics()
         print(f"| {progress.step} | {' | '.join(f'{measured[name]:.3f}' for name in METRICS)} |", flush=True)

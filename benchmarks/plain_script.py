@@ -177,14 +177,14 @@ class ElasticInfoGan:
         return torch.softmax(self.prior_logits, dim=0)
 
     @torch.no_grad()
-    def evaluate(self, judge: nn.Module, per_category: int, true_classes: NDArray[np.float64]) -> dict[str, float]:
+    def evaluate(self, classifier: nn.Module, per_category: int, true_classes: NDArray[np.float64]) -> dict[str, float]:
         self.g.eval()
         categories = torch.arange(self.config["categories"]).repeat(per_category)
         classes = []
         for part in categories.split(500):
             code = one_hot(part, self.config["categories"]).float()
             noise = torch.randn(len(part), self.config["noise_dim"])
-            classes.append(judge(self.g(torch.cat([noise, code], dim=1))).argmax(dim=1))
+            classes.append(classifier(self.g(torch.cat([noise, code], dim=1))).argmax(dim=1))
         self.g.train()
         predicted, prior = torch.cat(classes).numpy(), self.prior().numpy()
         return {
@@ -204,8 +204,8 @@ def prior_rmse(
 
 def train_classifier(images: ImageData) -> nn.Module:
     """The evaluation classifier, trained on the labelled images."""
-    inputs = torch.tensor(images.judge.pixels).float() / 127.5 - 1
-    loader = DataLoader(TensorDataset(inputs, torch.tensor(images.judge.labels)), 128, shuffle=True)
+    inputs = torch.tensor(images.classifier.pixels).float() / 127.5 - 1
+    loader = DataLoader(TensorDataset(inputs, torch.tensor(images.classifier.labels)), 128, shuffle=True)
     model = classifier(images.image_size, classes=10)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     for _ in range(20):
@@ -218,7 +218,7 @@ def train_classifier(images: ImageData) -> nn.Module:
 
 def train_trial(config: dict[str, Any], images: ImageData, seed: int) -> None:
     torch.manual_seed(seed)
-    judge = train_classifier(images)
+    classifier = train_classifier(images)
     model = ElasticInfoGan(config, images.image_size)
     true_classes = np.bincount(np.asarray(images.pool.labels)) / len(images.pool)
     loader = DataLoader(TwoViews(images.pool.pixels), config["batch_size"], shuffle=True, drop_last=True)
@@ -227,7 +227,7 @@ def train_trial(config: dict[str, Any], images: ImageData, seed: int) -> None:
         last = step >= config["steps"]
         if last or step % config["report_every"] == 0:
             count = config["final_images_per_category" if last else "images_per_category"]
-            tune.report({"step": step, **losses, **model.evaluate(judge, count, true_classes)})
+            tune.report({"step": step, **losses, **model.evaluate(classifier, count, true_classes)})
         if last:
             return
 

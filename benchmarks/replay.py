@@ -28,13 +28,13 @@ from numpy.typing import NDArray
 from optuna._hypervolume import compute_hypervolume
 
 from benchmarks.machine import description
-from eig_tune.tuning.curves import VALUE_PREFIX
-from eig_tune.tuning.engine import Engine
-from eig_tune.tuning.ledger import Ledger
-from eig_tune.tuning.results import losses_of
-from eig_tune.tuning.simulation import simulate
-from eig_tune.tuning.space import SearchSpec, load_spec
-from eig_tune.tuning.strategies import Searching
+from eig_tune.config.space import SearchSpec, load_spec
+from eig_tune.hpo.engine import Engine
+from eig_tune.hpo.event_log import EventLog
+from eig_tune.hpo.objectives import losses_of
+from eig_tune.hpo.policies import Searching
+from eig_tune.hpo.simulation import simulate
+from eig_tune.reports.curves import VALUE_PREFIX
 
 HERE = Path(__file__).parent
 RANDOM_TRIALS = 64
@@ -79,17 +79,17 @@ class Policy(Protocol):
 
 
 class OurEngine:
-    """eig-tune's engine as a search runs it, ledger included."""
+    """eig-tune's engine as a search runs it, event log included."""
 
     def __init__(self, spec: SearchSpec, table: Table, folder: Path) -> None:
-        self._engine = Engine(_SearchingTable(spec, table), Ledger(folder / "ledger.jsonl"))
+        self._engine = Engine(_SearchingTable(spec, table), EventLog(folder / "events.jsonl"))
 
     def propose(self) -> int | None:
         trial = self._engine.propose()
         return None if trial is None else trial.number
 
     def goes_on(self, number: int, step: int, metrics: Mapping[str, float]) -> bool:
-        if self._engine.report(number, step, metrics).verdict == "running":
+        if self._engine.report(number, step, metrics).decision == "running":
             return True
         self._engine.checkpointed(number, "", step)
         self._engine.end(number)

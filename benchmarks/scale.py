@@ -2,7 +2,7 @@
 
     python -m benchmarks.scale [--trials 10000]
 
-Sampler, successive halving, ledger, study, Ray and MLflow (sqlite) are the real ones. A trial reports values made
+Sampler, successive halving, event log, study, Ray and MLflow (sqlite) are the real ones. A trial reports values made
 from its parameters at once; pictures are left out, since there is no model to draw.
 """
 
@@ -20,12 +20,12 @@ from ray import tune
 from rich.console import Console
 
 from benchmarks.machine import description
+from eig_tune.config.space import load_spec
+from eig_tune.home import writable_home
+from eig_tune.hpo.event_log import EventLog
 from eig_tune.tracking import local_uri, read_search
-from eig_tune.tuning.home import writable_home
-from eig_tune.tuning.ledger import Ledger
-from eig_tune.tuning.running import RunOptions
-from eig_tune.tuning.search import run_search
-from eig_tune.tuning.space import load_spec
+from eig_tune.workflows.search import run_search
+from eig_tune.workflows.session import RunOptions
 
 NAME = "scale"
 WINDOW = 200
@@ -69,15 +69,15 @@ def main() -> None:
         home = writable_home(Path(folder))
         uri = local_uri(home.path)
         with (
-            patch("eig_tune.tuning.trainable.EigTrainable", InstantTrainable),
-            patch("eig_tune.tuning.journal.draw_trial", lambda *arguments: None),
+            patch("eig_tune.cluster.trainable.EigTrainable", InstantTrainable),
+            patch("eig_tune.reports.mlflow_runs.draw_trial", lambda *arguments: None),
             patch("eig_tune.training.checkpoint.write_weights", lambda *arguments: None),
         ):
             started = time.monotonic()
             run_search(spec, RunOptions(NAME, uri, gpus=0), home, Console(quiet=True))
             seconds = time.monotonic() - started
-        with Ledger(home.ledger(NAME)) as ledger:
-            trials = list(ledger.trials.values())
+        with EventLog(home.event_log(NAME)) as event_log:
+            trials = list(event_log.trials.values())
         found = read_search(uri, NAME)
     assert len(found.trials) == len(trials) == arguments.trials
     assert all(trial.metrics["nmi"] == trials[trial.number].last.metrics["nmi"] for trial in found.trials)

@@ -2,8 +2,8 @@
 
     python -m benchmarks.scaling [--nodes 1,2,4,8]
 
-Sampler, engine, ledger, study, Ray and MLflow (sqlite) are the real ones; the nodes are Ray's, all on this machine. A
-trial sleeps instead of training: 20 s, as ten reports of 2 s, each with a checkpoint, and none is stopped early. The
+Sampler, engine, event log, study, Ray and MLflow (sqlite) are the real ones; the nodes are Ray's, all on this machine.
+A trial sleeps instead of training: 20 s, as ten reports of 2 s, each with a checkpoint, and none is stopped early. The
 steady share leaves out how the search begins and ends: until the last slot has its first trial (on a cluster nodes
 start their processes at the same time; here all of them share the processors of one machine), and after the last
 trial was handed out. The whole share has both.
@@ -25,8 +25,8 @@ from unittest.mock import patch
 from ray import tune
 
 if TYPE_CHECKING:  # 32 trial processes would import PyTorch with them
-    from eig_tune.tuning.home import Home
-    from eig_tune.tuning.ledger import Trial
+    from eig_tune.home import Home
+    from eig_tune.hpo.trial import Trial
 
 SLOTS_PER_NODE = 4
 REPORTS = 10
@@ -78,7 +78,7 @@ class Measured:
 def main() -> None:
     """Measure, print the table, draw the picture."""
     from benchmarks.machine import description
-    from eig_tune.tuning.home import Home
+    from eig_tune.home import Home
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nodes", default="1,2,4,8")
@@ -104,11 +104,11 @@ def measure(nodes: int, trials: int, home: "Home") -> Measured:
     from rich.console import Console
 
     from benchmarks.search_overhead import training_share
+    from eig_tune.config.space import load_spec
+    from eig_tune.hpo.event_log import EventLog
     from eig_tune.tracking import local_uri
-    from eig_tune.tuning.ledger import Ledger
-    from eig_tune.tuning.running import RunOptions, run_trials
-    from eig_tune.tuning.search import run_search
-    from eig_tune.tuning.space import load_spec
+    from eig_tune.workflows.search import run_search
+    from eig_tune.workflows.session import RunOptions, run_trials
 
     name, slots = f"scaling-{nodes}", nodes * SLOTS_PER_NODE
     full = {"train.steps": REPORTS, "train.report_every": 1, "asha": {"grace": REPORTS}}
@@ -123,16 +123,16 @@ def measure(nodes: int, trials: int, home: "Home") -> Measured:
 
     with (
         cluster(nodes) as address,
-        patch("eig_tune.tuning.trainable.EigTrainable", SleepingTrainable),
-        patch("eig_tune.tuning.search.run_trials", timed),
+        patch("eig_tune.cluster.trainable.EigTrainable", SleepingTrainable),
+        patch("eig_tune.workflows.search.run_trials", timed),
         patch("ray.tune.with_parameters", lambda trainable, **given: trainable),
-        patch("eig_tune.tuning.journal.draw_trial", lambda *arguments: None),
+        patch("eig_tune.reports.mlflow_runs.draw_trial", lambda *arguments: None),
         patch("eig_tune.training.checkpoint.write_weights", lambda *arguments: None),
     ):
         options = RunOptions(name, local_uri(home.path), gpus=0, cpus=slots, address=address)
         run_search(spec, options, home, Console(quiet=True))
-    with Ledger(home.ledger(name)) as ledger:
-        ran = sorted(ledger.trials.values(), key=lambda trial: trial.at)
+    with EventLog(home.event_log(name)) as event_log:
+        ran = sorted(event_log.trials.values(), key=lambda trial: trial.at)
     assert len(ran) == trials and all(trial.status == "finished" for trial in ran)
     return Measured(slots, trials, steady_share(ran, slots), training_share(ran, slots), load)
 

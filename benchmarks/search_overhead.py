@@ -1,4 +1,4 @@
-"""What a finished search spent its slots on, from its ledger.
+"""What a finished search spent its slots on, from its event log.
 
     python -m benchmarks.search_overhead --home demo --name digits --slots 2
 
@@ -12,9 +12,10 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.machine import description
-from eig_tune.tuning.home import Home
-from eig_tune.tuning.ledger import Ledger, Trial
-from eig_tune.tuning.running import total
+from eig_tune.home import Home
+from eig_tune.hpo.event_log import EventLog
+from eig_tune.hpo.trial import Trial
+from eig_tune.workflows.session import total
 
 
 def main() -> None:
@@ -24,8 +25,8 @@ def main() -> None:
     parser.add_argument("--name", required=True)
     parser.add_argument("--slots", type=int, required=True, help="trials that ran at once")
     arguments = parser.parse_args()
-    with Ledger(Home(arguments.home).ledger(arguments.name)) as ledger:
-        trials = sorted(ledger.trials.values(), key=lambda trial: trial.at)
+    with EventLog(Home(arguments.home).event_log(arguments.name)) as event_log:
+        trials = sorted(event_log.trials.values(), key=lambda trial: trial.at)
     waits = turnovers(trials[arguments.slots :])
     print(f"{description()}\n")
     print(f"{training_share(trials, arguments.slots):.1%} of slot time spent in training steps")

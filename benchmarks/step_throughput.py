@@ -66,7 +66,7 @@ def _contestants(images: ImageData, width: int, batch_size: int) -> dict[str, Ad
     # As in the recipe, D's optimiser alone moves the front end; our default, which does more, is measured beside it.
     values = {"width": width, "batch_size": batch_size, "category_loss_trains_front_end": False}
     reference = TrainConfig().with_values(values)
-    data, device = TrialData(images, judge=None), torch.device("cpu")
+    data, device = TrialData(images, classifier=None), torch.device("cpu")
     ours = {
         f"eig_tune, {precision}{name}": Run(
             reference.with_values({"precision": precision, **more}), data, device

@@ -21,10 +21,10 @@ import torch
 import yaml
 
 from benchmarks.machine import description
+from eig_tune.config.space import SearchSpec, load_spec
 from eig_tune.data import ImbalanceSplit, load_images
-from eig_tune.evaluation import train_judge
+from eig_tune.evaluation import train_classifier
 from eig_tune.training import TrialData, fit
-from eig_tune.tuning.space import SearchSpec, load_spec
 
 METRICS = {"nmi": "↑", "average_entropy": "↓", "prior_rmse": "↓", "nmi_real": "↑"}
 DEFAULT = "default"
@@ -58,7 +58,7 @@ def main() -> None:
     names = [n for n in arguments.variants or VARIANTS if n == DEFAULT or usual.with_values(VARIANTS[n]) != usual]
     results: dict[tuple[str, int], Mapping[str, float]] = _logged(arguments.log)
     with tempfile.TemporaryDirectory() as cache:
-        train_judge(load_images(spec.dataset), Path(cache))
+        train_classifier(load_images(spec.dataset), Path(cache))
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(arguments.processes, mp_context=spawn) as pool:
             runs = [(s, n) for s, n in product(range(arguments.seeds), names) if (n, s) not in results]
@@ -103,7 +103,7 @@ def final_metrics(
     images = load_images(spec.dataset).with_imbalance(ImbalanceSplit(split=seed))
     config = spec.fixed_config(spec.method, seed, {**changes, **variant})
     config = config.with_values({"report_every": config.train.steps})
-    (progress,) = fit(config, TrialData(images, train_judge(images, Path(cache))), device=torch.device("cpu"))
+    (progress,) = fit(config, TrialData(images, train_classifier(images, Path(cache))), device=torch.device("cpu"))
     return progress.evaluation.metrics
 
 

@@ -23,8 +23,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
+from eig_tune.hpo.selection import choose
 from eig_tune.tracking import local_uri, read_search
-from eig_tune.tuning.selection import choose
 
 PICTURE = Path(__file__).parent / "pictures" / "ui.png"
 HEIGHT, NOTE_WIDTH, SAMPLES_WIDTH = 1180, 1100, 640

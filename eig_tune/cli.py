@@ -11,14 +11,14 @@ import typer
 
 from eig_tune import __version__, strict_json
 from eig_tune.errors import DISK_IS_FULL, EigTuneError
+from eig_tune.home import DEFAULT_HOME
 from eig_tune.paths import absolute, expanded, have_a_home
 from eig_tune.stopping import Interrupted, Stop, end_quietly_from_now_on
-from eig_tune.tuning.home import DEFAULT_HOME
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from eig_tune.tuning.space import SearchSpec
+    from eig_tune.config.space import SearchSpec
 
 _WIDTH_OF_A_LOG = 160
 _PLANNED_SLOTS = (1, 2, 4, 8, 16, 32)
@@ -127,12 +127,12 @@ def search(
     if dry_run:
         _print_plan(spec, home)
         return
-    from eig_tune.tuning.home import writable_home
-    from eig_tune.tuning.idle import idle_in_search
-    from eig_tune.tuning.prepare import tell_idle
-    from eig_tune.tuning.running import RunOptions
-    from eig_tune.tuning.search import run_search, warm_started
-    from eig_tune.tuning.summary import outcome_document, print_outcome
+    from eig_tune.config.unused import idle_in_search
+    from eig_tune.home import writable_home
+    from eig_tune.terminal.tables import outcome_document, print_outcome
+    from eig_tune.workflows.prepare import tell_idle
+    from eig_tune.workflows.search import run_search, warm_started
+    from eig_tune.workflows.session import RunOptions
 
     console, place = _console(), writable_home(home)
     uri = _store_uri(tracking_uri, place.path)
@@ -173,13 +173,13 @@ def best(
     as_json: JsonOption = False,
 ) -> None:
     """Show the best trial of a search, and take its model home."""
-    from eig_tune.export.take_home import export_trial, lacks_model, register_trial
+    from eig_tune.export.from_search import export_trial, lacks_model, register_trial
+    from eig_tune.home import Home
+    from eig_tune.hpo.selection import choose
+    from eig_tune.terminal.tables import print_best, print_found, trial_document
     from eig_tune.tracking import read_search
     from eig_tune.tracking.registry import check_model_name
-    from eig_tune.tuning.home import Home
-    from eig_tune.tuning.identity import own_searches
-    from eig_tune.tuning.selection import choose
-    from eig_tune.tuning.summary import print_best, print_found, trial_document
+    from eig_tune.workflows.identity import own_searches
 
     if force and register is None:
         raise EigTuneError("--force: goes with --register NAME only")
@@ -229,12 +229,12 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Make the paper's table: every method on every imbalance with every seed, mean ± standard deviation."""
-    from eig_tune.tuning.comparison import Plan, parse_methods, parse_splits, run_comparison, winners_of
-    from eig_tune.tuning.home import writable_home
-    from eig_tune.tuning.idle import idle_in_runs
-    from eig_tune.tuning.prepare import tell_idle
-    from eig_tune.tuning.running import RunOptions
-    from eig_tune.tuning.summary import comparison_document, print_comparison
+    from eig_tune.config.unused import idle_in_runs
+    from eig_tune.home import writable_home
+    from eig_tune.terminal.tables import comparison_document, print_comparison
+    from eig_tune.workflows.compare import Plan, parse_methods, parse_splits, run_comparison, winners_of
+    from eig_tune.workflows.prepare import tell_idle
+    from eig_tune.workflows.session import RunOptions
 
     stop, per_gpu = Stop(_seconds(time_budget)), _trials_per_gpu(trials_per_gpu)
     chosen, numbers = parse_methods(methods), parse_splits(splits)
@@ -277,11 +277,11 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train one model in this process, without Ray: the way to debug."""
-    from eig_tune.tuning.home import writable_home
-    from eig_tune.tuning.idle import idle_in_run
-    from eig_tune.tuning.prepare import prepare_images, prepare_judge, tell_idle
-    from eig_tune.tuning.single import check_out, parse_settings, run_single, single_config
-    from eig_tune.tuning.summary import print_progress
+    from eig_tune.config.unused import idle_in_run
+    from eig_tune.home import writable_home
+    from eig_tune.terminal.tables import print_progress
+    from eig_tune.workflows.prepare import prepare_classifier, prepare_images, tell_idle
+    from eig_tune.workflows.train import check_out, parse_settings, run_single, single_config
 
     spec = _spec(space, {"train.steps": steps, "dataset.root": root}, searching=False)
     values = parse_settings(settings or [])
@@ -290,7 +290,7 @@ def train(
     if out is not None:
         check_out(out, resume)
     tell_idle(idle_in_run(spec, config, values), console)
-    data = prepare_judge(spec, prepare_images(spec.of_run(config), console, place), place, console)
+    data = prepare_classifier(spec, prepare_images(spec.of_run(config), console, place), place, console)
     for progress in run_single(config, data, out):
         print_progress(progress, config.train.steps, console)
         if as_json:
@@ -325,10 +325,10 @@ def doctor(
     as_json: JsonOption = False,
 ) -> None:
     """Check the place where a search will run: nodes, GPUs, versions, storage, MLflow, data, token."""
-    from eig_tune.tuning.home import writable_home
-    from eig_tune.tuning.preflight import Place, document, examine, fit
-    from eig_tune.tuning.storage import named_storage
-    from eig_tune.tuning.summary import print_checks
+    from eig_tune.cluster.doctor import Place, document, examine, fit
+    from eig_tune.cluster.storage import named_storage
+    from eig_tune.home import writable_home
+    from eig_tune.terminal.tables import print_checks
 
     spec = None if space is None else _spec(space, {"dataset.root": root})
     console, place = _console(), writable_home(home)
@@ -353,8 +353,8 @@ def predict(
     from eig_tune.export import open_bundle
     from eig_tune.export.inference import find_images, write_predictions
     from eig_tune.export.inference import predict as predictions
-    from eig_tune.tuning.prepare import tell_left_out
-    from eig_tune.tuning.progress import step_bar
+    from eig_tune.terminal.progress import step_bar
+    from eig_tune.workflows.prepare import tell_left_out
 
     console = _console()
     record, model = open_bundle(bundle, _store_uri(tracking_uri, home))
@@ -404,7 +404,7 @@ def ui(
 
 
 def _spec(space: Path, overrides: dict[str, Any], searching: bool = True) -> "SearchSpec":
-    from eig_tune.tuning.space import load_spec
+    from eig_tune.config.space import load_spec
 
     return load_spec(space, {key: value for key, value in overrides.items() if value is not None}, searching)
 
@@ -429,24 +429,26 @@ def _trials_per_gpu(text: str) -> int | None:
 
 
 def _seconds(time_budget: str | None) -> float | None:
-    from eig_tune.tuning.durations import parse_duration
+    from eig_tune.config.durations import parse_duration
 
     return None if time_budget is None else parse_duration(time_budget, "--time-budget")
 
 
 def _print_plan(spec: "SearchSpec", home: Path) -> None:
+    from eig_tune.config.unused import idle_in_rows, idle_in_search
     from eig_tune.data import how_to_get
-    from eig_tune.tuning.home import Home
-    from eig_tune.tuning.idle import idle_in_rows, idle_in_search
-    from eig_tune.tuning.plan import make_plan, steps_per_second
-    from eig_tune.tuning.prepare import prepare_images, tell_idle
-    from eig_tune.tuning.summary import print_plan
+    from eig_tune.home import Home
+    from eig_tune.hpo.plan import make_plan
+    from eig_tune.terminal.tables import print_plan
+    from eig_tune.training.speed import steps_per_second
+    from eig_tune.workflows.prepare import prepare_images, tell_idle
 
     console = _console()
     tell_idle([*idle_in_search(spec), *idle_in_rows(spec, spec.compare)], console)
     absent = how_to_get(spec.dataset)
     if absent is None:
-        speed = steps_per_second(spec, prepare_images(spec, console, Home(absolute(home, "--home"))))
+        images = prepare_images(spec, console, Home(absolute(home, "--home")))
+        speed = steps_per_second(spec.base_config(), images)
     else:
         speed = None
         console.print(f"data: {absent}", markup=False, highlight=False, soft_wrap=True)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
+MEND_AND_RESUME = "nothing is lost: when that is mended, go on with --resume"
 
 
 class EigTuneError(Exception):

@@ -1,4 +1,4 @@
-"""Shared fixtures: real digits at 16 × 16, a judge of them, and the smallest run that is still a whole one."""
+"""Shared fixtures: real digits at 16 × 16, their evaluation classifier, and the smallest run that is still whole."""
 
 import gzip
 import os
@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from eig_tune.data import DatasetConfig, ImageData, Images, load_images
-from eig_tune.evaluation import Judge, classifier, train_judge
+from eig_tune.evaluation import EvaluationClassifier, train_classifier
 from eig_tune.models import NetworkSettings
 from eig_tune.training import TrainConfig, TrainSettings, TrialData
 
@@ -37,12 +37,12 @@ def digits() -> ImageData:
 
 
 @pytest.fixture(scope="session")
-def judge(digits: ImageData, tmp_path_factory: pytest.TempPathFactory) -> Judge:
-    """A judge of the digits, trained for 150 steps: good enough to tell them apart."""
+def classifier(digits: ImageData, tmp_path_factory: pytest.TempPathFactory) -> EvaluationClassifier:
+    """An evaluation classifier of the digits, trained for 150 steps: good enough to tell them apart."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classifier, "_SMALLEST_STEPS", 150)
-        patch.setattr(classifier, "_LARGEST_STEPS", 150)
-        return train_judge(digits, tmp_path_factory.mktemp("judge"))
+        patch.setattr("eig_tune.evaluation.classifier._SMALLEST_STEPS", 150)
+        patch.setattr("eig_tune.evaluation.classifier._LARGEST_STEPS", 150)
+        return train_classifier(digits, tmp_path_factory.mktemp("judge"))
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +51,7 @@ def few_digits(digits: ImageData) -> ImageData:
     return replace(
         digits,
         pool=digits.pool.take(np.arange(100)),
-        judge=digits.judge.take(np.arange(200)),
+        classifier=digits.classifier.take(np.arange(200)),
         held_out=digits.held_out.take(np.arange(60)),
     )
 
@@ -60,12 +60,12 @@ def few_digits(digits: ImageData) -> ImageData:
 def unlabelled_digits(few_digits: ImageData) -> ImageData:
     """The same images, as a folder without classes would give them."""
     pool, held_out = (Images(images.pixels, None) for images in (few_digits.pool, few_digits.held_out))
-    return ImageData("folder", (), pool=pool, judge=pool, held_out=held_out)
+    return ImageData("folder", (), pool=pool, classifier=pool, held_out=held_out)
 
 
 @pytest.fixture(scope="session")
-def trial_data(few_digits: ImageData, judge: Judge) -> TrialData:
-    return TrialData(few_digits, judge)
+def trial_data(few_digits: ImageData, classifier: EvaluationClassifier) -> TrialData:
+    return TrialData(few_digits, classifier)
 
 
 @pytest.fixture(scope="session")

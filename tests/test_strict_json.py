@@ -12,10 +12,10 @@ import eig_tune
 from eig_tune.strict_json import dumps
 
 ROOT = Path(eig_tune.__file__).parent
-# The ledger, the cache of judges and what lies in a checkpoint are read again by eig-tune alone, NaN included.
+# The event log, the cache of judges and what lies in a checkpoint are read again by eig-tune alone, NaN included.
 OWN_FILES = {
     "strict_json.py",
-    "tuning/ledger.py",
+    "hpo/event_log.py",
     "evaluation/record.py",
     "evaluation/classifier.py",
     "training/checkpoint.py",

@@ -8,7 +8,7 @@ driver (and resumed), a trial's process, the node (and another one joins), MLflo
 later); or a disk is full (the search halts with one line, and is resumed when there is room). Two or three in ten
 strike while a driver starts.
 
-When a search is complete, its ledger, MLflow (step by step), the Optuna study and the storage have to agree: every
+When a search is complete, its event log, MLflow (step by step), the Optuna study and the storage have to agree: every
 trial ended once, no report doubled, lost or another, no run left running, no checkpoint left, every model there.
 With one slot all numbers have to be those of the same search left in peace. Exit code 1 if anything is not so.
 """

@@ -78,16 +78,16 @@ class Place:
         return {"the home's disk": self.home, "the checkpoints' disk": self._disk}
 
     def events(self) -> int:
-        """Lines of the search's ledger and its confirmations'."""
-        return sum(file.read_bytes().count(b"\n") for file in self.left.ledgers())
+        """Lines of the search's event log and its confirmations'."""
+        return sum(file.read_bytes().count(b"\n") for file in self.left.event_logs())
 
     def checkpoints(self) -> int:
         """How often a trial or a confirmation has been kept."""
-        return sum(file.read_bytes().count(b'"event": "checkpoint"') for file in self.left.ledgers())
+        return sum(file.read_bytes().count(b'"event": "checkpoint"') for file in self.left.event_logs())
 
     def progress(self) -> str:
         """How far the search is."""
-        lines = [json.loads(line) for file in self.left.ledgers() for line in file.read_text().splitlines()[-1:]]
+        lines = [json.loads(line) for file in self.left.event_logs() for line in file.read_text().splitlines()[-1:]]
         newest = max(lines, key=lambda event: event["at"], default={})
         shown = " ".join(f"{newest[name]}" for name in ("event", "trial", "step") if name in newest)
         return f"{self.events()} events, newest: {shown or 'none'}"

@@ -1,4 +1,4 @@
-"""Data sets as three sets of images: the pool, the judge's, and the held-out ones."""
+"""Data sets as three sets of images: the pool, the evaluation classifier's, and the held-out ones."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -83,14 +83,14 @@ class ImageData:
     Attributes:
         pool: what trials train on, made imbalanced; trials never look at its labels.
         judge: what the evaluation classifier trains on: all that the pool is taken from.
-        held_out: what neither a trial nor a judge ever trains on.
+        held_out: what neither a trial nor an evaluation classifier ever trains on.
         left_out: files and folders below ``dataset.root`` that were not read, with the reason.
     """
 
     name: str
     classes: tuple[str, ...]
     pool: Images
-    judge: Images
+    classifier: Images
     held_out: Images
     left_out: tuple[LeftOut, ...] = ()
 
@@ -121,21 +121,21 @@ class ImageData:
             DataError: they have no labels, or too few images of a class.
         """
         if imbalance == "none":
-            return replace(self, pool=self.judge)
-        if self.judge.labels is None:
+            return replace(self, pool=self.classifier)
+        if self.classifier.labels is None:
             raise DataError(
                 "dataset.imbalance: these images have no labels, so they cannot be made imbalanced by class; "
                 "write `imbalance: none`, or sort the images into one sub-folder per class"
             )
         fractions = class_fractions(imbalance, len(self.classes))
-        counts = imbalanced_counts(fractions, np.bincount(self.judge.labels, minlength=len(self.classes)))
+        counts = imbalanced_counts(fractions, np.bincount(self.classifier.labels, minlength=len(self.classes)))
         seed = imbalance.split if isinstance(imbalance, ImbalanceSplit) else imbalance.row
-        return replace(self, pool=self.judge.take(choose(self.judge.labels, counts, seed)))
+        return replace(self, pool=self.classifier.take(choose(self.classifier.labels, counts, seed)))
 
     def fingerprint(self) -> str:
         """SHA-256 over every image and label of the three sets."""
         digest = hashlib.sha256()
-        for images in (self.pool, self.judge, self.held_out):
+        for images in (self.pool, self.classifier, self.held_out):
             digest.update(repr(images.pixels.shape).encode())
             digest.update(np.ascontiguousarray(images.pixels).data)
             digest.update(b"" if images.labels is None else images.labels.tobytes())
@@ -208,7 +208,7 @@ def _read_idx_source(config: DatasetConfig, classes: tuple[str, ...]) -> ImageDa
         natural_size = max(8, round(images.pixels.shape[-1] / 4) * 4)  # the networks need a multiple of 4
         parts.append(_resized(images, config.image_size or natural_size, config.channels or 1))
     train, held_out = parts
-    return ImageData(config.name, classes, pool=train, judge=train, held_out=held_out)
+    return ImageData(config.name, classes, pool=train, classifier=train, held_out=held_out)
 
 
 def _download(config: DatasetConfig, torchvision_name: str) -> Path:
@@ -248,7 +248,7 @@ def _held_out_apart(name: str, images: Images, classes: tuple[str, ...]) -> Imag
     held = choose(labels, held_counts, _HELD_OUT_SEED)
     rest = np.setdiff1d(np.arange(len(images)), held)
     train = images.take(rest)
-    return ImageData(name, classes, pool=train, judge=train, held_out=images.take(held))
+    return ImageData(name, classes, pool=train, classifier=train, held_out=images.take(held))
 
 
 def _resized(images: Images, size: int, channels: int) -> Images:

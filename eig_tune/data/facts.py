@@ -47,7 +47,7 @@ def facts_of(images: ImageData) -> Facts:
         images.name,
         images.image_size,
         images.channels,
-        len(images.judge),
+        len(images.classifier),
         len(images.pool),
         len(images.held_out),
         tuple(ClassFacts(name, pool, held_out) for name, pool, held_out in counts) if images.labelled else (),

@@ -1,6 +1,6 @@
 """How a model is judged: the evaluation classifier, the metrics, and their pictures."""
 
-from eig_tune.evaluation.classifier import Judge, train_judge
+from eig_tune.evaluation.classifier import EvaluationClassifier, train_classifier
 from eig_tune.evaluation.evaluator import Evaluation, Evaluator
 
-__all__ = ["Evaluation", "Evaluator", "Judge", "train_judge"]
+__all__ = ["Evaluation", "EvaluationClassifier", "Evaluator", "train_classifier"]

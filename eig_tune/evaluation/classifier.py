@@ -34,7 +34,7 @@ _SEED_OF_ROLE: dict[Role, int] = {"selection": 0, "confirmation": 7919}
 
 
 @dataclass(frozen=True)
-class Judge:
+class EvaluationClassifier:
     """A trained classifier and its accuracy on held-out images: the mean over classes of the share that it knows, since
     one that always says the commonest class is right on 95 % of images of which that are 95 %."""
 
@@ -52,40 +52,40 @@ class Judge:
 
 
 def lowest_accuracy(dataset: str) -> float:
-    """The held-out accuracy below which a judge of this data set should not be trusted."""
+    """The held-out accuracy below which an evaluation classifier of this data set should not be trusted."""
     return LOWEST_ACCURACY.get(dataset, _DEFAULT_LOWEST_ACCURACY)
 
 
-def train_judge(
+def train_classifier(
     data: ImageData,
     cache: Path,
     seed: int = 0,
     on_progress: Callable[[int, int], None] = lambda done, of: None,
     role: Role = "selection",
-) -> Judge:
+) -> EvaluationClassifier:
     """The judge of ``data``: from ``cache`` when it was trained before, else trained (and cached) now.
 
     Args:
-        role: the judge that trials are selected by, or the one of another architecture and other random numbers
-            that confirms what was selected, so that a search cannot overfit its judge.
+        role: the one that trials are selected by, or the one of another architecture and other random numbers that
+            confirms what was selected, so that a search cannot overfit its evaluation classifier.
         on_progress: called with (steps done, steps in all) while training.
 
     Raises:
         DataError: the data set has no labels.
     """
-    if data.judge.labels is None:
+    if data.classifier.labels is None:
         raise DataError("these images have no labels, so no evaluation classifier can be trained on them")
     file = cache / f"{_cache_key(data, seed, role)}.safetensors"
-    judge = _load(file, len(data.classes), data.channels, role)
-    if judge is None:
-        judge = _train(data, seed, on_progress, role)
-        _save(judge, file)
-    return judge
+    classifier = _load(file, len(data.classes), data.channels, role)
+    if classifier is None:
+        classifier = _train(data, seed, on_progress, role)
+        _save(classifier, file)
+    return classifier
 
 
 def _cache_key(data: ImageData, seed: int, role: Role) -> str:
     digest = hashlib.sha256(repr((_VERSION, data.classes, seed, role)).encode())
-    for images in (data.judge, data.held_out):
+    for images in (data.classifier, data.held_out):
         digest.update(np.ascontiguousarray(images.pixels).data)
         digest.update(b"" if images.labels is None else images.labels.tobytes())
     return f"judge-{data.name}-{digest.hexdigest()[:16]}"
@@ -132,9 +132,9 @@ def _block(inputs: int, outputs: int, stride: int) -> tuple[nn.Module, ...]:
     )
 
 
-def _train(data: ImageData, seed: int, on_progress: Callable[[int, int], None], role: Role) -> Judge:
+def _train(data: ImageData, seed: int, on_progress: Callable[[int, int], None], role: Role) -> EvaluationClassifier:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    images, labels = _on_device(data.judge.pixels, device), torch.tensor(data.judge.labels, device=device)
+    images, labels = _on_device(data.classifier.pixels, device), torch.tensor(data.classifier.labels, device=device)
     seed += _SEED_OF_ROLE[role]
     generator = torch.Generator(device).manual_seed(seed)
     most = int(_LARGEST_STEPS * max(1, len(data.classes) / _EASY_CLASSES))
@@ -153,7 +153,9 @@ def _train(data: ImageData, seed: int, on_progress: Callable[[int, int], None], 
             schedule.step()
             on_progress(step + 1, steps)
     weights = {name: value.detach().cpu().float().numpy() for name, value in network.state_dict().items()}
-    return Judge(len(data.classes), data.channels, weights, _accuracy(network.eval(), data, device), role)
+    return EvaluationClassifier(
+        len(data.classes), data.channels, weights, _accuracy(network.eval(), data, device), role
+    )
 
 
 @torch.no_grad()
@@ -169,15 +171,15 @@ def _on_device(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
     return torch.tensor(pixels, device=device).float() / 127.5 - 1
 
 
-def _save(judge: Judge, file: Path) -> None:
+def _save(classifier: EvaluationClassifier, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(f".{uuid.uuid4().hex}.partial")
-    tensors = {name: torch.tensor(value) for name, value in judge.weights.items()}
-    save_file(tensors, partial, metadata={"accuracy": json.dumps(judge.accuracy)})
+    tensors = {name: torch.tensor(value) for name, value in classifier.weights.items()}
+    save_file(tensors, partial, metadata={"accuracy": json.dumps(classifier.accuracy)})
     partial.replace(file)
 
 
-def _load(file: Path, classes: int, channels: int, role: Role) -> Judge | None:
+def _load(file: Path, classes: int, channels: int, role: Role) -> EvaluationClassifier | None:
     if not file.is_file():
         return None
     try:
@@ -186,4 +188,4 @@ def _load(file: Path, classes: int, channels: int, role: Role) -> Judge | None:
         weights = {name: value.numpy() for name, value in load_file(file).items()}
     except (SafetensorError, OSError, ValueError, KeyError, TypeError):
         return None  # a damaged cache costs a training, not a search
-    return Judge(classes, channels, weights, accuracy, role)
+    return EvaluationClassifier(classes, channels, weights, accuracy, role)

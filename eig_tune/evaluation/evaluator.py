@@ -10,7 +10,7 @@ from torch import Tensor
 
 from eig_tune.data import AugmentSettings, ImageData, augment
 from eig_tune.evaluation import metrics
-from eig_tune.evaluation.classifier import Judge
+from eig_tune.evaluation.classifier import EvaluationClassifier
 
 LABELLED_METRICS = ("nmi", "average_entropy", "prior_rmse", "nmi_real", "posterior_rmse")
 LABEL_FREE_METRICS = (
@@ -33,7 +33,7 @@ _CHUNK = 500
 _SEED = 20_200_102
 
 
-class JudgedModel(Protocol):
+class EvaluatedModel(Protocol):
     """What a model must offer to be judged."""
 
     categories: int
@@ -52,7 +52,7 @@ class Evaluation:
 
     Attributes:
         metrics: every metric by name.
-        table: category × class counts [K, C]; None where there is no judge.
+        table: category × class counts [K, C]; None where there is no evaluation classifier.
         prior: the model's prior [K].
         class_distribution: the true class distribution [C]; None without labels.
         samples: generated images uint8 [K, n, C, S, S], one row per category.
@@ -69,21 +69,25 @@ class Evaluator:
     """Judges models of one data set on one device; the same model always gets the same metrics."""
 
     def __init__(
-        self, data: ImageData, judge: Judge | None, augment_settings: AugmentSettings, device: torch.device
+        self,
+        data: ImageData,
+        classifier: EvaluationClassifier | None,
+        augment_settings: AugmentSettings,
+        device: torch.device,
     ) -> None:
         self._device = device
         self._augment = augment_settings
         self._classes = len(data.classes)
-        self._judge = None if judge is None else judge.network(device)
+        self._classifier = None if classifier is None else classifier.network(device)
         self._class_distribution = data.class_distribution
         self._pool = torch.tensor(_spread(data.pool.pixels, _LARGEST_POOL_SAMPLE), device=device)
         self._held_out = torch.tensor(data.held_out.pixels, device=device)
         self._held_out_labels = data.held_out.labels
 
-    def evaluate(self, model: JudgedModel, images_per_category: int) -> Evaluation:
+    def evaluate(self, model: EvaluatedModel, images_per_category: int) -> Evaluation:
         """Judge ``model`` on ``images_per_category`` generated images of each category, and on real ones."""
         generator = torch.Generator(self._device).manual_seed(_SEED)
-        categories_N, classes_N, recovered_N = self._judge_generated(model, images_per_category, generator)
+        categories_N, classes_N, recovered_N = self._evaluate_generated(model, images_per_category, generator)
         measured, q_NK = self._label_free(model, generator)
         measured["code_recovery"] = metrics.agreement(categories_N, recovered_N)
         prior_K = model.prior_probabilities().double().numpy()
@@ -101,23 +105,23 @@ class Evaluator:
             sample_grid(model, samples_per_category(model.categories), self._device),
         )
 
-    def _judge_generated(
-        self, model: JudgedModel, images_per_category: int, generator: torch.Generator
+    def _evaluate_generated(
+        self, model: EvaluatedModel, images_per_category: int, generator: torch.Generator
     ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None, NDArray[np.int64]]:
-        """Categories asked for, classes the judge saw, and categories that Q read back, each [N]."""
+        """Categories asked for, classes the evaluation classifier saw, and categories that Q read back, each [N]."""
         categories_N = torch.arange(model.categories, device=self._device).repeat(images_per_category)
         classes, recovered = [], []
         for part in categories_N.split(_CHUNK):
             noise = torch.randn(len(part), model.noise_dim, generator=generator, device=self._device)
             images = model.generate(part, noise)
             recovered.append(model.category_logits(images).argmax(dim=1))
-            if self._judge is not None:
+            if self._classifier is not None:
                 with torch.no_grad():
-                    classes.append(self._judge(images).argmax(dim=1))
+                    classes.append(self._classifier(images).argmax(dim=1))
         return categories_N.cpu().numpy(), _joined(classes) if classes else None, _joined(recovered)
 
     def _label_free(
-        self, model: JudgedModel, generator: torch.Generator
+        self, model: EvaluatedModel, generator: torch.Generator
     ) -> tuple[dict[str, float], NDArray[np.float64]]:
         """Quantities on pool images that need no label, and Q(c|x) of those images [N, K]."""
         q, augmented_q = [], []
@@ -135,7 +139,7 @@ class Evaluator:
 
     def _labelled(
         self,
-        model: JudgedModel,
+        model: EvaluatedModel,
         table_KC: NDArray[np.float64],
         prior_K: NDArray[np.float64],
         posterior_K: NDArray[np.float64],
@@ -157,14 +161,14 @@ def samples_per_category(categories: int) -> int:
     return min(_SAMPLES_PER_CATEGORY, max(_MOST_SAMPLES // categories, -(-categories // _TALLEST)))
 
 
-def sample_grid(model: JudgedModel, per_category: int, device: torch.device) -> NDArray[np.uint8]:
+def sample_grid(model: EvaluatedModel, per_category: int, device: torch.device) -> NDArray[np.uint8]:
     """Images uint8 [K, n, C, S, S], one row per category; the same noise in every row."""
     generator = torch.Generator(device).manual_seed(_SEED)
     noise = torch.randn(per_category, model.noise_dim, generator=generator, device=device)
     return sample_rows(model, torch.arange(model.categories, device=device), noise)
 
 
-def sample_rows(model: JudgedModel, categories_R: Tensor, noise_nD: Tensor) -> NDArray[np.uint8]:
+def sample_rows(model: EvaluatedModel, categories_R: Tensor, noise_nD: Tensor) -> NDArray[np.uint8]:
     """Images uint8 [R, n, C, S, S]: one row for each of the categories, made from the same noise [n, D]."""
     rows, count = len(categories_R), len(noise_nD)
     categories, noise = categories_R.repeat_interleave(count), noise_nD.repeat(rows, 1)

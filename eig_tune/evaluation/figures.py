@@ -48,7 +48,7 @@ def table_figure(table_KC: Array, classes: Sequence[str]) -> "Figure":
     _name_classes(axes, classes)
     if len(order) <= _MOST_NAMES:
         axes.set_yticks(range(len(order)), [str(category) for category in order])
-    axes.set_xlabel("class seen by the judge")
+    axes.set_xlabel("class seen by the evaluation classifier")
     axes.set_ylabel("category")
     figure.colorbar(image, ax=axes, label="share of the category's images")
     return figure

@@ -28,8 +28,8 @@ Categories may split a class or join two. Learned shares are estimates; their er
 |---|---|---|
 {metrics}
 
-Found: at the end of its training, by the judge of the search. Confirmed: the same parameters on fresh seeds, by
-another judge, mean ± standard deviation.
+Found: at the end of its training, by the search's evaluation classifier. Confirmed: the same parameters on fresh
+seeds, by another classifier, mean ± standard deviation.
 
 {pictures}
 

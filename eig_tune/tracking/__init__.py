@@ -4,10 +4,7 @@ from eig_tune.tracking.address import check_address, masked
 from eig_tune.tracking.databases import is_local, local_uri, usable_address
 from eig_tune.tracking.found import SearchRun
 from eig_tune.tracking.reader import (
-    COMPLETE,
     CONFIRMATION_TAG,
-    CONFIRMED,
-    CONFIRMED_DEVIATION,
     TrackedSearch,
     TrackedTrial,
     download,
@@ -18,10 +15,7 @@ from eig_tune.tracking.store import OBJECTIVES_TAG, Store, check_store, open_sto
 from eig_tune.tracking.tracker import SearchTracker
 
 __all__ = [
-    "COMPLETE",
     "CONFIRMATION_TAG",
-    "CONFIRMED",
-    "CONFIRMED_DEVIATION",
     "OBJECTIVES_TAG",
     "SearchRun",
     "SearchTracker",

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from eig_tune.tracking.reader import CONFIRMED
+from eig_tune.hpo.selection import CONFIRMED
 from eig_tune.tracking.store import Store, readable_errors
 
 CHAMPION = "champion"

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from eig_tune.errors import ResultError, TrackingError
+from eig_tune.hpo.selection import COMPLETE, CONFIRMED, CONFIRMED_DEVIATION
 from eig_tune.tracking.found import SearchRun, find_store, search_run
 from eig_tune.tracking.store import ENDED_TAG, KEY_TAG, OBJECTIVES_TAG, Store, first_line, readable_errors
 
-CONFIRMED, CONFIRMED_DEVIATION = "confirmed.", "confirmed_std."
-CONFIRMATION_TAG, COMPLETE = "confirmation", "complete"
+CONFIRMATION_TAG = "confirmation"
 _Value = bool | int | float | str
 
 
@@ -29,7 +29,7 @@ class TrackedTrial:
     run_id: str
     status: str
     reason: str
-    values: Mapping[str, _Value]
+    params: Mapping[str, _Value]
     metrics: Mapping[str, float]
     confirmation: str = ""
     whole: bool = True
@@ -104,7 +104,7 @@ def read_search(uri: str, wanted: str | None, own: Sequence[str] = ()) -> Tracke
             run_id=run.info.run_id,
             status=run.data.tags.get("status", "running"),
             reason=run.data.tags.get("stop_reason", ""),
-            values={name: _parsed(text) for name, text in run.data.params.items()},
+            params={name: _parsed(text) for name, text in run.data.params.items()},
             metrics=dict(run.data.metrics),
             confirmation=run.data.tags.get(CONFIRMATION_TAG, ""),
             whole=ENDED_TAG in run.data.tags,

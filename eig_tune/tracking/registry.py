@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eig_tune.errors import EigTuneError, ResultError, TrackingError
+from eig_tune.hpo.selection import CONFIRMED, CONFIRMED_DEVIATION
 from eig_tune.paths import check_name
 from eig_tune.tracking.champion import CHAMPION, Tags
 from eig_tune.tracking.databases import missing_file
 from eig_tune.tracking.doubles import make_one
 from eig_tune.tracking.paging import everything
-from eig_tune.tracking.reader import CONFIRMED, CONFIRMED_DEVIATION
 from eig_tune.tracking.store import Store, first_line, open_client, readable_errors
 
 BUNDLE = "bundle"  # the model's artifact; its folder must have this name when the model is made

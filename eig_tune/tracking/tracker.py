@@ -1,10 +1,10 @@
 """Writing a search into MLflow from a background thread, so that no trial ever waits for it.
 
 One parent run per search, one child run per trial, one grandchild per confirmation. The thread gathers for ten
-seconds, then sends what belongs to one run in one request. Everything that is written is also in the search's ledger,
-which is the spool: a job is tried again until the store takes it, and what a killed process has not written, the next
-one writes. Runs are found again by their tags, and MLflow keeps one copy of a metric that comes twice with the same
-step and time, so writing again is harmless.
+seconds, then sends what belongs to one run in one request. Everything that is written is also in the search's event
+log, which is the spool: a job is tried again until the store takes it, and what a killed process has not written, the
+next one writes. Runs are found again by their tags, and MLflow keeps one copy of a metric that comes twice with the
+same step and time, so writing again is harmless.
 """
 
 import queue

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from eig_tune.data import ImageData, augment
 from eig_tune.errors import CheckpointError
-from eig_tune.evaluation import Evaluation, Evaluator, Judge
+from eig_tune.evaluation import Evaluation, EvaluationClassifier, Evaluator
 from eig_tune.evaluation.evaluator import to_unit_range
 from eig_tune.evaluation.record import write_evaluation
 from eig_tune.models import METHODS, InfoGan, JointVae, Model
@@ -23,7 +23,7 @@ class TrialData:
     """What a run is given: the images, and the judge where there are labels."""
 
     images: ImageData
-    judge: Judge | None
+    classifier: EvaluationClassifier | None
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Run:
         self._images = data.images
         self._random = torch.Generator(device).manual_seed(config.seed)
         self._pool = torch.tensor(data.images.pool.pixels, device=device)
-        self._evaluator = Evaluator(data.images, data.judge, config.augment, device)
+        self._evaluator = Evaluator(data.images, data.classifier, config.augment, device)
         distribution = data.images.class_distribution
         shares = None if distribution is None else torch.tensor(distribution)
         self.model = build_model(config, data.images.image_size, data.images.channels, shares, self._random)

@@ -1,4 +1,4 @@
-"""What a complete search has left agrees in every place: its two ledgers, MLflow, the Optuna study, the storage."""
+"""What a complete search has left agrees in every place: its two event logs, MLflow, the Optuna study, the storage."""
 
 import json
 import subprocess
@@ -21,8 +21,9 @@ from searches import (
     trials_of,
 )
 
-from eig_tune.tuning.home import Home
-from eig_tune.tuning.ledger import Ledger, Trial
+from eig_tune.home import Home
+from eig_tune.hpo.event_log import EventLog
+from eig_tune.hpo.trial import Trial
 
 _ENDS = {"finished": "FINISHED", "stopped": "KILLED", "collapsed": "FAILED", "failed": "FAILED"}
 
@@ -35,15 +36,15 @@ class Left:
     uri: str
     storage: Path
 
-    def ledgers(self) -> list[Path]:
-        """The files of its own ledger and of its confirmations'."""
+    def event_logs(self) -> list[Path]:
+        """The files of its own event log and of its confirmations'."""
         home = Home(self.home)
-        return [file for file in (home.ledger(NAME), home.confirmation_ledger(NAME)) if file.is_file()]
+        return [file for file in (home.event_log(NAME), home.confirmation_event_log(NAME)) if file.is_file()]
 
     def confirmations(self) -> dict[int, Trial]:
         """Runs that have confirmed the best trials."""
-        with Ledger(Home(self.home).confirmation_ledger(NAME)) as ledger:
-            return ledger.trials
+        with EventLog(Home(self.home).confirmation_event_log(NAME)) as event_log:
+            return event_log.trials
 
 
 def assert_all_agrees(left: Left, wanted: int, confirmed: int, report_every: int) -> None:
@@ -53,7 +54,7 @@ def assert_all_agrees(left: Left, wanted: int, confirmed: int, report_every: int
     assert len(confirmations) == confirmed, "a confirmation is missing, or there is one too many"
     for trial in [*trials.values(), *confirmations.values()]:
         assert trial.status in ("finished", "stopped") and trial.reason, f"{trial.name}: {trial.status} {trial.reason}"
-    for file in left.ledgers():
+    for file in left.event_logs():
         assert_nothing_came_twice(file, report_every)
     assert_mlflow_has_every_report_once(left.home, trials, left.uri)
     assert_runs_are_over(left, trials, confirmations)
@@ -62,14 +63,14 @@ def assert_all_agrees(left: Left, wanted: int, confirmed: int, report_every: int
     assert not list(left.storage.rglob("*.safetensors")), "checkpoints are left that nobody needs"
 
 
-def assert_nothing_came_twice(ledger: Path, report_every: int) -> None:
+def assert_nothing_came_twice(event_log: Path, report_every: int) -> None:
     """One proposal, one end and no event after it; each report once, in order, at most one ahead of the checkpoint."""
     steps, kept, ended = dict[int, int](), Counter[int](), set[int]()
-    for line in ledger.read_text().splitlines():
+    for line in event_log.read_text().splitlines():
         event = json.loads(line)
         if "trial" not in event:
             continue
-        number, at = event["trial"], f"{ledger.name}: {line[:120]}"
+        number, at = event["trial"], f"{event_log.name}: {line[:120]}"
         assert number not in ended, f"after the trial's end: {at}"
         if event["event"] == "trial":
             assert number not in steps, f"proposed twice: {at}"
@@ -91,14 +92,14 @@ def assert_runs_are_over(left: Left, trials: Mapping[int, Trial], confirmations:
     (parent,) = runs_of_kind(client, "search")
     assert parent.info.status == "FINISHED", f"the search's run is {parent.info.status}"
     by_key = {str(number): trial for number, trial in trials.items()}
-    by_key |= {f"{trial.values['trial']}.{trial.values['seed']}": trial for trial in confirmations.values()}
+    by_key |= {f"{trial.params['trial']}.{trial.params['seed']}": trial for trial in confirmations.values()}
     runs = [*runs_of_kind(client, "trial"), *runs_of_kind(client, "confirmation")]
     assert Counter(run.data.tags["eig_tune.trial"] for run in runs) == Counter(by_key.keys())
     for run in runs:
         trial = by_key[run.data.tags["eig_tune.trial"]]
         assert run.info.status == _ENDS[trial.status], f"{trial.name} is {run.info.status} in MLflow"
         assert "eig_tune.ended" in run.data.tags, f"{trial.name}: something is lacking in MLflow"
-        assert run.data.params == {name: str(value) for name, value in trial.values.items()}, trial.name
+        assert run.data.params == {name: str(value) for name, value in trial.params.items()}, trial.name
         assert run.data.tags["eig_tune.search_id"] == parent.data.tags["eig_tune.search_id"]
     for run in runs_of_kind(client, "confirmation"):
         assert_metrics_agree(client, run, by_key[run.data.tags["eig_tune.trial"]])
@@ -110,7 +111,7 @@ def assert_confirmed_means_agree(left: Left, confirmations: Mapping[int, Trial])
     by_trial: dict[int, list[Mapping[str, float]]] = {}
     for confirmation in confirmations.values():
         assert confirmation.last is not None
-        by_trial.setdefault(confirmation.values["trial"], []).append(confirmation.last.metrics)
+        by_trial.setdefault(confirmation.params["trial"], []).append(confirmation.last.metrics)
     for run in runs_of_kind(client, "trial"):
         said = {name: value for name, value in run.data.metrics.items() if name.startswith("confirmed.")}
         reached = by_trial.get(int(run.data.tags["eig_tune.trial"]), [])
@@ -122,9 +123,9 @@ def assert_confirmed_means_agree(left: Left, confirmations: Mapping[int, Trial])
 
 def assert_needed_checkpoints_are_there(left: Left) -> None:
     """Whatever has died: the newest checkpoint of every trial that is to go on is whole."""
-    for file in left.ledgers():
-        with Ledger(file) as ledger:
-            for trial in ledger.trials.values():
+    for file in left.event_logs():
+        with EventLog(file) as event_log:
+            for trial in event_log.trials.values():
                 if not trial.ended and trial.checkpoint is not None:
                     found = {path.name for path in Path(trial.checkpoint).iterdir()}
                     assert "state.safetensors" in found, f"{trial.name}: its checkpoint has only {sorted(found)}"

@@ -21,10 +21,11 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from rich.console import Console
 
-from eig_tune.tuning.home import Home
-from eig_tune.tuning.ledger import Ledger, Trial
-from eig_tune.tuning.prepare import prepare_images, prepare_judge
-from eig_tune.tuning.space import load_spec
+from eig_tune.config.space import load_spec
+from eig_tune.home import Home
+from eig_tune.hpo.event_log import EventLog
+from eig_tune.hpo.trial import Trial
+from eig_tune.workflows.prepare import prepare_classifier, prepare_images
 
 EIG_TUNE = Path(sys.executable).with_name("eig-tune")
 NAME = "tiny"
@@ -59,13 +60,13 @@ def _judges() -> "tempfile.TemporaryDirectory[str]":
     with tempfile.TemporaryDirectory() as folder:
         spec = load_spec(write_space(Path(folder)))
     home = Home(Path(kept.name))
-    prepare_judge(spec, prepare_images(spec, Console(quiet=True), home), home, Console(quiet=True))
+    prepare_classifier(spec, prepare_images(spec, Console(quiet=True), home), home, Console(quiet=True))
     return kept
 
 
 def give_judge(home: Path) -> None:
-    """Spare a search the training of its judge, which is most of what it does before its first trial."""
-    shutil.copytree(Home(Path(_judges().name)).judges, Home(home).judges, dirs_exist_ok=True)
+    """Spare a search the training of its classifier, which is most of what it does before its first trial."""
+    shutil.copytree(Home(Path(_judges().name)).classifiers, Home(home).classifiers, dirs_exist_ok=True)
 
 
 def start(
@@ -80,11 +81,11 @@ def start(
 
 
 def wait_for_events(home: Path, count: int, process: "subprocess.Popen[str]", timeout: float = 120) -> bool:
-    """Wait until the ledger has ``count`` lines; False when the search ended before.
+    """Wait until the event log has ``count`` lines; False when the search ended before.
 
     Which trials are stopped depends on their order, so that of N trials of ``SPACE`` only 5 N + 17 lines are certain.
     """
-    file, end = ledger_file(home), time.monotonic() + timeout
+    file, end = event_log_file(home), time.monotonic() + timeout
     while process.poll() is None:
         if file.is_file() and file.read_bytes().count(b"\n") >= count:
             return True
@@ -93,12 +94,12 @@ def wait_for_events(home: Path, count: int, process: "subprocess.Popen[str]", ti
     return False
 
 
-def ledger_file(home: Path) -> Path:
-    return home / "studies" / NAME / "ledger.jsonl"
+def event_log_file(home: Path) -> Path:
+    return home / "studies" / NAME / "events.jsonl"
 
 
 def events(home: Path) -> int:
-    return ledger_file(home).read_bytes().count(b"\n") if ledger_file(home).is_file() else 0
+    return event_log_file(home).read_bytes().count(b"\n") if event_log_file(home).is_file() else 0
 
 
 def kill(process: "subprocess.Popen[str]") -> None:
@@ -147,19 +148,19 @@ def _ancestors(pid: int) -> list[int]:
 
 
 def trials_of(home: Path) -> dict[int, Trial]:
-    with Ledger(ledger_file(home)) as ledger:
-        return ledger.trials
+    with EventLog(event_log_file(home)) as event_log:
+        return event_log.trials
 
 
 def told(trials: Mapping[int, Trial]) -> dict[int, Any]:
     """What a trial was and came to, without when, where and by whom; seconds differ from run to run."""
     return {
         number: (
-            dict(trial.values),
+            dict(trial.params),
             trial.status,
             trial.reason,
             {
-                step: (report.verdict, {n: v for n, v in report.metrics.items() if not n.endswith("_seconds")})
+                step: (report.decision, {n: v for n, v in report.metrics.items() if not n.endswith("_seconds")})
                 for step, report in trial.reports.items()
             },
         )
@@ -168,8 +169,8 @@ def told(trials: Mapping[int, Trial]) -> dict[int, Any]:
 
 
 def steps_run(home: Path) -> Iterator[tuple[int, int]]:
-    """Trial and step of every report, as often as it is in the ledger."""
-    for line in ledger_file(home).read_text().splitlines():
+    """Trial and step of every report, as often as it is in the event log."""
+    for line in event_log_file(home).read_text().splitlines():
         event = json.loads(line)
         if event["event"] == "report":
             yield event["trial"], event["step"]
@@ -210,5 +211,5 @@ def assert_study_agrees(home: Path, trials: Mapping[int, Trial]) -> None:
     study = optuna.load_study(study_name=NAME, storage=storage)
     states = {"finished": "COMPLETE", "stopped": "PRUNED", "collapsed": "FAIL", "failed": "FAIL"}
     said = {t.user_attrs["trial"]: (t.state.name, t.user_attrs["stop_reason"], dict(t.params)) for t in study.trials}
-    assert said == {n: (states[t.status], t.reason, dict(t.values)) for n, t in trials.items()}
+    assert said == {n: (states[t.status], t.reason, dict(t.params)) for n, t in trials.items()}
     assert len(study.trials) == len(trials)

@@ -44,7 +44,7 @@ def test_killed_comparison_repeats_no_finished_cell(tmp_path: Path) -> None:
     folder, trials = home / "studies" / NAME, trials_of(home)
     assert len(trials) == len(METHODS) + 1, "one more for the picture, on balanced images"
     assert all(trial.status == "finished" for trial in trials.values())
-    events = [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()]
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     starts = Counter(event["trial"] for event in events if event["event"] == "start")
     assert all(starts[number] == 1 for number in before), "a finished cell was begun again"
     reports = Counter((event["trial"], event["step"]) for event in events if event["event"] == "report")

@@ -45,7 +45,7 @@ def test_numbers_that_are_none_and_collapse_end_their_trials(tmp_path: Path) -> 
     assert start(space, home).wait(timeout=300) == 0
     trials = trials_of(home)
     broken = {n for n, t in trials.items() if t.status == "failed"}
-    assert broken == {n for n, t in trials.items() if t.values["generator_lr"] > 1}
+    assert broken == {n for n, t in trials.items() if t.params["generator_lr"] > 1}
     assert broken and len(broken) < len(trials)
     assert all("is not a number at step" in trials[number].reason for number in broken)
     assert_mlflow_has_every_report_once(home, trials)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hosts import BIN, Host, Hosts, Running, skip_unless_possible
 from PIL import Image
-from searches import NAME, assert_mlflow_has_every_report_once, assert_study_agrees, ledger_file, trials_of
+from searches import NAME, assert_mlflow_has_every_report_once, assert_study_agrees, event_log_file, trials_of
 from sklearn.datasets import load_digits
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.alone]
@@ -21,7 +21,7 @@ REPORT_EVERY = 20
 PACE = 2.0  # seconds that a trial trains to its next report, at least
 CUT_SECONDS = 30
 FAULTS = Path(__file__).parent / "faults"
-# Labels would want a judge, whose training would be most of the work.
+# Labels would want an evaluation classifier, whose training would be most of the work.
 SPACE = f"""
 dataset: {{name: folder, root: IMAGES, image_size: 16, channels: 1, imbalance: none}}
 method: elastic-infogan
@@ -90,8 +90,10 @@ class Site:
         return sorted((Training(**json.loads(line)) for line in lines), key=lambda training: training.at)
 
     def events(self, *kinds: str) -> list[dict[str, Any]]:
-        """All events of these kinds in the ledger."""
-        return [event for line in _whole_lines(ledger_file(self.home)) if (event := json.loads(line))["event"] in kinds]
+        """All events of these kinds in the event log."""
+        return [
+            event for line in _whole_lines(event_log_file(self.home)) if (event := json.loads(line))["event"] in kinds
+        ]
 
     def running(self) -> set[int]:
         """Trials that have been started and neither paused nor ended since."""

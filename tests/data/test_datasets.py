@@ -1,4 +1,4 @@
-"""Data sets: the pool, the judge's and the held-out images, and what is said when there are none."""
+"""Data sets: the pool, the evaluation classifier's and the held-out images, and what is said when there are none."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,12 +37,12 @@ def paint_folder(root: Path, classes: list[str], each: int) -> Path:
 def test_digits_have_three_sets_of_16_by_16_images(digits: ImageData) -> None:
     assert digits.classes == tuple("0123456789")
     assert (digits.image_size, digits.channels) == (16, 1)
-    for images in (digits.pool, digits.judge, digits.held_out):
+    for images in (digits.pool, digits.classifier, digits.held_out):
         assert images.pixels.dtype == np.uint8
         assert images.pixels.shape[1:] == (1, 16, 16)
         assert images.labels is not None
         assert len(images.labels) == len(images)
-    assert len(digits.judge) + len(digits.held_out) == 1797
+    assert len(digits.classifier) + len(digits.held_out) == 1797
     assert digits.pool.pixels.max() > 200
     assert digits.pool.pixels.min() == 0
 
@@ -50,20 +50,20 @@ def test_digits_have_three_sets_of_16_by_16_images(digits: ImageData) -> None:
 def test_held_out_images_are_in_neither_pool_nor_judge(digits: ImageData) -> None:
     """No two digits are alike, so equal pixels would mean the same image."""
     assert len(rows(digits.held_out)) == len(digits.held_out)
-    assert not rows(digits.held_out) & (rows(digits.pool) | rows(digits.judge))
+    assert not rows(digits.held_out) & (rows(digits.pool) | rows(digits.classifier))
 
 
 def test_held_out_images_are_a_fifth_of_every_class(digits: ImageData) -> None:
-    assert digits.judge.labels is not None
+    assert digits.classifier.labels is not None
     assert digits.held_out.labels is not None
-    held, rest = np.bincount(digits.held_out.labels), np.bincount(digits.judge.labels)
+    held, rest = np.bincount(digits.held_out.labels), np.bincount(digits.classifier.labels)
     np.testing.assert_array_equal(held, ((held + rest) * 0.2).astype(int))
 
 
 def test_held_out_images_are_the_same_for_every_imbalance(digits: ImageData) -> None:
     other = load_images(DatasetConfig(name="digits", imbalance=ImbalanceSplit(split=3)))
     np.testing.assert_array_equal(other.held_out.pixels, digits.held_out.pixels)
-    np.testing.assert_array_equal(other.judge.pixels, digits.judge.pixels)
+    np.testing.assert_array_equal(other.classifier.pixels, digits.classifier.pixels)
     assert other.fingerprint() != digits.fingerprint()
 
 
@@ -88,7 +88,7 @@ def test_labels_still_belong_to_their_images(digits: ImageData) -> None:
 
 def test_without_imbalance_the_pool_is_the_whole_training_set() -> None:
     data = load_images(DatasetConfig(name="digits", imbalance="none"))
-    np.testing.assert_array_equal(data.pool.pixels, data.judge.pixels)
+    np.testing.assert_array_equal(data.pool.pixels, data.classifier.pixels)
 
 
 def test_imbalance_may_come_from_a_file(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_loading_twice_gives_the_same_fingerprint(digits: ImageData) -> None:
     assert load_images(DatasetConfig(name="digits")).fingerprint() == digits.fingerprint()
 
 
-@pytest.mark.parametrize("part", ["pool", "judge", "held_out"])
+@pytest.mark.parametrize("part", ["pool", "classifier", "held_out"])
 def test_fingerprint_sees_one_pixel_and_one_label(few_digits: ImageData, part: str) -> None:
     images: Images = getattr(few_digits, part)
     assert images.labels is not None

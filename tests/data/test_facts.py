@@ -59,7 +59,7 @@ def test_images_that_an_imbalance_leaves_out_are_counted(tmp_path: Path) -> None
 
 def test_split_is_told_too(digits: ImageData) -> None:
     data, classes = in_words(facts_of(digits), ImbalanceSplit(split=0))
-    left_out = len(digits.judge) - len(digits.pool)
+    left_out = len(digits.classifier) - len(digits.pool)
     assert f"({left_out} left out by imbalance {{split: 0}})" in data
     assert classes.startswith("10 classes, in the pool + held out: 0 ")
 

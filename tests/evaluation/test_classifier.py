@@ -9,7 +9,9 @@ import torch
 
 from eig_tune.data import ImageData
 from eig_tune.errors import DataError
-from eig_tune.evaluation import Judge, classifier, train_judge
+from eig_tune.evaluation import EvaluationClassifier, train_classifier
+from eig_tune.evaluation import classifier as classifier_module
+from eig_tune.evaluation.classifier import lowest_accuracy
 from eig_tune.evaluation.evaluator import to_unit_range
 
 CPU = torch.device("cpu")
@@ -17,32 +19,32 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(classifier, "_SMALLEST_STEPS", 3)
-    monkeypatch.setattr(classifier, "_LARGEST_STEPS", 3)
+    monkeypatch.setattr("eig_tune.evaluation.classifier._SMALLEST_STEPS", 3)
+    monkeypatch.setattr("eig_tune.evaluation.classifier._LARGEST_STEPS", 3)
 
 
-def same(first: Judge, second: Judge) -> bool:
+def same(first: EvaluationClassifier, second: EvaluationClassifier) -> bool:
     return all(np.array_equal(value, second.weights[name]) for name, value in first.weights.items())
 
 
-def test_judge_knows_the_held_out_digits(judge: Judge, digits: ImageData) -> None:
+def test_judge_knows_the_held_out_digits(classifier: EvaluationClassifier, digits: ImageData) -> None:
     images = to_unit_range(torch.tensor(digits.held_out.pixels))
     with torch.no_grad():
-        predicted = judge.network(CPU)(images).argmax(dim=1).numpy()
-    assert judge.accuracy > classifier.lowest_accuracy("digits")
+        predicted = classifier.network(CPU)(images).argmax(dim=1).numpy()
+    assert classifier.accuracy > lowest_accuracy("digits")
     known = [np.mean(predicted[digits.held_out.labels == label] == label) for label in range(10)]
-    assert judge.accuracy == pytest.approx(np.mean(known), abs=1e-9)
+    assert classifier.accuracy == pytest.approx(np.mean(known), abs=1e-9)
 
 
-def test_network_is_in_evaluation_mode(judge: Judge) -> None:
-    assert not any(module.training for module in judge.network(CPU).modules())
+def test_network_is_in_evaluation_mode(classifier: EvaluationClassifier) -> None:
+    assert not any(module.training for module in classifier.network(CPU).modules())
 
 
 def test_judge_is_trained_once(few_digits: ImageData, tmp_path: Path, short_training: None) -> None:
     seen: list[tuple[int, int]] = []
-    first = train_judge(few_digits, tmp_path, on_progress=lambda done, of: seen.append((done, of)))
+    first = train_classifier(few_digits, tmp_path, on_progress=lambda done, of: seen.append((done, of)))
     assert seen == [(1, 3), (2, 3), (3, 3)]
-    second = train_judge(few_digits, tmp_path, on_progress=lambda done, of: seen.append((done, of)))
+    second = train_classifier(few_digits, tmp_path, on_progress=lambda done, of: seen.append((done, of)))
     assert len(seen) == 3
     assert same(first, second)
     assert (first.accuracy, first.classes, first.channels) == (second.accuracy, second.classes, second.channels)
@@ -50,7 +52,7 @@ def test_judge_is_trained_once(few_digits: ImageData, tmp_path: Path, short_trai
 
 def test_training_is_decided_by_its_seed(few_digits: ImageData, tmp_path: Path, short_training: None) -> None:
     first, again, other = (
-        train_judge(few_digits, tmp_path / folder, seed) for folder, seed in (("a", 0), ("b", 0), ("c", 1))
+        train_classifier(few_digits, tmp_path / folder, seed) for folder, seed in (("a", 0), ("b", 0), ("c", 1))
     )
     assert same(first, again)
     assert not same(first, other)
@@ -59,16 +61,16 @@ def test_training_is_decided_by_its_seed(few_digits: ImageData, tmp_path: Path, 
 def test_other_seed_or_other_images_are_another_judge(
     few_digits: ImageData, tmp_path: Path, short_training: None
 ) -> None:
-    first = train_judge(few_digits, tmp_path)
-    assert not same(first, train_judge(few_digits, tmp_path, seed=1))
-    relabelled = replace(few_digits.judge, labels=np.roll(few_digits.judge.labels, 1))  # type: ignore[arg-type]
-    assert not same(first, train_judge(replace(few_digits, judge=relabelled), tmp_path))
+    first = train_classifier(few_digits, tmp_path)
+    assert not same(first, train_classifier(few_digits, tmp_path, seed=1))
+    relabelled = replace(few_digits.classifier, labels=np.roll(few_digits.classifier.labels, 1))  # type: ignore[arg-type]
+    assert not same(first, train_classifier(replace(few_digits, classifier=relabelled), tmp_path))
     assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_imbalance_of_the_pool_needs_no_new_judge(few_digits: ImageData, tmp_path: Path, short_training: None) -> None:
-    train_judge(few_digits, tmp_path)
-    train_judge(replace(few_digits, pool=few_digits.pool.take(np.arange(50))), tmp_path)
+    train_classifier(few_digits, tmp_path)
+    train_classifier(replace(few_digits, pool=few_digits.pool.take(np.arange(50))), tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
 
 
@@ -76,47 +78,47 @@ def test_training_leaves_global_random_numbers_alone(
     few_digits: ImageData, tmp_path: Path, short_training: None
 ) -> None:
     before = torch.get_rng_state()
-    train_judge(few_digits, tmp_path)
+    train_classifier(few_digits, tmp_path)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_cache_holds_one_safetensors_file_and_nothing_half_written(
     few_digits: ImageData, tmp_path: Path, short_training: None
 ) -> None:
-    train_judge(few_digits, tmp_path / "new" / "cache")
+    train_classifier(few_digits, tmp_path / "new" / "cache")
     (file,) = (tmp_path / "new" / "cache").iterdir()
     assert file.suffix == ".safetensors"
 
 
 def test_damaged_cache_is_trained_anew(few_digits: ImageData, tmp_path: Path, short_training: None) -> None:
-    first = train_judge(few_digits, tmp_path)
+    first = train_classifier(few_digits, tmp_path)
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:1000])
-    assert same(first, train_judge(few_digits, tmp_path))
+    assert same(first, train_classifier(few_digits, tmp_path))
 
 
 def test_two_searches_may_train_the_same_judge_at_once(
     few_digits: ImageData, tmp_path: Path, short_training: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other one finishes between our writing the file and our giving it its name."""
-    save_file = classifier.save_file
-    others: list[Judge] = []
+    save_file = classifier_module.save_file
+    others: list[EvaluationClassifier] = []
 
     def save_and_be_overtaken(*arguments: object, **options: object) -> None:
         save_file(*arguments, **options)  # type: ignore[arg-type]
-        monkeypatch.setattr(classifier, "save_file", save_file)
+        monkeypatch.setattr(classifier_module, "save_file", save_file)
         if not others:
-            others.append(train_judge(few_digits, tmp_path))
+            others.append(train_classifier(few_digits, tmp_path))
 
-    monkeypatch.setattr(classifier, "save_file", save_and_be_overtaken)
-    assert same(train_judge(few_digits, tmp_path), others[0])
+    monkeypatch.setattr(classifier_module, "save_file", save_and_be_overtaken)
+    assert same(train_classifier(few_digits, tmp_path), others[0])
 
 
 def test_unlabelled_images_cannot_have_a_judge(unlabelled_digits: ImageData, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no labels"):
-        train_judge(unlabelled_digits, tmp_path)
+        train_classifier(unlabelled_digits, tmp_path)
 
 
 def test_accuracy_to_be_trusted_is_lower_on_fashion_mnist() -> None:
-    assert classifier.lowest_accuracy("mnist") == 0.95
-    assert classifier.lowest_accuracy("fashion-mnist") == 0.85
+    assert lowest_accuracy("mnist") == 0.95
+    assert lowest_accuracy("fashion-mnist") == 0.85

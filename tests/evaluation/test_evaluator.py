@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from eig_tune.data import AugmentSettings, ImageData
-from eig_tune.evaluation import Evaluator, Judge
+from eig_tune.evaluation import EvaluationClassifier, Evaluator
 from eig_tune.evaluation.evaluator import (
     DIRECTIONS,
     HEALTH_METRICS,
@@ -49,11 +49,11 @@ class Puppet:
 
 
 @pytest.fixture(scope="module")
-def clearest(digits: ImageData, judge: Judge) -> Tensor:
-    """The held-out image of each class that the judge is surest of, [C, 1, S, S]."""
+def clearest(digits: ImageData, classifier: EvaluationClassifier) -> Tensor:
+    """The held-out image of each class that the evaluation classifier is surest of, [C, 1, S, S]."""
     images = to_unit_range(torch.tensor(digits.held_out.pixels))
     with torch.no_grad():
-        return images[judge.network(CPU)(images).softmax(dim=1).argmax(dim=0)]
+        return images[classifier.network(CPU)(images).softmax(dim=1).argmax(dim=0)]
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +61,8 @@ def true_shares(digits: ImageData) -> Tensor:
     return torch.tensor(digits.class_distribution).float()
 
 
-def evaluator(data: ImageData, judge: Judge | None, settings: AugmentSettings = STILL) -> Evaluator:
-    return Evaluator(data, judge, settings, CPU)
+def evaluator(data: ImageData, classifier: EvaluationClassifier | None, settings: AugmentSettings = STILL) -> Evaluator:
+    return Evaluator(data, classifier, settings, CPU)
 
 
 def tiny_model(data: ImageData) -> InfoGan:
@@ -74,12 +74,12 @@ def tiny_model(data: ImageData) -> InfoGan:
 
 
 def test_perfect_model_has_the_best_metrics(
-    digits: ImageData, judge: Judge, clearest: Tensor, true_shares: Tensor
+    digits: ImageData, classifier: EvaluationClassifier, clearest: Tensor, true_shares: Tensor
 ) -> None:
-    """Category k is class (k + 1) mod 10; Q is the judge itself."""
-    network = judge.network(CPU)
+    """Category k is class (k + 1) mod 10; Q is the evaluation classifier itself."""
+    network = classifier.network(CPU)
     puppet = Puppet(clearest.roll(-1, 0), lambda images: 20 * network(images).roll(-1, dims=1), true_shares.roll(-1, 0))
-    evaluation = evaluator(digits, judge).evaluate(puppet, images_per_category=4)
+    evaluation = evaluator(digits, classifier).evaluate(puppet, images_per_category=4)
     reached = evaluation.metrics
     np.testing.assert_array_equal(evaluation.table, 4 * np.roll(np.eye(10), 1, axis=1))
     assert reached["nmi"] == pytest.approx(1)
@@ -94,11 +94,13 @@ def test_perfect_model_has_the_best_metrics(
     assert reached["q_mutual_information"] > 2
 
 
-def test_collapsed_model_is_seen(digits: ImageData, judge: Judge, clearest: Tensor, true_shares: Tensor) -> None:
+def test_collapsed_model_is_seen(
+    digits: ImageData, classifier: EvaluationClassifier, clearest: Tensor, true_shares: Tensor
+) -> None:
     puppet = Puppet(
         clearest[[3] * 10], lambda images: torch.zeros(len(images), 10) + torch.eye(10)[0], torch.full((10,), 0.1)
     )
-    reached = evaluator(digits, judge).evaluate(puppet, images_per_category=4).metrics
+    reached = evaluator(digits, classifier).evaluate(puppet, images_per_category=4).metrics
     assert reached["nmi"] == 0
     assert reached["nmi_real"] == pytest.approx(0, abs=1e-9)
     expected = torch.eye(10)[3] - true_shares
@@ -108,19 +110,19 @@ def test_collapsed_model_is_seen(digits: ImageData, judge: Judge, clearest: Tens
 
 
 def test_posterior_stands_in_the_place_of_the_prior(
-    digits: ImageData, judge: Judge, clearest: Tensor, true_shares: Tensor
+    digits: ImageData, classifier: EvaluationClassifier, clearest: Tensor, true_shares: Tensor
 ) -> None:
     """Q says 0.6, 0.4 / 9, … of every image; the prior is another one."""
     says = torch.tensor([0.6] + [0.4 / 9] * 9)
     puppet = Puppet(clearest, lambda images: says.log().expand(len(images), -1), true_shares)
-    reached = evaluator(digits, judge).evaluate(puppet, images_per_category=2).metrics
+    reached = evaluator(digits, classifier).evaluate(puppet, images_per_category=2).metrics
     assert reached["prior_rmse"] == pytest.approx(0, abs=1e-6)
     assert reached["posterior_rmse"] == pytest.approx((says - true_shares).square().mean().sqrt().item(), rel=1e-4)
     assert reached["prior_posterior_gap"] == pytest.approx((says - true_shares).abs().sum().item() / 2, rel=1e-4)
 
 
 def test_agreement_is_between_an_image_and_its_transformation(
-    digits: ImageData, judge: Judge, clearest: Tensor, true_shares: Tensor
+    digits: ImageData, classifier: EvaluationClassifier, clearest: Tensor, true_shares: Tensor
 ) -> None:
     """Q reads whether the left half is darker: mirroring half of the images changes it for about half of them."""
 
@@ -129,46 +131,48 @@ def test_agreement_is_between_an_image_and_its_transformation(
         return torch.stack([difference, -difference, *[torch.full_like(difference, -9.0)] * 8], dim=1)
 
     puppet = Puppet(clearest, left_or_right, true_shares)
-    still = evaluator(digits, judge).evaluate(puppet, 1).metrics
-    mirrored = evaluator(digits, judge, STILL.model_copy(update={"flip": True})).evaluate(puppet, 1).metrics
+    still = evaluator(digits, classifier).evaluate(puppet, 1).metrics
+    mirrored = evaluator(digits, classifier, STILL.model_copy(update={"flip": True})).evaluate(puppet, 1).metrics
     assert still["augment_agreement"] == pytest.approx(1, abs=0.01)
     assert mirrored["augment_agreement"] == pytest.approx(0.5, abs=0.06)
 
 
 def test_more_categories_than_classes_have_a_table_of_their_own(
-    few_digits: ImageData, judge: Judge, clearest: Tensor
+    few_digits: ImageData, classifier: EvaluationClassifier, clearest: Tensor
 ) -> None:
     puppet = Puppet(
         torch.cat([clearest, clearest[:5]]),
         lambda images: torch.eye(15)[torch.zeros(len(images)).long()],
         torch.full((15,), 1 / 15),
     )
-    evaluation = evaluator(few_digits, judge).evaluate(puppet, images_per_category=3)
+    evaluation = evaluator(few_digits, classifier).evaluate(puppet, images_per_category=3)
     assert evaluation.table is not None
     assert evaluation.table.shape == (15, 10)
     assert evaluation.table.sum(axis=1).tolist() == [3] * 15
     assert 0.9 < evaluation.metrics["nmi"] < 1
 
 
-def test_same_model_gets_the_same_metrics_from_every_evaluator(few_digits: ImageData, judge: Judge) -> None:
+def test_same_model_gets_the_same_metrics_from_every_evaluator(
+    few_digits: ImageData, classifier: EvaluationClassifier
+) -> None:
     model = tiny_model(few_digits)
-    first = evaluator(few_digits, judge, AugmentSettings())
+    first = evaluator(few_digits, classifier, AugmentSettings())
     reached = [first.evaluate(model, 3), first.evaluate(model, 3)]
     torch.manual_seed(1)
-    reached.append(evaluator(few_digits, judge, AugmentSettings()).evaluate(model, 3))
+    reached.append(evaluator(few_digits, classifier, AugmentSettings()).evaluate(model, 3))
     assert reached[0].metrics == reached[1].metrics == reached[2].metrics
     np.testing.assert_array_equal(reached[0].samples, reached[2].samples)
 
 
-def test_judging_takes_no_global_random_numbers(few_digits: ImageData, judge: Judge) -> None:
-    model, judging = tiny_model(few_digits), evaluator(few_digits, judge, AugmentSettings(flip=True))
+def test_judging_takes_no_global_random_numbers(few_digits: ImageData, classifier: EvaluationClassifier) -> None:
+    model, judging = tiny_model(few_digits), evaluator(few_digits, classifier, AugmentSettings(flip=True))
     before = torch.get_rng_state()
     judging.evaluate(model, 2)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_labelled_data_have_every_metric(few_digits: ImageData, judge: Judge) -> None:
-    evaluation = evaluator(few_digits, judge, AugmentSettings()).evaluate(tiny_model(few_digits), 2)
+def test_labelled_data_have_every_metric(few_digits: ImageData, classifier: EvaluationClassifier) -> None:
+    evaluation = evaluator(few_digits, classifier, AugmentSettings()).evaluate(tiny_model(few_digits), 2)
     assert set(evaluation.metrics) == {*LABELLED_METRICS, *LABEL_FREE_METRICS, *HEALTH_METRICS}
     assert all(np.isfinite(value) for value in evaluation.metrics.values())
     assert evaluation.prior.sum() == pytest.approx(1)

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from eig_tune.cli import app
 from eig_tune.errors import ResultError
+from eig_tune.home import Home
 from eig_tune.tracking import SearchTracker, TrackedSearch, local_uri, open_store, read_search
-from eig_tune.tuning.home import Home
 
 OBJECTIVES = {"eig_tune.objectives": '{"nmi": "maximize"}'}
 ANNAS, BERTS, COMPARISON, LONE = (digit * 32 for digit in "1234")
@@ -44,7 +44,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def taken(found: TrackedSearch) -> str:
     """The search that was found, all that is told of it being of the same one."""
     (trial,) = found.trials
-    assert trial.values["lambda_1"] == found.run.began
+    assert trial.params["lambda_1"] == found.run.began
     return found.provenance["git_commit"]
 
 
@@ -68,9 +68,9 @@ def test_best_says_whose_search_it_took_and_which_others_there_are(home: Path, t
     berts, others = newest.stderr.splitlines()[:2]
     assert re.match(r"digits: run \w+, begun .* by be\[2Jrt", berts), newest.stderr
     assert re.match(r"its experiment has another search, which --name RUN takes: run \w+, begun .* by anna", others)
-    ledger = Home(tmp_path).ledger("digits")
-    ledger.parent.mkdir(parents=True)
-    ledger.write_text(json.dumps({"event": "search", "header": {"id": ANNAS}, "at": 1.0}) + "\n")
+    event_log = Home(tmp_path).event_log("digits")
+    event_log.parent.mkdir(parents=True)
+    event_log.write_text(json.dumps({"event": "search", "header": {"id": ANNAS}, "at": 1.0}) + "\n")
     own = CliRunner().invoke(app, arguments)
     assert " by anna" in own.stderr.splitlines()[0]
     assert json.loads(own.stdout)["search_run"] == re.findall(r"run (\w+),", others)[0]

@@ -61,7 +61,7 @@ def test_search_is_read_back(local: Store) -> None:
     assert to.errors == []
     assert_whole(local, trials=2, reports=3)
     found = read_search(local.uri, local.name)
-    assert [(trial.number, trial.values, trial.metrics["nmi"]) for trial in found.finished()] == [
+    assert [(trial.number, trial.params, trial.metrics["nmi"]) for trial in found.finished()] == [
         (number, {"lambda_1": 0.5}, 1.0) for number in range(2)
     ]
 
@@ -73,8 +73,8 @@ def test_values_come_back_as_what_they_were(local: Store) -> None:
     to.start_run("0", "trial 0", values, at=1000.0)
     to.close("FINISHED", {})
     (trial,) = read_search(local.uri, local.name).trials
-    assert trial.values == values
-    assert [type(trial.values[name]) for name in values] == [type(value) for value in values.values()]
+    assert trial.params == values
+    assert [type(trial.params[name]) for name in values] == [type(value) for value in values.values()]
 
 
 def test_what_is_longer_than_mlflow_takes_is_cut(local: Store, monkeypatch: pytest.MonkeyPatch) -> None:

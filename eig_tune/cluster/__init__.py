@@ -1,0 +1,1 @@
+"""Ray: the cluster, its storage, and trials as Ray trainables."""

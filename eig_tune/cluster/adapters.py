@@ -1,0 +1,216 @@
+"""The engine behind Ray's three interfaces: searcher, scheduler and callback. No decision is made here."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ray.tune import Callback, Checkpoint
+from ray.tune.experiment import Trial as RayTrial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+from ray.tune.stopper import Stopper
+
+from eig_tune.cluster.moved_checkpoints import require_checkpoints
+from eig_tune.cluster.replaced_checkpoints import ReplacedCheckpoints
+from eig_tune.cluster.storage import IS_NOT_THERE, Storage
+from eig_tune.errors import DISK_IS_FULL, MEND_AND_RESUME, CheckpointError, StorageError
+from eig_tune.hpo.engine import Engine
+from eig_tune.hpo.trial import Trial
+from eig_tune.stopping import Stop
+from eig_tune.terminal.progress import Terminal
+
+_CANNOT_BE_STORED = f"{StorageError.__module__}.{StorageError.__qualname__}: "
+_CANNOT_BE_USED = f"{CheckpointError.__module__}.{CheckpointError.__qualname__}: "
+_OURS = re.compile(rf"^{re.escape(StorageError.__module__)}\.\w+: ")  # its message is made for people
+_FULL = [os.strerror(code) for code in DISK_IS_FULL]
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit|Warning)\b")
+
+
+class _StateIsInTheLedger:
+    """Ray pickles its parts to be able to restore them; ours are restored from the event log instead."""
+
+    def __reduce__(self) -> tuple[type[object], tuple[()]]:
+        return (object, ())
+
+
+class EngineSearcher(_StateIsInTheLedger, Searcher):  # type: ignore[misc]
+    """Proposes the engine's trials.
+
+    Args:
+        make_config: what a trainable is given for a trial.
+        slots: how many trials may run now. A trial is proposed when it can run and no earlier, so that as many
+            results as possible are known by then.
+    """
+
+    def __init__(
+        self, engine: Engine, make_config: Callable[[Trial], dict[str, Any]], slots: Callable[[], int]
+    ) -> None:
+        super().__init__()
+        self._engine = engine
+        self._make_config = make_config
+        self._slots = slots
+        self._live = set[str]()
+        self.numbers: dict[str, int] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if len(self._live) >= self._slots():
+            return None
+        trial = self._engine.propose(trial_id)
+        if trial is None:
+            # While a trial runs its process may die, and the trial be proposed again.
+            return str(Searcher.FINISHED) if self._engine.complete else None
+        self.numbers[trial_id] = trial.number
+        self._live.add(trial_id)
+        return self._make_config(trial)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """A slot is free; what has become of the trial, the callback tells the engine, its last checkpoint whole."""
+        self._live.discard(trial_id)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to restore."""
+
+
+class EngineScheduler(_StateIsInTheLedger, FIFOScheduler):  # type: ignore[misc]
+    """Passes reports to the engine and its decisions to Ray."""
+
+    def __init__(self, engine: Engine, searcher: EngineSearcher) -> None:
+        super().__init__()
+        self._engine = engine
+        self._searcher = searcher
+
+    def on_trial_result(self, tune_controller: Any, trial: RayTrial, result: dict[str, Any]) -> str:
+        # Ray hands the scheduler a flattened result.
+        metrics = {key.split("/", 1)[1]: value for key, value in result.items() if key.startswith("measured/")}
+        metrics |= {name: result[name] for name in ("train_seconds", "evaluation_seconds")}
+        report = self._engine.report(self._searcher.numbers[trial.trial_id], result["step"], metrics)
+        return str(TrialScheduler.CONTINUE if report.decision == "running" else TrialScheduler.STOP)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> RayTrial | None:
+        """The trial that gets the next process that becomes free: the oldest of those that wait for room.
+
+        Ray's own choice is the oldest of all that do not train yet. That one's own process may be starting; it would
+        be thrown away, and a node that joins would stand idle for as long as trials end elsewhere in less time than
+        a process needs to start.
+        """
+        controller = tune_controller._tune_controller
+        without_room = set(controller._actor_manager.pending_actors)
+        return next((trial for trial, actor in controller._trial_to_actor.items() if actor in without_room), None)
+
+
+class EngineStopper(_StateIsInTheLedger, Stopper):  # type: ignore[misc]
+    """Ends all trials where they are when a signal has come or the time is over; a resume goes on with them."""
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """When a single trial stops, the scheduler says."""
+        return False
+
+    def stop_all(self) -> bool:
+        return self._stop.asked
+
+
+class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
+    """Tells the engine of checkpoints and ends, and keeps only each trial's newest checkpoint."""
+
+    def __init__(
+        self, engine: Engine, searcher: EngineSearcher, storage: Storage, device: str, terminal: Terminal
+    ) -> None:
+        self._engine = engine
+        self._searcher = searcher
+        self._storage = storage
+        self._device = device
+        self._terminal = terminal
+        self._replaced = ReplacedCheckpoints(storage, engine.event_log)
+
+    def on_step_end(self, iteration: int, trials: list[RayTrial], **info: Any) -> None:
+        if self._engine.halted is not None:
+            # Here Ray lets an exception pass; elsewhere it may take it for the trial's.
+            raise StorageError(self._engine.halted)
+        self._engine.event_log.tick()
+        self._terminal.tick()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **info: Any
+    ) -> None:
+        if result.get("device", self._device) != self._device:
+            self._terminal.say_once(
+                f"Ray has given trials a GPU on {result['node_ip']}, but PyTorch sees none there (no driver, or a "
+                "build of PyTorch without CUDA): they train on the CPU"
+            )
+
+    def on_experiment_end(self, trials: list[RayTrial], **info: Any) -> None:
+        self._replaced.close()
+
+    def on_checkpoint(
+        self, iteration: int, trials: list[RayTrial], trial: RayTrial, checkpoint: Checkpoint, **info: Any
+    ) -> None:
+        number = self._searcher.numbers[trial.trial_id]
+        location = self._storage.location(checkpoint.path)
+        older = self._engine.checkpointed(number, location, trial.last_result["step"])
+        if older is not None and older != location:
+            self._replaced.add(older, location)
+
+    def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
+        self._engine.end(self._searcher.numbers[trial.trial_id])
+
+    def on_trial_error(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
+        log = Path(trial.error_file) if trial.error_file else None
+        number, raised = self._searcher.numbers[trial.trial_id], None if log is None else _raised(log)
+        if raised is not None and raised.startswith(_CANNOT_BE_STORED):
+            self._storage_failed(number, raised.removeprefix(_CANNOT_BE_STORED))
+        elif raised is not None and raised.startswith(_CANNOT_BE_USED):
+            self._checkpoint_failed(number, raised.removeprefix(_CANNOT_BE_USED))
+        elif raised is None:
+            self._on_worker_lost(number, f"its process died, killed from outside or for want of memory; see {log}")
+        else:
+            self._engine.fail(number, f"{_OURS.sub('', raised)}; see {log}")
+
+    def _storage_failed(self, number: int, reason: str) -> None:
+        """No trial can help it: it goes on if the storage is well again, else the whole search waits for a person."""
+        try:
+            if any(sign in reason for sign in _FULL):
+                raise StorageError(f"{self._storage.uri}: {reason}")
+            self._storage.check()
+        except StorageError as error:
+            self._engine.halt(f"{error}; {MEND_AND_RESUME}")
+        else:
+            self._on_worker_lost(number, reason, storage=True)
+
+    def _checkpoint_failed(self, number: int, reason: str) -> None:
+        """One checkpoint is gone or damaged, which sets its trial back; or all are, and then a person has to look."""
+        trial = self._engine.event_log.trials[number]
+        newest, earlier = trial.checkpoint or "", trial.earlier[0] if trial.earlier else ""
+        try:
+            require_checkpoints(self._engine.event_log.trials, self._storage)
+            there = self._storage.there([newest, earlier])
+        except StorageError as error:
+            self._engine.halt(f"{error}; {MEND_AND_RESUME}")
+            return
+        if newest in there and reason.endswith(IS_NOT_THERE):
+            self._on_worker_lost(number, f"{reason}, as seen from {trial.ray_trial_id}", storage=True)
+            return
+        self._engine.set_back(number, to_earlier=earlier in there)
+        step = f"goes on from step {trial.checkpoint_step:,}" if trial.checkpoint else "is trained from its beginning"
+        self._terminal.say_once(f"trial {number} {step} again: {reason}")
+
+    def _on_worker_lost(self, number: int, reason: str, storage: bool = False) -> None:
+        self._engine.on_worker_lost(number, reason, storage)
+        trial = self._engine.event_log.trials[number]
+        if trial.status == "running":
+            step = f"step {trial.checkpoint_step:,}"
+            self._terminal.say_once(f"trial {number} goes on elsewhere from {step}: {reason}")
+
+
+def _raised(log: Path) -> str | None:
+    """The exception that ended a trial, from the traceback that Ray has written; None when its process died."""
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    raised = [line for line in text.splitlines() if _EXCEPTION.match(line)]
+    return raised[-1] if raised and not raised[-1].startswith("ray.exceptions.") else None

@@ -1,0 +1,66 @@
+"""How many trials one GPU's memory takes, from a few steps of the largest on the real device."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from eig_tune.config.space import SearchSpec
+from eig_tune.training import TrainConfig, TrialData, fit
+
+_SHARE = 0.9  # of the device's memory; the rest is for what fragments
+_STEPS = 3
+_NUMBERS = ("width", "noise_dim", "categories", "continuous_dim", "batch_size")
+_CHOICES = ("method", "distance", "precision")
+
+
+@dataclass(frozen=True)
+class Need:
+    """What the largest trial needs of a device, in bytes.
+
+    Attributes:
+        total: the device's memory.
+        reserved: the most that PyTorch had reserved.
+        context: what CUDA takes for the process itself.
+    """
+
+    device: str
+    total: int
+    reserved: int
+    context: int
+
+    @property
+    def trials(self) -> int:
+        """How many such trials fit; one at least, which may yet run out of memory."""
+        return max(1, int(_SHARE * self.total / (self.reserved + self.context)))
+
+
+def largest_runs(spec: SearchSpec) -> list[TrainConfig]:
+    """Runs among which is that of the space which needs most memory: all that makes it larger at its largest, and
+    every method and way to compute."""
+    numbers = {name: max(spec.search[name].extremes()) for name in _NUMBERS if name in spec.search}
+    choices = [[(name, value) for value in spec.search[name].extremes()] for name in _CHOICES if name in spec.search]
+    short = {"steps": _STEPS, "report_every": _STEPS}
+    return [
+        spec.base_config().with_values({**numbers, **dict(chosen), **short}) for chosen in itertools.product(*choices)
+    ]
+
+
+def measure(runs: Sequence[TrainConfig], data: TrialData) -> Need | None:
+    """Train each run for a few steps and evaluate it, on this process's GPU; None when PyTorch sees none."""
+    if not torch.cuda.is_available():
+        return None
+    total, reserved = torch.cuda.get_device_properties(0).total_memory, 0
+    for run in runs:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        try:
+            next(fit(run, data, device=torch.device("cuda")))
+        except torch.OutOfMemoryError:
+            reserved = total
+        reserved = max(reserved, torch.cuda.max_memory_reserved())
+    torch.cuda.empty_cache()
+    free, _ = torch.cuda.mem_get_info()
+    context = max(0, total - free - torch.cuda.memory_reserved())
+    return Need(torch.cuda.get_device_name(0), total, reserved, context)

@@ -1,0 +1,1 @@
+"""The YAML of a space: read strictly, checked as a whole, resolved."""

@@ -1,0 +1,239 @@
+"""The YAML file of a search, parsed, checked as a whole, and resolved."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from eig_tune.config.checks import check_point, fixed_fields, typed_points, typed_rows, typed_search
+from eig_tune.config.distributions import Distribution
+from eig_tune.config.document import read_document
+from eig_tune.data import AugmentSettings, DatasetConfig
+from eig_tune.errors import ConfigError, Problem
+from eig_tune.evaluation.evaluator import DIRECTIONS, LABELLED_METRICS
+from eig_tune.models import NetworkSettings
+from eig_tune.schema import MOST, Section, problems_of, suggestion
+from eig_tune.training import TrainConfig, TrainSettings
+from eig_tune.training.config import MethodName, Value
+
+Direction = Literal["maximize", "minimize"]
+SamplerKind = Literal["tpe", "nsga2", "random", "quasi-random"]
+
+
+class AshaSettings(Section):
+    """Asynchronous successive halving: the first rung in optimisation steps, the rate, and how many brackets, of
+    which each spares its trials one rung more than the one before."""
+
+    grace: int = Field(default=1000, ge=1, le=MOST)
+    reduction_factor: int = Field(default=3, ge=2, le=MOST)
+    brackets: int = Field(default=1, ge=1, le=MOST)
+
+
+class ConfirmSettings(Section):
+    """Confirmation after the search: the ``top`` best, each trained again on ``seeds`` fresh seeds; top 0 is none."""
+
+    top: int = Field(default=3, ge=0, le=100)
+    seeds: int = Field(default=3, ge=1, le=100)
+
+
+class SearchSpec(Section):
+    """One search, whole: what the YAML says, validated."""
+
+    dataset: DatasetConfig
+    method: MethodName = "elastic-infogan"
+    model: NetworkSettings = NetworkSettings()
+    train: TrainSettings = TrainSettings()
+    augment: AugmentSettings = AugmentSettings()
+    search: dict[str, Distribution] = Field(min_length=1)
+    start_from: tuple[dict[str, Value], ...] = ()
+    objectives: dict[str, Direction] = Field(
+        default={"nmi": "maximize", "prior_rmse": "minimize"}, min_length=1, max_length=3
+    )
+    asha: AshaSettings = AshaSettings()
+    sampler: SamplerKind = "tpe"
+    confirm: ConfirmSettings = ConfirmSettings()
+    compare: dict[MethodName, dict[str, Value]] = Field(default={})
+    trials: int = Field(default=64, ge=1, le=MOST)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+
+    def base_config(self) -> TrainConfig:
+        """The run that every trial starts from, before its searched values are set."""
+        return TrainConfig(method=self.method, model=self.model, train=self.train, augment=self.augment, seed=self.seed)
+
+    def trial_config(self, number: int, values: Mapping[str, Value]) -> TrainConfig:
+        """The run of trial ``number``; every trial has a seed of its own."""
+        return self.base_config().with_values({**values, "seed": self.seed * 100_003 % 2**31 + number})
+
+    def fixed_config(self, method: str, seed: int, values: Mapping[str, Value]) -> TrainConfig:
+        """A run outside of a search: the first ``start_from`` point, then what ``compare`` says, then ``values``."""
+        start = self.start_from[0] if self.start_from else {}
+        settled = {**start, **self.compare.get(method, {}), **values, "method": method, "seed": seed}
+        return self.base_config().with_values(settled)
+
+    def of_run(self, config: TrainConfig) -> "SearchSpec":
+        """The space that has this one run, for checks that look at a whole space."""
+        return self.model_copy(
+            update={"search": {}, "method": config.method, "model": config.model, "train": config.train}
+        )
+
+    def rungs(self) -> list[int]:
+        """Steps at which trials are compared and most of them stopped, below the full budget."""
+        return _rungs(self.asha.grace, self.asha.reduction_factor, self.train.steps)
+
+    def point(self, values: Mapping[str, Any]) -> dict[str, Value] | None:
+        """The values as trials of this space have them, or None if no trial can have all of them."""
+        (point,), problems = typed_points([dict(values)], self.search, self.search)
+        problems = problems or check_point(point, self.search, self.base_config().flat(), "")
+        return None if problems else point
+
+    def needs_labels(self) -> bool:
+        """Whether an objective can only be computed with true labels."""
+        return any(name in LABELLED_METRICS for name in self.objectives)
+
+
+_SECTIONS: dict[str, type[Section]] = {
+    "": SearchSpec,
+    "dataset": DatasetConfig,
+    "model": NetworkSettings,
+    "train": TrainSettings,
+    "augment": AugmentSettings,
+    "asha": AshaSettings,
+    "confirm": ConfirmSettings,
+}
+_ANY_SPACE = {"lambda_1": Distribution(uniform=(0.0, 1.0))}  # where all of a space is wrong, which has been told
+
+
+def load_spec(path: Path, overrides: Mapping[str, Any] | None = None, searching: bool = True) -> SearchSpec:
+    """Read a search's YAML.
+
+    Args:
+        overrides: dotted keys from the command line.
+        searching: as for :func:`parse_spec`.
+
+    Raises:
+        ConfigError: the file cannot be read, or something in it is wrong; every problem is reported.
+    """
+    document = read_document(path)
+    for key, value in (overrides or {}).items():
+        _set(document, key.split("."), value)
+    return parse_spec(document, str(path), searching)
+
+
+def parse_spec(document: Mapping[str, Any], source: str, searching: bool = True) -> SearchSpec:
+    """Validate a whole document; :class:`ConfigError` lists every problem at once.
+
+    Args:
+        searching: whether trials will be stopped early, so that ``asha`` must fit the budget of a trial.
+    """
+    typed, problems = _typed(document)
+    spec = None
+    try:
+        spec = SearchSpec.model_validate(typed)
+    except ValidationError as error:
+        problems += problems_of(error, _SECTIONS)
+    checks = [*_check_objectives(document), *_check_budget(document, searching)]
+    problems += [p for p in checks if p.where not in {q.where for q in problems}]
+    if problems or spec is None:
+        raise ConfigError(source, problems)
+    return spec
+
+
+def _typed(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """The document with every value as its field has it, and what is wrong in the three sections of flat names."""
+    fixed = fixed_fields(document)
+    searched, rows = document.get("search"), document.get("compare")
+    space, problems = typed_search(searched, fixed)
+    typed = dict(document)
+    if isinstance(searched, dict) and searched:
+        typed["search"] = space or _ANY_SPACE
+    if "start_from" in document:
+        points, wrong = typed_points(document["start_from"], space, searched if isinstance(searched, dict) else {})
+        if not problems and not wrong:
+            wrong = [
+                p for index, point in enumerate(points) for p in check_point(point, space, fixed, f"start_from.{index}")
+            ]
+        typed["start_from"], problems = points, problems + wrong
+    if isinstance(rows, dict):
+        typed["compare"], wrong = typed_rows(rows)
+        problems += wrong
+    return typed, problems
+
+
+def _set(document: dict[str, Any], path: list[str], value: Any) -> None:
+    for key in path[:-1]:
+        document = document.setdefault(key, {})
+        if not isinstance(document, dict):
+            return
+    document[path[-1]] = value
+
+
+def _check_objectives(document: Mapping[str, Any]) -> list[Problem]:
+    objectives = document.get("objectives")
+    if not isinstance(objectives, dict):
+        return []
+    return [
+        Problem(f"objectives.{name}", f"no such metric{suggestion(str(name), DIRECTIONS)}")
+        for name in objectives
+        if name not in DIRECTIONS
+    ] + [
+        Problem(f"objectives.{name}", f"got {direction!r}; {name} is better when you {DIRECTIONS[name]} it")
+        for name, direction in objectives.items()
+        if name in DIRECTIONS and direction in ("maximize", "minimize") and direction != DIRECTIONS[name]
+    ]
+
+
+def _check_budget(document: Mapping[str, Any], searching: bool) -> list[Problem]:
+    steps = _number(document, "train", "steps", TrainSettings().steps)
+    every = _number(document, "train", "report_every", TrainSettings().report_every)
+    grace = _number(document, "asha", "grace", AshaSettings().grace)
+    rate = _number(document, "asha", "reduction_factor", AshaSettings().reduction_factor)
+    if steps is None or every is None or grace is None or rate is None or rate < 2:
+        return []
+    problems = []
+    if every > steps:
+        problems.append(Problem("train.report_every", f"got {every}; must be at most train.steps, {steps}"))
+    if not searching:
+        return problems
+    if grace > steps:
+        problems.append(Problem("asha.grace", f"got {grace}; the first rung must be at most train.steps, {steps}"))
+    elif grace % every and every <= steps:
+        remedy = max(every, round(grace / every) * every)
+        problems.append(
+            Problem("asha.grace", f"got {grace}; must be a multiple of train.report_every, {every}: try {remedy}")
+        )
+    else:
+        problems += _check_brackets(document, _rungs(grace, rate, steps))
+    return problems
+
+
+def _check_brackets(document: Mapping[str, Any], rungs: Sequence[int]) -> list[Problem]:
+    brackets = _number(document, "asha", "brackets", 1)
+    if brackets is None or brackets <= len(rungs) + 1:
+        return []
+    return [
+        Problem("asha.brackets", f"got {brackets}; with the rungs {list(rungs)} there are at most {len(rungs) + 1}")
+    ]
+
+
+def _rungs(grace: int, reduction_factor: int, steps: int) -> list[int]:
+    """The grace, and that times the factor as long as the full budget lies a factor above.
+
+    A rung at 90 % of the budget would save next to nothing, and leave a third of the points of a front.
+    """
+    levels: list[int] = []
+    level = grace
+    while level < steps and (not levels or level * reduction_factor <= steps):
+        levels.append(level)
+        level *= reduction_factor
+    return levels
+
+
+def _number(document: Mapping[str, Any], section: str, key: str, default: int) -> int | None:
+    """The value at ``section.key`` when it is a whole number above 0, else None: it is reported elsewhere."""
+    fields = document.get(section, {})
+    value = fields.get(key, default) if isinstance(fields, dict) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return int(value) if value == int(value) and value > 0 else None

@@ -1,0 +1,106 @@
+"""The folder where everything of a home lies."""
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from eig_tune.errors import EigTuneError
+from eig_tune.paths import absolute
+
+DEFAULT_HOME = Path("eig-runs")
+EVENT_LOG, OLD_EVENT_LOG = "events.jsonl", "ledger.jsonl"
+_PROBE_BYTES = 2**20  # a full disk still takes an empty file
+
+
+@dataclass(frozen=True)
+class Home:
+    """Paths below one folder."""
+
+    path: Path
+
+    @property
+    def ray(self) -> Path:
+        """Checkpoints, by search."""
+        return self.path / "ray"
+
+    def artifacts(self, name: str) -> Path:
+        """Pictures and models of the search ``name``, if MLflow's store is the home's own."""
+        return self.path / "artifacts" / name
+
+    @property
+    def images(self) -> Path:
+        """Images of folders as they were read, and the names of files that were left out."""
+        return self.path / "images"
+
+    @property
+    def classifiers(self) -> Path:
+        """Cached evaluation classifiers."""
+        return _known(self.path / "classifiers", "judges")
+
+    def study(self, name: str) -> Path:
+        """What the search ``name`` remembers."""
+        return self.path / "studies" / name
+
+    def event_log(self, name: str) -> Path:
+        """The event log of the search ``name``."""
+        return _known(self.study(name) / EVENT_LOG, OLD_EVENT_LOG)
+
+    def confirmation_event_log(self, name: str) -> Path:
+        """The event log of the confirmations of the search ``name``."""
+        return self.study(name) / "confirmation.jsonl"
+
+    def study_file(self, name: str) -> Path:
+        """The search ``name`` as an Optuna study."""
+        return self.study(name) / "optuna.log"
+
+
+def _known(path: Path, old_name: str) -> Path:
+    """The path, or that of the same thing in a home that was begun when it had its old name, which it then keeps."""
+    old = path.with_name(old_name)
+    return old if old.exists() and not path.exists() else path
+
+
+def writable_home(path: Path) -> Home:
+    """The home at ``path``, after a try to write there; a folder that was made for the try is gone again.
+
+    Raises:
+        EigTuneError: it cannot be written.
+    """
+    home = absolute(path, "--home")
+    try:
+        try_to_write(home)
+    except OSError as error:
+        raise EigTuneError(
+            f"--home: {home} cannot be written ({error.strerror}); give another folder with --home or EIG_TUNE_HOME"
+        ) from error
+    return Home(home)
+
+
+def try_to_write(path: Path) -> None:
+    """Make the folder and a file in it, and take both away again; an ``OSError`` says what is in the way."""
+    made = missing_folders(path)
+    probe = path / f".probe-{os.getpid()}"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(bytes(_PROBE_BYTES))
+    finally:
+        with contextlib.suppress(OSError):  # what could not be made cannot be taken away
+            probe.unlink()
+            for folder in made:
+                folder.rmdir()
+
+
+def bring_to_disk(folder: Path) -> None:
+    """No power failure takes away the folder, nor any file in it, afterwards."""
+    for path in (*folder.rglob("*"), folder, folder.parent):
+        opened = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
+def missing_folders(path: Path) -> list[Path]:
+    """What making the folder would make, innermost first."""
+    return [folder for folder in (path, *path.parents) if not folder.exists()]

@@ -1,0 +1,1 @@
+"""The search algorithm: proposals, successive halving, Pareto ranks. Without Ray, MLflow, rich or torch."""

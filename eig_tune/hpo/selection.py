@@ -1,0 +1,178 @@
+"""Which trial of a search is the best: the one rule by which everything that names a best trial goes.
+
+1. Confirmed before found: where trials have been confirmed, only they are chosen from, by the means over their fresh
+   seeds. A trial is confirmed when every seed that was asked of it has finished; one of which a seed has failed, or is
+   still to come, counts as found, like all the others.
+2. By an objective, the best in it. By the knee, the nearest to the ideal point, which is as good in every objective as
+   the best there is in it; each objective is scaled by its range over all finished trials of the search.
+3. Of several that are equal, the nearest to the ideal point, then the better in the first objective that tells them
+   apart, in the order in which the space names them, then the one proposed first.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eig_tune.errors import ResultError
+from eig_tune.hpo import pareto
+from eig_tune.hpo.objectives import Metrics, Objectives, losses_of, on_front
+from eig_tune.hpo.trial import Trial
+
+KNEE = "knee"
+CONFIRMED, CONFIRMED_DEVIATION = "confirmed.", "confirmed_std."  # prefixes of metrics
+COMPLETE = "complete"
+_DIGITS = 9  # to which distances are equal
+
+
+class Finished(Protocol):
+    """A finished trial, from wherever it is read."""
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def found(self) -> Metrics:
+        """What it has reached itself."""
+
+    @property
+    def confirmed(self) -> Metrics:
+        """What its parameters reach on fresh seeds; empty while it is not confirmed."""
+
+
+FinishedT = TypeVar("FinishedT", bound=Finished)
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """What a trial's parameters have reached on fresh seeds: mean and standard deviation of every metric.
+
+    Attributes:
+        seeds: runs that have finished, over which the means are.
+        asked: runs that shall finish before the trial counts as confirmed.
+        failed: runs that have failed.
+    """
+
+    trial: int
+    seeds: int
+    asked: int
+    failed: int
+    means: Mapping[str, float]
+    deviations: Mapping[str, float]
+
+    @property
+    def complete(self) -> bool:
+        """Whether it counts."""
+        return self.seeds >= self.asked and not self.failed
+
+    def __str__(self) -> str:
+        failed = f", {self.failed} failed" if self.failed else ""
+        return COMPLETE if self.complete else f"{self.seeds} of {self.asked} fresh seeds finished{failed}"
+
+    def as_metrics(self) -> dict[str, float]:
+        """As they stand in MLflow, on the trial's own run."""
+        means = {f"{CONFIRMED}{name}": value for name, value in self.means.items()}
+        deviations = {f"{CONFIRMED_DEVIATION}{name}": value for name, value in self.deviations.items()}
+        return {**means, **deviations, f"{CONFIRMED}seeds": float(self.seeds)}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A finished trial of the event log as a choice sees it."""
+
+    trial: Trial
+    confirmation: Confirmed | None = None
+
+    @property
+    def number(self) -> int:
+        return self.trial.number
+
+    @property
+    def found(self) -> Metrics:
+        return self.trial.last.metrics if self.trial.last is not None else {}
+
+    @property
+    def confirmed(self) -> Metrics:
+        told = self.confirmation
+        return told.means if told is not None and told.complete else {}
+
+
+def judged(trials: Iterable[Trial], confirmed: Iterable[Confirmed] = ()) -> list[Judged]:
+    """The finished ones among the trials, each with what was confirmed of it."""
+    of = {told.trial: told for told in confirmed}
+    return [Judged(trial, of.get(trial.number)) for trial in trials if trial.status == "finished"]
+
+
+def eligible(finished: Sequence[FinishedT]) -> list[FinishedT]:
+    """Those that are chosen from: the confirmed ones, or all where none is confirmed."""
+    return [trial for trial in finished if trial.confirmed] or list(finished)
+
+
+def ranked(finished: Sequence[FinishedT], objectives: Objectives, by: str = KNEE) -> list[FinishedT]:
+    """The eligible trials from best to worst.
+
+    Args:
+        finished: all finished trials of the search.
+        by: an objective, or ``knee``.
+
+    Raises:
+        ResultError: no trial has finished, or ``by`` is no objective of this search.
+    """
+    if by not in (KNEE, *objectives):
+        raise ResultError(f"--by {by}: this search's objectives are {', '.join(objectives)}; choose one, or knee")
+    if not finished:
+        raise ResultError("no trial of this search has finished yet, so there is nothing to choose from")
+    pool = eligible(finished)
+    found_NM = _losses([trial.found for trial in finished], objectives)
+    losses_NM = _losses([trial.confirmed or trial.found for trial in pool], objectives)
+    wanted_N = np.zeros(len(pool)) if by == KNEE else losses_NM[:, list(objectives).index(by)]
+    return [pool[index] for index in _best_first(wanted_N, losses_NM, found_NM, [trial.number for trial in pool])]
+
+
+def choose(finished: Sequence[FinishedT], objectives: Objectives, by: str = KNEE) -> FinishedT:
+    """The best trial; arguments and errors are those of :func:`ranked`."""
+    return ranked(finished, objectives, by)[0]
+
+
+def to_confirm(finished: Sequence[FinishedT], objectives: Objectives, top: int) -> list[FinishedT]:
+    """The ``top`` best by what was found: the front from its knee outwards, then what only the front dominates."""
+    if not finished:
+        return []
+    losses_NM = _losses([trial.found for trial in finished], objectives)
+    order = _best_first(pareto.ranks(losses_NM), losses_NM, losses_NM, [trial.number for trial in finished])
+    return [finished[index] for index in order[:top]]
+
+
+def start_points(finished: Sequence[FinishedT], objectives: Objectives) -> list[FinishedT]:
+    """Trials to begin another search with, best first: the front of the eligible ones, then the front as found."""
+    if not finished:
+        return []
+    pool = ranked(finished, objectives)
+    confirmed = on_front([trial.confirmed or trial.found for trial in pool], objectives)
+    best = [trial for trial, is_best in zip(pool, confirmed, strict=True) if is_best]
+    found = on_front([trial.found for trial in finished], objectives)
+    others = [trial for trial, is_best in zip(finished, found, strict=True) if is_best and not trial.confirmed]
+    return list({trial.number: trial for trial in [*best, *others]}.values())
+
+
+def _losses(metrics: Sequence[Metrics], objectives: Objectives) -> pareto.Array:
+    return np.array([losses_of(of, objectives) for of in metrics])
+
+
+def _best_first(
+    first_N: NDArray[Any], losses_NM: pareto.Array, found_NM: pareto.Array, numbers: Sequence[int]
+) -> list[int]:
+    """Indices by ``first_N``, then as rules 2 and 3 say."""
+    everything = np.concatenate([found_NM, losses_NM])
+    range_M = np.ptp(everything, axis=0)
+    away_NM = (losses_NM - losses_NM.min(axis=0)) / np.where(range_M > 10**-_DIGITS, range_M, 1.0)
+    distance_N = np.linalg.norm(away_NM, axis=1).round(_DIGITS)
+    return [int(index) for index in np.lexsort((numbers, *losses_NM.T[::-1], distance_N, first_N))]
+
+
+def selection_bias(confirmed: Sequence[Confirmed], trials: Mapping[int, Trial], metric: str) -> float:
+    """How much better a metric was found than confirmed, on average; in the metric's own sign."""
+    found = [trial.last.metrics[metric] for c in confirmed if (trial := trials[c.trial]).last is not None]
+    return float(np.mean([f - c.means[metric] for f, c in zip(found, confirmed, strict=True)]))

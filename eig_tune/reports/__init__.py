@@ -1,0 +1,1 @@
+"""What is written about a search: MLflow runs, description, Optuna study, curves, plots, tables."""

@@ -1,0 +1,191 @@
+"""The engine's events, written into MLflow in the words of a search."""
+
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from eig_tune.cluster.storage import Storage
+from eig_tune.errors import CheckpointError, one_line
+from eig_tune.evaluation import figures
+from eig_tune.evaluation.record import SAMPLES_FILE, read_evaluation
+from eig_tune.hpo.trial import HALVED_BATCH, Report, Trial
+from eig_tune.tracking import SearchTracker
+from eig_tune.training import checkpoint as checkpoints
+
+MODEL_FOLDER = "model"
+SAMPLES = "samples"  # the series of pictures that shows the classes emerging
+# Sending a picture takes MLflow some 0.1 s; a fast trial must not make more of them than can be sent. Its last one
+# is sent all the same: it shows what has come of it.
+_PICTURE_EVERY_SECONDS = 5.0
+_MLFLOW_STATUS = {"finished": "FINISHED", "stopped": "KILLED", "collapsed": "FAILED", "failed": "FAILED"}
+
+
+class MlflowRuns:
+    """An observer of the engine that keeps one MLflow run per trial.
+
+    Args:
+        tracker: where to write.
+        storage: where checkpoints lie; one that has ended is deleted when MLflow has everything of its trial.
+        classes: names of the true classes, for the pictures.
+        method: the method of trials whose values name none.
+        rungs: steps at which trials are compared.
+        models: keep the weights of every finished trial.
+        confirming: the trials are confirmations, whose runs lie below those of the trials they confirm.
+    """
+
+    def __init__(
+        self,
+        tracker: SearchTracker,
+        storage: Storage,
+        classes: Sequence[str],
+        method: str,
+        rungs: Sequence[int] = (),
+        *,
+        models: bool = False,
+        confirming: bool = False,
+    ) -> None:
+        self._tracker = tracker
+        self._storage = storage
+        self._classes = classes
+        self._method = method
+        self._rungs = rungs
+        self._models = models
+        self._confirming = confirming
+        self._pictured: dict[int, tuple[int, float]] = {}
+
+    def _key(self, trial: Trial) -> str:
+        return _key(trial, self._confirming)
+
+    def catch_up(self, trials: Mapping[int, Trial]) -> None:
+        """Write what an earlier process may not have written before it died.
+
+        Metrics that are there already are written again, which changes nothing: MLflow keeps one copy.
+        """
+        for trial in trials.values():
+            if self._key(trial) in self._tracker.ended:
+                continue
+            self.trial_started(trial)
+            for report in trial.reports.values():
+                self.trial_reported(trial, report)
+            self.trial_checkpointed(trial)
+            self.stopped([trial])
+            if trial.ended:
+                self.trial_ended(trial)
+
+    def trial_started(self, trial: Trial) -> None:
+        if self._confirming:
+            name = f"confirmation of trial {trial.params['trial']} · seed {trial.params['seed']}"
+            below = str(trial.params["trial"])
+            self._tracker.start_run(self._key(trial), name, trial.params, trial.at, "confirmation", below)
+        else:
+            self._tracker.start_run(self._key(trial), trial.name, trial.params, trial.at)
+
+    def trial_resumed(self, trial: Trial) -> None:
+        self._tracker.set_tags(self._key(trial), {"status": "running"})
+
+    def stopped(self, trials: Iterable[Trial]) -> None:
+        """The search is being stopped: trials that have trained until now were interrupted."""
+        for trial in trials:
+            if trial.status == "running":
+                self._tracker.set_tags(self._key(trial), {"status": trial.outcome})
+
+    def trial_reported(self, trial: Trial, report: Report) -> None:
+        self._tracker.log_metrics(self._key(trial), report.step, report.metrics, report.at)
+        if report.decision == "paused":
+            self._tracker.set_tags(self._key(trial), {"status": "paused"})
+
+    def trial_checkpointed(self, trial: Trial) -> None:
+        _, before = self._pictured.get(trial.number, (0, 0.0))
+        if _time_of_checkpoint(trial) - before >= _PICTURE_EVERY_SECONDS:
+            self._log_picture(trial)
+
+    def _log_picture(self, trial: Trial) -> None:
+        at = _time_of_checkpoint(trial)
+        if trial.checkpoint is None:
+            return
+        self._pictured[trial.number] = trial.checkpoint_step, at
+        try:
+            # Read at once: the file is deleted when the trial's next checkpoint is whole.
+            picture = self._storage.read(trial.checkpoint, SAMPLES_FILE)
+        except OSError:
+            return  # a picture less must not end a search; what is wrong is told when the trial's end is drawn
+        self._tracker.log_picture(self._key(trial), SAMPLES, picture, trial.checkpoint_step, at)
+
+    def trial_ended(self, trial: Trial) -> None:
+        key, location = self._key(trial), trial.checkpoint
+        pictured, _ = self._pictured.pop(trial.number, (0, 0.0))
+        if pictured != trial.checkpoint_step:
+            self._log_picture(trial)
+        if location is not None:
+            self._tracker.log_artifacts(key, lambda folder: self._draw(trial, location, folder))
+            # Of every finished one: which of them will be chosen is not known before all have been confirmed.
+            if self._models and trial.status == "finished":
+                copy = partial(self._copy_weights, trial, location)
+                self._tracker.log_artifacts(key, copy, MODEL_FOLDER)
+        status, at = _MLFLOW_STATUS[trial.status], trial.ended_at or trial.at
+        self._tracker.end_run(key, status, self._tags(trial), at)
+        if location is not None:
+            self._tracker.once_ended(key, lambda: self._storage.delete(location))
+
+    def _draw(self, trial: Trial, location: str, folder: Path) -> None:
+        with self._opened(trial, location, "pictures") as checkpoint:
+            draw_trial(checkpoint, self._classes, folder)
+
+    def _copy_weights(self, trial: Trial, location: str, folder: Path) -> None:
+        with self._opened(trial, location, "model") as checkpoint:
+            checkpoints.write_weights(checkpoint, folder)
+
+    @contextmanager
+    def _opened(self, trial: Trial, location: str, what: str) -> Iterator[Path]:
+        try:
+            with self._storage.local(location) as checkpoint:
+                yield checkpoint
+        except (OSError, CheckpointError) as error:
+            name = f"confirmation {self._key(trial)}" if self._confirming else f"trial {trial.number}"
+            raise CheckpointError(f"{name}: MLflow has no {what} of it ({one_line(error)})") from error
+
+    def _tags(self, trial: Trial) -> dict[str, str]:
+        """What ended trials are filtered by; ``rung`` and ``halved_batch_size`` only where there is one."""
+        rung = trial.rung(self._rungs)
+        halved = trial.last.metrics.get(HALVED_BATCH) if trial.last else None
+        return {
+            "status": trial.status,
+            "stop_reason": trial.reason,
+            "method": str(trial.params.get("method", self._method)),
+            "ray_trial_id": trial.ray_trial_id,
+            "step": str(trial.last.step if trial.last else 0),
+            **({} if rung is None else {"rung": str(rung)}),
+            **({} if halved is None else {HALVED_BATCH: f"{halved:.0f}"}),
+        }
+
+
+def _time_of_checkpoint(trial: Trial) -> float:
+    report = trial.reports.get(trial.checkpoint_step)
+    return trial.at if report is None else report.at
+
+
+def _key(trial: Trial, confirming: bool) -> str:
+    return f"{trial.params['trial']}.{trial.params['seed']}" if confirming else str(trial.number)
+
+
+def wanted_checkpoints(trials: Iterable[Trial], ended: Container[str], *, confirming: bool = False) -> set[str]:
+    """Locations of the checkpoints of trials that go on, or of which MLflow does not have everything yet.
+
+    Args:
+        ended: keys of the runs of which it has.
+    """
+    wanted = [trial for trial in trials if not trial.ended or _key(trial, confirming) not in ended]
+    newest = {trial.checkpoint for trial in wanted if trial.checkpoint is not None}
+    # The one before is still there only if a power failure came before the newest was on the disk.
+    return newest | {trial.earlier[0] for trial in wanted if trial.earlier is not None}
+
+
+def draw_trial(checkpoint: Path, classes: Sequence[str], folder: Path) -> None:
+    """Pictures of a checkpoint: samples, category × class table, learned against true prior."""
+    seen = read_evaluation(checkpoint)
+    seen.samples.save(folder / "samples.png")
+    if seen.table is not None and seen.class_distribution is not None:
+        figures.save_figure(figures.table_figure(seen.table, classes), folder / "category_class_table.png")
+        prior = figures.prior_figure(seen.table, seen.prior, seen.class_distribution, classes)
+        figures.save_figure(prior, folder / "prior.png")

@@ -1,0 +1,138 @@
+"""The search as an Optuna study in a file, for optuna-dashboard and Optuna's own plots.
+
+A view of the event log: written as trials end, never read by the search itself, which learns rung by rung.
+"""
+
+import os
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from eig_tune.config.space import SearchSpec
+from eig_tune.hpo.trial import Report, Trial
+
+_STATES = {
+    "running": TrialState.RUNNING,
+    "paused": TrialState.RUNNING,
+    "finished": TrialState.COMPLETE,
+    "stopped": TrialState.PRUNED,
+    "collapsed": TrialState.FAIL,
+    "failed": TrialState.FAIL,
+}
+
+
+class StudyFile:
+    """An observer of the engine that adds every ended trial to the study.
+
+    A trial that was stopped early is PRUNED and one that collapsed or crashed FAIL, so neither has values; what
+    they had reached stands in their user attributes.
+
+    Args:
+        file: Optuna's journal; made when it does not exist.
+        name: the study's name.
+        spec: the search.
+    """
+
+    def __init__(self, file: Path, name: str, spec: SearchSpec) -> None:
+        self._spec = spec
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        _mend(file)
+        self._study = optuna.create_study(
+            study_name=name,
+            storage=JournalStorage(JournalFileBackend(str(file))),
+            directions=_directions(spec.objectives),
+            load_if_exists=True,
+        )
+        if self._study.metric_names is None:
+            _name_metrics(self._study, spec.objectives)
+        self._written = {trial.user_attrs["trial"] for trial in self._study.get_trials(deepcopy=False)}
+
+    def catch_up(self, trials: Mapping[int, Trial]) -> None:
+        """Add what an earlier process may not have added before it died."""
+        for trial in trials.values():
+            if trial.ended and trial.number not in self._written:
+                self.trial_ended(trial)
+
+    def trial_started(self, trial: Trial) -> None:
+        """Only ended trials are in the study, so that none stays RUNNING for ever."""
+
+    def trial_resumed(self, trial: Trial) -> None:
+        """As little."""
+
+    def trial_reported(self, trial: Trial, report: Report) -> None:
+        """What a trial had reached is written at its end."""
+
+    def trial_checkpointed(self, trial: Trial) -> None:
+        """Nor has the study anything to do with weights and pictures."""
+
+    def trial_ended(self, trial: Trial) -> None:
+        try:
+            self._study.add_trial(as_optuna(trial, self._spec, self._spec.objectives))
+        except RuntimeError as error:
+            # Optuna says that it has lost its lock when the disk had no room for one.
+            raise _first_cause(error) from error
+        self._written.add(trial.number)
+
+
+def as_optuna(trial: Trial, spec: SearchSpec, objectives: Iterable[str]) -> FrozenTrial:
+    """The trial as Optuna knows trials; only a finished one has values. ``rung`` is None before the first."""
+    state, last = _STATES[trial.status], trial.last
+    metrics = dict(last.metrics) if last is not None else {}
+    return create_trial(
+        state=state,
+        params=dict(trial.params),
+        distributions={name: spec.search[name].for_optuna() for name in trial.params},
+        values=[metrics[name] for name in objectives] if state == TrialState.COMPLETE else None,
+        user_attrs={
+            "trial": trial.number,
+            "ray_trial_id": trial.ray_trial_id,
+            "stop_reason": trial.reason,
+            "step": last.step if last is not None else 0,
+            "rung": trial.rung(spec.rungs()),
+            **{f"reached.{name}": metrics[name] for name in objectives if name in metrics},
+        },
+    )
+
+
+def study_of(trials: Sequence[Trial], spec: SearchSpec, objectives: Mapping[str, str]) -> optuna.Study:
+    """A study in memory of all trials of a search in their order, so that Optuna's numbers are the search's own.
+
+    Args:
+        objectives: those of the search, or some of them.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(directions=_directions(objectives))
+    _name_metrics(study, objectives)
+    study.add_trials([as_optuna(trial, spec, objectives) for trial in trials])
+    return study
+
+
+def _directions(objectives: Mapping[str, str]) -> list[StudyDirection]:
+    return [StudyDirection[direction.upper()] for direction in objectives.values()]
+
+
+def _name_metrics(study: optuna.Study, objectives: Iterable[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names(list(objectives))
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    while error.__context__ is not None:
+        error = error.__context__
+    return error
+
+
+def _mend(file: Path) -> None:
+    """Undo what a killed writer leaves: a torn last line, and the lock, which only the event log's holder may hold."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    for lock in file.parent.glob(f"{file.name}.lock*"):
+        lock.unlink()
+    if file.is_file():
+        os.truncate(file, file.read_bytes().rfind(b"\n") + 1)

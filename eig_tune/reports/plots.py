@@ -1,0 +1,186 @@
+"""A search in pictures, and in one page of plots that answer to the mouse: Optuna's own where it has them.
+
+Both of Optuna's drawing libraries are slow to load, so they are loaded where something is drawn: in the thread that
+writes MLflow.
+"""
+
+import html
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eig_tune.config.space import SearchSpec
+from eig_tune.evaluation import figures
+from eig_tune.hpo.objectives import on_front
+from eig_tune.hpo.trial import Trial
+from eig_tune.reports.optuna_study import study_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from optuna import Study
+
+PAGE = "search.html"
+FRONT, RUNGS = "pareto_front.png", "rungs.png"
+_ENOUGH = 2  # finished trials; with fewer there is no history and nothing that could be important
+_PARALLEL = "parallel_coordinates"
+_SIZE, _PAGE_HEIGHT = (6.4, 4.4), "480px"
+
+# Drawn in this order, so that what went far lies on top: colour and opacity.
+_STYLES = {
+    "stopped": ("#999999", 0.35),
+    "failed": ("#333333", 0.5),
+    "collapsed": ("#c2408c", 0.5),
+    "paused": ("#8fbfb8", 0.5),
+    "interrupted": ("#2a9d8f", 0.8),
+    "finished": ("#2a6fbb", 0.9),
+}
+
+
+def pictures(trials: Sequence[Trial], spec: SearchSpec) -> dict[str, "Callable[[], Figure]"]:
+    """File name to what draws it, of every picture for which there are trials enough."""
+    drawn: dict[str, Callable[[], Figure]] = {}
+    if len(spec.objectives) > 1 and _finished(trials):
+        drawn[FRONT] = partial(_front, trials, spec)
+    if any(trial.reports for trial in trials):
+        drawn[RUNGS] = lambda: figures.rungs_figure(_curves(trials, spec), spec.rungs(), _STYLES)
+    wide = (1.5 * (len(spec.objectives) + len(spec.search)) + 1.5, 4.4)
+    for name, plot in _optuna_plots(trials, spec).items():
+        drawn[f"{name}.png"] = partial(_still, plot, wide if name == _PARALLEL else _SIZE)
+    return drawn
+
+
+def write_pictures(trials: Sequence[Trial], spec: SearchSpec, folder: Path) -> None:
+    """Write every picture of :func:`pictures` into ``folder``."""
+    with _drawing():
+        for name, draw in pictures(trials, spec).items():
+            figures.save_figure(draw(), folder / name)
+
+
+def write_page(trials: Sequence[Trial], spec: SearchSpec, title: str, folder: Path) -> None:
+    """Write ``search.html``, which needs nothing from outside; nothing where no trial has reported."""
+    if not any(trial.reports for trial in trials):
+        return
+    with _drawing():
+        from optuna import visualization
+        from plotly.offline import get_plotlyjs
+
+        drawn = [plot(visualization) for plot in _optuna_plots(trials, spec).values()]
+        drawn.insert(0, _interactive_rungs(trials, spec))
+        if 2 <= len(spec.objectives) <= 3 and _finished(trials):
+            drawn.insert(0, visualization.plot_pareto_front(study_of(trials, spec, spec.objectives)))
+        parts = [plot.to_html(full_html=False, include_plotlyjs=False, default_height=_PAGE_HEIGHT) for plot in drawn]
+        head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><script>{get_plotlyjs()}</script>'
+    page = f"<!doctype html>\n<html><head>{head}</head><body>{''.join(parts)}</body></html>\n"
+    (folder / PAGE).write_text(page, encoding="utf-8")
+
+
+def _finished(trials: Sequence[Trial]) -> list[Trial]:
+    return [trial for trial in trials if trial.status == "finished" and trial.last is not None]
+
+
+def _front(trials: Sequence[Trial], spec: SearchSpec) -> "Figure":
+    finished, names = _finished(trials), list(spec.objectives)
+    metrics = [trial.last.metrics for trial in finished if trial.last is not None]
+    points_NM = np.array([[of[name] for name in names[:2]] for of in metrics])
+    labels = [str(trial.number) for trial in finished]
+    return figures.front_figure(points_NM, on_front(metrics, spec.objectives), labels, names)
+
+
+def _optuna_plots(trials: Sequence[Trial], spec: SearchSpec) -> dict[str, Callable[[ModuleType], Any]]:
+    """Name to what draws it with ``optuna.visualization``, or with its twin for matplotlib."""
+    if len(_finished(trials)) < _ENOUGH:
+        return {}
+    plots: dict[str, Callable[[ModuleType], Any]] = {}
+    for name in spec.objectives:
+        plots[f"history_{name}"] = partial(_history, trials, spec, name)
+        plots[f"importances_{name}"] = partial(_importances, trials, spec, name)
+    return {**plots, _PARALLEL: partial(_parallel_coordinates, trials, spec)}
+
+
+def _history(trials: Sequence[Trial], spec: SearchSpec, name: str, module: ModuleType) -> Any:
+    return module.plot_optimization_history(_alone(trials, spec, name), target_name=name)
+
+
+def _importances(trials: Sequence[Trial], spec: SearchSpec, name: str, module: ModuleType) -> Any:
+    return module.plot_param_importances(_alone(trials, spec, name))
+
+
+def _parallel_coordinates(trials: Sequence[Trial], spec: SearchSpec, module: ModuleType) -> Any:
+    return module.plot_parallel_coordinate(
+        study_of(trials, spec, spec.objectives), target_name=next(iter(spec.objectives))
+    )
+
+
+def _alone(trials: Sequence[Trial], spec: SearchSpec, name: str) -> "Study":
+    """The search as one for ``name`` alone: of an objective among others Optuna draws no best so far, and takes it
+    for one to be minimised."""
+    return study_of(trials, spec, {name: spec.objectives[name]})
+
+
+def _still(plot: Callable[[ModuleType], Any], size: tuple[float, float]) -> "Figure":
+    from matplotlib import pyplot, rc_context
+    from optuna.visualization import matplotlib
+
+    # Optuna sets a style for good: it is taken back.
+    with rc_context({"figure.constrained_layout.use": True, "figure.figsize": size}):
+        figure: Figure = plot(matplotlib).figure
+    pyplot.close(figure)  # out of pyplot's list of open figures; it can be saved all the same
+    return figure
+
+
+def _curves(trials: Sequence[Trial], spec: SearchSpec) -> dict[str, dict[str, tuple[list[float], list[float]]]]:
+    """Objective to status to (steps, values) of all trials of that status, a NaN between two of them: one line for
+    each status, since ten thousand lines could not be drawn."""
+    curves: dict[str, dict[str, tuple[list[float], list[float]]]] = {}
+    for name in spec.objectives:
+        curves[name] = {status: ([], []) for status in _STYLES}
+        for trial in trials:
+            if reports := [report for report in trial.reports.values() if name in report.metrics]:
+                steps, values = curves[name][trial.outcome]
+                steps += [*(report.step for report in reports), np.nan]
+                values += [*(report.metrics[name] for report in reports), np.nan]
+    return curves
+
+
+def _interactive_rungs(trials: Sequence[Trial], spec: SearchSpec) -> Any:
+    from plotly.subplots import make_subplots
+
+    curves = _curves(trials, spec)
+    plot = make_subplots(rows=1, cols=len(curves), subplot_titles=list(curves))
+    for column, (name, lines) in enumerate(curves.items(), start=1):
+        for status, (steps, values) in lines.items():
+            colour, opacity = _STYLES[status]
+            shown = {"name": status, "legendgroup": status, "showlegend": column == 1 and len(steps) > 0}
+            line = {"x": steps, "y": values, "mode": "lines+markers", "opacity": opacity, "line_color": colour}
+            plot.add_scatter(**line, **shown, text=_labels(trials, name, status), row=1, col=column)
+        for rung in spec.rungs():
+            plot.add_vline(rung, line_dash="dot", line_width=1, row=1, col=column)
+    return plot.update_layout(title="Learning curves and rungs").update_xaxes(title="step")
+
+
+def _labels(trials: Sequence[Trial], name: str, status: str) -> list[str]:
+    """What is shown at each point of :func:`_curves`: its trial, and at the last one why that got no further."""
+    labels: list[str] = []
+    for trial in trials:
+        reports = sum(name in report.metrics for report in trial.reports.values())
+        if reports and trial.outcome == status:
+            told = f"trial {trial.number}"
+            labels += [*[told] * (reports - 1), f"{told}: {html.escape(trial.why)}" if trial.why else told, ""]
+    return labels
+
+
+@contextmanager
+def _drawing() -> Iterator[None]:
+    """Without a window, and without Optuna's warnings that its plots are experimental and its trials few."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,291 @@
+"""Results in words and tables, for people and for scripts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+from rich.text import Text
+
+from eig_tune.cluster.doctor import Check
+from eig_tune.config.space import SearchSpec
+from eig_tune.hpo.objectives import losses_of
+from eig_tune.hpo.plan import Plan
+from eig_tune.hpo.selection import eligible
+from eig_tune.hpo.trial import Trial
+from eig_tune.reports.comparison import COMPARED, best_of, p_in_words, p_text, rows_of
+from eig_tune.reports.description import (
+    chosen_in_words,
+    confirmation_in_words,
+    counted,
+    criterion,
+    found_and_confirmed,
+    optimism_in_words,
+    short,
+)
+from eig_tune.tracking import TrackedSearch, TrackedTrial
+from eig_tune.training import Progress
+from eig_tune.workflows.compare import Comparison
+from eig_tune.workflows.search import Outcome
+from eig_tune.workflows.session import DiskUse, total
+
+_MOST_OTHERS = 3
+_SHOWN = ("nmi", "average_entropy", "prior_rmse", "nmi_real", "posterior_rmse", "augment_agreement", "code_recovery")
+
+
+def print_outcome(outcome: Outcome, spec: SearchSpec, console: Console) -> None:
+    """How the search ended, its Pareto front, and what to do next."""
+    told = counted(outcome.trials) or "no trial"
+    console.print(f"{outcome.name}: {told} in {outcome.wall_seconds:.0f} s", highlight=False)
+    if outcome.front:
+        console.print(_front_table(outcome.front, spec))
+        _print_confirmed(outcome, spec, console)
+        if outcome.best is not None:
+            why = chosen_in_words(spec, outcome.trials, outcome.confirmed)
+            console.print(f"trial {outcome.best.number} is {why}", highlight=False, soft_wrap=True)
+        console.print(f"next: eig-tune best --name {outcome.name} --export DIR", highlight=False, soft_wrap=True)
+    _print_what_is_left(outcome, spec.trials, console)
+    _print_disk_use(outcome.disk, console)
+    _print_tracking_errors(outcome.tracking_errors, console)
+
+
+def _print_what_is_left(outcome: Outcome, wanted: int, console: Console) -> None:
+    why = f"{outcome.stopped}: " if outcome.stopped else ""
+    ended, wanted = sum(trial.ended for trial in outcome.trials), max(wanted, len(outcome.trials))
+    if ended < wanted:
+        console.print(f"{why}{ended} of {wanted} trials have ended; go on with --resume", highlight=False)
+    elif why:
+        console.print(f"{why}not all of the best have been confirmed; go on with --resume", highlight=False)
+
+
+def _print_disk_use(disk: DiskUse, console: Console) -> None:
+    """What a search or comparison takes."""
+    checkpoints = "unknown" if disk.checkpoints is None else decimal(disk.checkpoints)
+    told = f"on disk: checkpoints {checkpoints} in {disk.storage}, all else {decimal(disk.kept)}"
+    console.print(told, highlight=False, soft_wrap=True)
+
+
+def _print_tracking_errors(errors: Sequence[str], console: Console) -> None:
+    for error in sorted(set(errors)):
+        console.print(f"MLflow: {error}", style="red", highlight=False, soft_wrap=True)
+
+
+def _print_confirmed(outcome: Outcome, spec: SearchSpec, console: Console) -> None:
+    """What the best reach on fresh seeds, and how much of what was found was luck."""
+    trials = {trial.number: trial for trial in outcome.trials}
+    lines = [confirmation_in_words(spec, reached, trials) for reached in outcome.confirmed]
+    for line in filter(None, [*lines, optimism_in_words(spec.objectives, outcome.confirmed, trials)]):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _front_table(front: Sequence[Trial], spec: SearchSpec) -> Table:
+    table = Table(title="Pareto front", title_justify="left", box=None, pad_edge=False)
+    for column in ("trial", *spec.objectives, *spec.search):
+        table.add_column(column, justify="right")
+    reached = [(trial, trial.last.metrics) for trial in front if trial.last is not None]
+    for trial, metrics in sorted(reached, key=lambda pair: losses_of(pair[1], spec.objectives)):
+        values = [short(trial.params.get(name, "–")) for name in spec.search]
+        table.add_row(str(trial.number), *(f"{metrics[name]:.3f}" for name in spec.objectives), *values)
+    return table
+
+
+def outcome_document(outcome: Outcome) -> dict[str, Any]:
+    """The outcome for scripts."""
+    return {
+        "name": outcome.name,
+        "wall_seconds": outcome.wall_seconds,
+        "slots": outcome.slots,
+        "disk": vars(outcome.disk),
+        "steps": sum(trial.last.step for trial in outcome.trials if trial.last),
+        "train_seconds": total(outcome.trials, "train_seconds"),
+        "evaluation_seconds": total(outcome.trials, "evaluation_seconds"),
+        "trials": [trial_outcome(trial) for trial in outcome.trials],
+        "front": [trial.number for trial in outcome.front],
+        "confirmed": [{**vars(reached), "complete": reached.complete} for reached in outcome.confirmed],
+        "best": None if outcome.best is None else trial_outcome(outcome.best),
+    }
+
+
+def trial_outcome(trial: Trial) -> dict[str, Any]:
+    """What has become of a trial, for scripts; ``reason`` is never empty."""
+    goes_on = f"the search was stopped; --resume goes on from step {trial.checkpoint_step}"
+    return {
+        "trial": trial.number,
+        "status": trial.outcome,
+        "reason": goes_on if trial.status == "running" else trial.why,
+        "step": trial.last.step if trial.last else 0,
+        "values": dict(trial.params),
+        "metrics": dict(trial.last.metrics) if trial.last else {},
+    }
+
+
+def print_comparison(outcome: Comparison, methods: Sequence[str], console: Console) -> None:
+    """The table, and where table and pictures lie."""
+    rows = rows_of(outcome.trials, methods)
+    best = {metric: best_of(rows, metric) for metric in COMPARED}
+    table = Table(title=outcome.name, title_justify="left", box=None, pad_edge=False)
+    for column in ("method", *COMPARED, "p (nmi)", "cells", "splits"):
+        table.add_column(column, justify="left" if column == "method" else "right")
+    for row in rows:
+        values = [f"{row.means[m]:.3f} ± {row.deviations[m]:.3f}" for m in COMPARED]
+        marked = [Text(v, "bold" if best[m] == row.method else "") for m, v in zip(COMPARED, values, strict=True)]
+        table.add_row(row.method, *marked, p_text(row.p_values["nmi"]), str(row.cells), str(row.splits))
+    console.print(table)
+    console.print(p_in_words(rows), highlight=False, soft_wrap=True)
+    console.print(f"table and pictures: {outcome.folder}", highlight=False, soft_wrap=True)
+    if not outcome.complete:
+        why = f"{outcome.stopped}: " if outcome.stopped else ""
+        console.print(f"{why}not all cells have ended; go on with --resume", highlight=False)
+    for trial in outcome.trials:
+        if trial.status == "failed":
+            told = f"failed: {dict(trial.params)}: {trial.reason}"
+            console.print(told, style="red", markup=False, highlight=False, soft_wrap=True)
+    _print_disk_use(outcome.disk, console)
+    _print_tracking_errors(outcome.tracking_errors, console)
+
+
+def comparison_document(outcome: Comparison, methods: Sequence[str]) -> dict[str, Any]:
+    """The comparison for scripts."""
+    rows = rows_of(outcome.trials, methods)
+    return {
+        "name": outcome.name,
+        "complete": outcome.complete,
+        "disk": vars(outcome.disk),
+        "methods": [vars(row) for row in rows],
+        "test": p_in_words(rows),
+        "cells": [trial_outcome(trial) for trial in outcome.trials],
+    }
+
+
+def print_found(found: TrackedSearch, console: Console) -> None:
+    """Whose search it is, and that its experiment has others if it has."""
+    console.print(f"{found.name}: {found.run}", markup=False, highlight=False, soft_wrap=True)
+    if found.others:
+        count = "another search" if len(found.others) == 1 else f"{len(found.others)} other searches"
+        told = "; ".join(map(str, found.others[:_MOST_OTHERS]))
+        more = "; …" if len(found.others) > _MOST_OTHERS else ""
+        line = f"its experiment has {count}, which --name RUN takes: {told}{more}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Console) -> None:
+    """The chosen trial, why it was chosen, its parameters and metrics."""
+    kind = "confirmed" if chosen.confirmed else "finished"
+    of = len(eligible(found.finished()))
+    console.print(
+        f"{found.name}: trial {chosen.number}, the best of {of} {kind} trials by {criterion(found.objectives, by)}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for trial in found.lacking():
+        told = (
+            f"trial {trial.number} is left out: MLflow has not all of its metrics; `eig-tune search --resume` adds them"
+        )
+        console.print(told, highlight=False, soft_wrap=True)
+    for trial in found.finished():
+        if trial.confirmation and not trial.confirmed:
+            told = f"trial {trial.number} does not count as confirmed: {trial.confirmation}"
+            console.print(told, highlight=False, soft_wrap=True)
+    if chosen.confirmed:
+        console.print(
+            f"found among {len(found.finished())} finished trials, tried again on "
+            f"{chosen.confirmed['seeds']:.0f} fresh seeds with another judge: "
+            + found_and_confirmed(found.objectives, chosen.metrics, chosen.confirmed, chosen.confirmed_deviations),
+            highlight=False,
+            soft_wrap=True,
+        )
+    console.print(_two_columns("parameter", {name: short(v) for name, v in chosen.params.items()}))
+    shown = {name: f"{chosen.metrics[name]:.4f}" for name in _SHOWN if name in chosen.metrics}
+    console.print(_two_columns("metric", shown))
+
+
+def _two_columns(title: str, rows: Mapping[str, str]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column(title)
+    table.add_column("value", justify="right")
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+def trial_document(chosen: TrackedTrial, found: TrackedSearch, by: str) -> dict[str, Any]:
+    """The chosen trial for scripts."""
+    return {
+        "search": found.name,
+        "search_run": found.run.run_id,
+        "by": by,
+        "trial": chosen.number,
+        "run_id": chosen.run_id,
+        "values": dict(chosen.params),
+        "metrics": chosen.found,
+        "confirmed": chosen.confirmed,
+        "confirmed_deviations": chosen.confirmed_deviations,
+        "confirmation": chosen.confirmation,
+    }
+
+
+def metrics_document(chosen: TrackedTrial) -> dict[str, Any]:
+    """What a model has reached, as a bundle keeps it."""
+    return {
+        "found": chosen.found,
+        "confirmed": chosen.confirmed,
+        "confirmed_deviations": chosen.confirmed_deviations,
+    }
+
+
+def print_progress(progress: Progress, steps: int, console: Console) -> None:
+    """One line for one report of a single run."""
+    metrics = progress.evaluation.metrics
+    told = " ".join(f"{name}={metrics[name]:.3f}" for name in _SHOWN if name in metrics)
+    console.print(f"step {progress.step:,}/{steps:,}: {told}", highlight=False, soft_wrap=True)
+
+
+def print_checks(checks: Sequence[Check], console: Console) -> None:
+    """What was found, then one line for everything that is wrong."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("check", "", "found"):
+        table.add_column(column)
+    for check in checks:
+        table.add_row(check.name, Text("✗", "red") if check.problem else Text("✓", "green"), Text(check.found))
+    console.print(table)
+    for check in checks:
+        if check.problem:
+            kind = "" if check.grave else "a search would only warn: "
+            text = f"{check.name}: {kind}{check.problem}"
+            console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def print_plan(spec: SearchSpec, plans: Sequence[Plan], speed: float | None, console: Console) -> None:
+    """The resolved space, the rungs, and the predicted cost for every number of slots that has a plan.
+
+    Args:
+        speed: steps per second of one trial; None when there are no images to measure it with.
+    """
+    console.print(_two_columns("searched", {name: str(distribution) for name, distribution in spec.search.items()}))
+    rungs = [(f"{rung:,}", f"{trials:,}") for rung, trials in plans[0].reaching.items()]
+    console.print(_table_of_numbers(("rung (steps)", "trials expected"), rungs))
+    to_confirm = plans[0].confirming_steps
+    of_which = f", {to_confirm:,} of them to confirm the best" if to_confirm else ""
+    measured = "speed not measured" if speed is None else f"{speed:.1f} steps/s measured here for one trial"
+    console.print(
+        f"about {plans[0].total_steps:,} steps in all{of_which}; {measured}:",
+        highlight=False,
+        soft_wrap=True,
+    )
+    times = ["–" if speed is None else _hours(plan.hours(speed)) for plan in plans]
+    costs = [(str(plan.slots), time, f"{plan.busy:.0%}") for plan, time in zip(plans, times, strict=True)]
+    console.print(_table_of_numbers(("trials at once", "time", "slots in use"), costs))
+
+
+def _table_of_numbers(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _hours(hours: float) -> str:
+    return f"{hours * 60:.0f} min" if hours < 2 else f"{hours:.1f} h"

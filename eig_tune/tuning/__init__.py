@@ -1,1 +1,0 @@
-"""The search: Optuna proposes, successive halving promotes, Ray runs, one ledger remembers."""

@@ -1,0 +1,164 @@
+"""Whose event log it is: a search has an id, and goes on only as what it was.
+
+The id is made when the search begins. It stands in the header of its event log, on its runs in MLflow and in the path
+of its checkpoints; only what carries it is ever resumed, written or cleared.
+"""
+
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from eig_tune.config.space import SearchSpec
+from eig_tune.errors import ConfigError, Problem, ResultError, one_line
+from eig_tune.home import Home
+from eig_tune.hpo.event_log import EventLog
+from eig_tune.terminal.progress import Console
+from eig_tune.workflows.session import RunOptions, shared_places
+
+_ID = re.compile("[0-9a-f]{32}")  # it becomes part of a path, so nothing else may be read from a file
+_LONGEST_HEADER = 2**24  # bytes
+_ANOTHER = "give another --name for this"
+
+
+def find_search(home: Home, options: RunOptions, traits: Mapping[str, Any], console: Console) -> str:
+    """The id of the search that is to go on, or a new one; makes nothing.
+
+    Args:
+        traits: everything that makes its trials what they are.
+
+    Raises:
+        ResultError: the home has a search of that name which is not to be resumed, is running, has no id, or is a copy
+            whose original would be disturbed.
+        ConfigError: the search that is to go on was another one; every difference is shown.
+    """
+    name, file = options.name, home.event_log(options.name)
+    if file.is_file():
+        with EventLog(file) as event_log:
+            if event_log.header or event_log.trials:
+                if not options.resume:
+                    raise ResultError(
+                        f"--name: there is {name!r} already; go on with it by --resume, or give another name"
+                    )
+                _check(event_log.header, traits, f"--resume: {name!r}")
+                _check_home(event_log.header, home, options, console)
+                return str(event_log.header["id"])
+    _refuse_leftovers(home, name)
+    if options.resume:
+        _tell(console, f"--resume: {home.path} has nothing called {name!r} to go on with; it begins anew")
+    return uuid.uuid4().hex
+
+
+def begin_or_check(event_log: EventLog, search_id: str, traits: Mapping[str, Any], what: str, home: Home) -> None:
+    """Note whose event log it is and in which home it lies, or refuse one that is another's.
+
+    Raises:
+        ResultError: it belongs to another search, or does not say to which.
+        ConfigError: its search was another one; every difference is shown.
+    """
+    noted = {"id": search_id, "home": str(home.path), **traits}
+    if event_log.header or event_log.trials:
+        _check(event_log.header, traits, what)
+        if event_log.header["id"] != search_id:
+            raise ResultError(
+                f"{what} belongs to another search ({event_log.header['id']}, not {search_id}); {_ANOTHER}"
+            )
+        noted = {**event_log.header, "home": noted["home"]}
+    if event_log.header != noted:
+        event_log.begin(noted)
+
+
+def noted_header(home: Home, name: str) -> Mapping[str, Any]:
+    """What the event log of the search ``name`` begins with, also while it runs; empty where there is none."""
+    try:
+        with home.event_log(name).open("rb") as file:
+            header = json.loads(file.readline(_LONGEST_HEADER))["header"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return header if isinstance(header, dict) else {}
+
+
+def own_searches(home: Home, name: str | None) -> list[str]:
+    """The ids of the home's searches of that name, or of all of them, that written to last first."""
+    names = [name] if name is not None else _names(home)
+    ids = [str(noted_header(home, name).get("id")) for name in names]
+    return [search_id for search_id in ids if _ID.fullmatch(search_id)]
+
+
+def noted_start_points(home: Home, name: str, spec: SearchSpec) -> tuple[Any, ...] | None:
+    """With what the search ``name`` has begun, if that goes on from the space's own points; None if it has not begun.
+
+    What it was warmed up by may have found better trials since, which makes it no other search.
+    """
+    noted = noted_header(home, name).get("spec", {}).get("start_from", [])
+    own = [dict(point) for point in spec.start_from]
+    return tuple(noted) if noted[: len(own)] == own and len(noted) > len(own) else None
+
+
+def _names(home: Home) -> list[str]:
+    try:
+        logs = {folder.name: home.event_log(folder.name) for folder in home.study("").iterdir()}
+        found = {name: log.stat().st_mtime for name, log in logs.items() if log.is_file()}
+    except OSError:
+        return []
+    return sorted(found, key=lambda name: -found[name])
+
+
+def _check_home(header: Mapping[str, Any], home: Home, options: RunOptions, console: Console) -> None:
+    """Two homes must not go on with one search where both would write to one place and clear it."""
+    before = Home(Path(str(header.get("home", home.path))))
+    shared = " and ".join(shared_places(options, home))
+    if before.path == home.path or not shared:
+        return
+    original, event_log = before.event_log(options.name), home.event_log(options.name)
+    if noted_header(before, options.name).get("id") == header["id"] and not original.samefile(event_log):
+        raise ResultError(
+            f"--home: {home.path} is a copy of {one_line(before.path)}, and {options.name!r} of both would write to "
+            f"{shared}; go on there, or give another --name"
+        )
+    _tell(
+        console,
+        f"this search was begun in {before.path}; if that home is still used, go on in one of the two only: both "
+        f"would write to {shared}",
+    )
+
+
+def _tell(console: Console, line: str) -> None:
+    console.print(one_line(line), markup=False, highlight=False, soft_wrap=True)
+
+
+def _check(header: Mapping[str, Any], traits: Mapping[str, Any], what: str) -> None:
+    if not _ID.fullmatch(str(header.get("id"))):
+        raise ResultError(f"{what} was begun by an earlier eig-tune, which gave it no id; {_ANOTHER}")
+    if changed := _differences({name: header.get(name) for name in traits}, traits):
+        raise ConfigError(f"{what} was another one; {_ANOTHER}", changed)
+
+
+def _refuse_leftovers(home: Home, name: str) -> None:
+    """What stands beside a event log that is gone is another search's, and would be taken for this one's."""
+    folder, event_log = home.study(name), home.event_log(name)
+    files = folder.iterdir() if folder.is_dir() else ()
+    if left := sorted(f.name for f in files if f != event_log and f.suffix != ".lock" and not f.name.startswith(".")):
+        raise ResultError(
+            f"{folder} has files of a search whose {event_log.name} is gone ({', '.join(left)}); "
+            "move the folder away, or give another --name"
+        )
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Problem]:
+    """Where the images lie and how they are made says nothing when they are the same images."""
+    same_images = before.get("data") == now.get("data")
+    return [
+        Problem(path.removeprefix("spec."), f"was {was!r}, is now {is_now!r}")
+        for path, was, is_now in _changes(before, now)
+        if not (same_images and path.startswith("spec.dataset."))
+    ]
+
+
+def _changes(before: Any, now: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        keys = [*before, *(key for key in now if key not in before)]
+        return [c for key in keys for c in _changes(before.get(key), now.get(key), f"{path}.{key}".strip("."))]
+    return [] if before == now else [(path, before, now)]

@@ -1,0 +1,173 @@
+"""Images and evaluation classifier of a search, and whether what is asked for fits them."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from eig_tune.config.distributions import combinations
+from eig_tune.config.space import SearchSpec
+from eig_tune.data import ImageData, load_images
+from eig_tune.data.facts import facts_of, in_words
+from eig_tune.data.left_out import LeftOut, counted, names_file, printable, write_left_out
+from eig_tune.errors import ConfigError, Problem
+from eig_tune.evaluation import EvaluationClassifier, train_classifier
+from eig_tune.evaluation.classifier import Role, lowest_accuracy
+from eig_tune.evaluation.metrics import nmi_of_chance
+from eig_tune.home import Home
+from eig_tune.models import METHODS
+from eig_tune.terminal.progress import Console, step_bar
+from eig_tune.training import TrialData
+
+_MOST_BY_CHANCE = 0.1  # NMI
+
+
+def prepare_images(spec: SearchSpec, console: Console, home: Home) -> ImageData:
+    """Images of a search; shows how far it is when they are many, counts what was left out, and says what there is.
+
+    Raises:
+        DataError: the images cannot be had.
+        ConfigError: what is asked for does not fit the images.
+    """
+    with step_bar(console, "reading images") as on_progress:
+        images = load_images(spec.dataset, home.images, on_progress)
+    if images.left_out:
+        tell_left_out(images.left_out, names_file(home.images, spec.dataset.path), console)
+    for line in in_words(facts_of(images), spec.dataset.imbalance):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    check_fit(spec, images)
+    return images
+
+
+def tell_left_out(left_out: Sequence[LeftOut], names: Path | None, console: Console) -> None:
+    """Count what was left out on one line; its names go into the file ``names``, or onto a line each without one."""
+    lines = [f"left out: {counted(left_out)}"]
+    if names is None:
+        lines = [*(f"left out, {each.reason}: {printable(each.path)}" for each in left_out), *lines]
+    else:
+        lines[0] += f"; {_written(left_out, names)}"
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _written(left_out: Sequence[LeftOut], names: Path) -> str:
+    try:
+        write_left_out(left_out, names)
+    except OSError as error:
+        return f"their names cannot be written to {printable(str(names))} ({error.strerror})"
+    return f"names in {printable(str(names))}"
+
+
+def tell_idle(problems: Iterable[Problem], console: Console) -> None:
+    """Warn of what changes nothing, one line each."""
+    for problem in problems:
+        _warn(console, str(problem))
+
+
+def check_fit(spec: SearchSpec, images: ImageData) -> None:
+    """See that what is asked for fits the images.
+
+    Raises:
+        ConfigError: it does not; every problem is reported.
+    """
+    problems = _misfits(spec, images)
+    if problems:
+        raise ConfigError("the search does not fit its images", problems)
+
+
+def prepare_classifier(
+    spec: SearchSpec, images: ImageData, home: Home, console: Console, check: Callable[[], None] = lambda: None
+) -> TrialData:
+    """The images with their evaluation classifier, where they have labels; shows how far it is when it takes long.
+
+    Args:
+        check: called after every training step; what it raises ends the training.
+    """
+    if not images.labelled:
+        return TrialData(images, None)
+    for warning in _unsure_scores(spec, images):
+        _warn(console, warning)
+    return TrialData(images, _classifier(spec, images, home, console, "selection", check))
+
+
+def prepare_confirming_classifier(
+    spec: SearchSpec, data: TrialData, home: Home, console: Console, check: Callable[[], None]
+) -> TrialData:
+    """The same images with the second evaluation classifier, where they have labels; ``check`` as for the first."""
+    return TrialData(
+        data.images, data.classifier and _classifier(spec, data.images, home, console, "confirmation", check)
+    )
+
+
+def _misfits(spec: SearchSpec, images: ImageData) -> list[Problem]:
+    problems = []
+    batch = max(_possible(spec, "batch_size", spec.train.batch_size))
+    if batch > len(images.pool):
+        where = "search.batch_size" if "batch_size" in spec.search else "train.batch_size"
+        problems.append(Problem(where, f"got {batch}, but the pool has {len(images.pool)} images"))
+    if spec.needs_labels() and not images.labelled:
+        problems.append(
+            Problem("objectives", "these images have no labels; choose label-free objectives such as code_recovery")
+        )
+    return [*problems, *_without_class_shares(spec, images)]
+
+
+def _without_class_shares(spec: SearchSpec, images: ImageData) -> list[Problem]:
+    """What keeps a trial from having the true class shares as its prior, if one shall."""
+    runs = combinations(spec.search, spec.base_config().flat(), {"method", "categories"})
+    categories = {run["categories"]: run["method"] for run in runs if METHODS[run["method"]].prior == "ground-truth"}
+    wrong = [(number, method) for number, method in categories.items() if number != len(images.classes)]
+    if not wrong:
+        return []
+    number, method = wrong[0]
+    if not images.labelled:
+        where = "search.method" if "method" in spec.search else "method"
+        return [Problem(where, f"{method} needs the true class shares; these images have no labels")]
+    where = "search.categories" if "categories" in spec.search else "model.categories"
+    got = "other numbers" if number is None else number
+    return [Problem(where, f"got {got}; {method} needs one per class, {len(images.classes)}")]
+
+
+def _classifier(
+    spec: SearchSpec, images: ImageData, home: Home, console: Console, role: Role, check: Callable[[], None]
+) -> EvaluationClassifier:
+    with step_bar(console, f"training the evaluation classifier ({role})") as show:
+
+        def on_progress(done: int, of: int) -> None:
+            check()
+            show(done, of)
+
+        classifier = train_classifier(images, home.classifiers, on_progress=on_progress, role=role)
+    floor = lowest_accuracy(spec.dataset.name)
+    if classifier.accuracy < floor:
+        _warn(
+            console,
+            f"the evaluation classifier knows just {classifier.accuracy:.1%} of held-out images, averaged over classes "
+            f"(expected {floor:.0%} or more): nmi and prior_rmse will be as unsure as it is",
+        )
+    return classifier
+
+
+def _unsure_scores(spec: SearchSpec, images: ImageData) -> list[str]:
+    """Scores that are high for a model that tells nothing, because categories and classes are many and images few."""
+    assert images.class_distribution is not None
+    categories, classes = max(_possible(spec, "categories", spec.model.categories)), len(images.classes)
+    generated = categories * spec.train.images_per_category
+    counted = {
+        "nmi": (generated, "generated images", "; raise train.images_per_category"),
+        "nmi_real": (len(images.held_out), "held-out images", ""),
+    }
+    return [
+        f"{name} is about {chance:.2f} for a model that tells nothing: {count} {of} are few for {categories} "
+        f"categories and {classes} classes{remedy}"
+        for name, (count, of, remedy) in counted.items()
+        if (chance := nmi_of_chance(count, categories, images.class_distribution)) > _MOST_BY_CHANCE
+    ]
+
+
+def _possible(spec: SearchSpec, name: str, fixed: Any) -> Sequence[Any]:
+    """What a trial may have for a field: the ends of its range, or all choices."""
+    return spec.search[name].extremes() if name in spec.search else [fixed]
+
+
+def _warn(console: Console, text: str) -> None:
+    console.print(f"WARNING {text}", style="bold red", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,119 @@
+"""One run in this process, without Ray: the way to debug."""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from eig_tune import strict_json
+from eig_tune.config.checks import typed_row
+from eig_tune.config.document import parse_value
+from eig_tune.config.space import SearchSpec
+from eig_tune.errors import ConfigError, EigTuneError, Problem, one_line
+from eig_tune.home import bring_to_disk, try_to_write
+from eig_tune.reports.mlflow_runs import draw_trial
+from eig_tune.training import Progress, TrainConfig, TrialData, fit
+
+METRICS_FILE = "metrics.jsonl"
+
+
+def single_config(spec: SearchSpec, values: Mapping[str, Any]) -> TrainConfig:
+    """The run that a space describes: its first ``start_from`` point, then ``values``.
+
+    Raises:
+        ConfigError: a name is unknown or a value out of range; every problem is reported.
+    """
+    typed, problems = typed_row(values, "--set ", ("method", "seed"))
+    if problems:
+        raise ConfigError("eig-tune train", problems)
+    return spec.fixed_config(str(typed.get("method", spec.method)), int(typed.get("seed", spec.seed)), typed)
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """The values of ``key=value`` texts, each value as YAML has it.
+
+    Raises:
+        ConfigError: one is no such thing, or a key is given twice; every problem is reported.
+    """
+    values: dict[str, Any] = {}
+    problems = []
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        try:
+            if not equals:
+                raise ValueError("write it as key=value")
+            if name in values:
+                raise ValueError(f"{name} is set twice; keep one of them")
+            values[name] = parse_value(text)
+        except ValueError as error:
+            problems.append(Problem(f"--set {one_line(setting)[:60]}", str(error)))
+    if problems:
+        raise ConfigError("eig-tune train", problems)
+    return values
+
+
+def check_out(out: Path, resume: bool) -> None:
+    """See that ``out`` can take a run, before anything is trained.
+
+    Raises:
+        EigTuneError: it holds an earlier run that is not to be resumed, or it cannot be written.
+    """
+    if newest_checkpoint(out) is not None and not resume:
+        raise EigTuneError(f"--out: {out} holds a run already; go on with it by --resume, or give a new folder")
+    try:
+        try_to_write(out.absolute())
+    except OSError as error:
+        raise EigTuneError(f"--out: {out} cannot be written ({error.strerror}); give a new folder") from error
+
+
+def run_single(config: TrainConfig, data: TrialData, out: Path | None) -> Iterator[Progress]:
+    """Train, passing on every report; ``out`` gets metrics, the newest checkpoint, and pictures at the end.
+
+    A run whose checkpoint lies in ``out`` goes on from there.
+    """
+    if out is None:
+        yield from fit(config, data)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    checkpoint = newest_checkpoint(out)
+    _forget_metrics_after(out, -1 if checkpoint is None else _step_of(checkpoint))
+    for progress in fit(config, data, checkpoint):
+        _record(progress, out)
+        yield progress
+    if (checkpoint := newest_checkpoint(out)) is not None:
+        draw_trial(checkpoint, data.images.classes, out)
+
+
+def newest_checkpoint(out: Path) -> Path | None:
+    """The newest whole checkpoint of the run in ``out``."""
+    return max(out.glob("checkpoint-*"), key=_step_of, default=None)
+
+
+def _step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def _record(progress: Progress, out: Path) -> None:
+    """One line of metrics, then a checkpoint that takes its name when it is whole and on the disk; only then older
+    ones go."""
+    with (out / METRICS_FILE).open("a", encoding="utf-8") as file:
+        file.write(strict_json.dumps({"step": progress.step, **progress.metrics()}) + "\n")
+    partial, whole = out / ".partial", out / f"checkpoint-{progress.step}"
+    shutil.rmtree(partial, ignore_errors=True)
+    progress.save(partial)
+    bring_to_disk(partial)
+    partial.rename(whole)
+    bring_to_disk(whole)
+    for older in out.glob("checkpoint-*"):
+        if older != whole:
+            shutil.rmtree(older)
+
+
+def _forget_metrics_after(out: Path, step: int) -> None:
+    """Drop what was noted after the checkpoint, and a line that a kill has torn: the run will note it again."""
+    file = out / METRICS_FILE
+    if not file.is_file():
+        return
+    lines = [line for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    file.write_text("".join(line for line in lines if json.loads(line)["step"] <= step))

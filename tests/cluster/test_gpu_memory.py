@@ -1,0 +1,53 @@
+"""How many trials a GPU takes: the arithmetic, and what is measured."""
+
+import pytest
+import torch
+
+from eig_tune.cluster.gpu_memory import Need, largest_runs, measure
+from eig_tune.config.space import parse_spec
+from eig_tune.training import TrialData
+
+GIB = 2**30
+
+
+@pytest.mark.parametrize(
+    ("total", "reserved", "context", "trials"),
+    [
+        (40 * GIB, 4 * GIB, GIB // 2, 8),  # 36 GiB for 4.5 GiB each
+        (40 * GIB, 4 * GIB + 1, GIB // 2, 7),
+        (16 * GIB, 12 * GIB, GIB // 2, 1),
+        (16 * GIB, 16 * GIB, GIB // 2, 1),  # the probe itself ran out of memory
+    ],
+)
+def test_trials_share_nine_tenths_of_the_memory(total: int, reserved: int, context: int, trials: int) -> None:
+    assert Need("a device", total, reserved, context).trials == trials
+
+
+def test_largest_run_has_all_that_needs_memory_at_its_most() -> None:
+    spec = parse_spec(
+        {
+            "dataset": {"name": "digits"},
+            "train": {"steps": 1000, "report_every": 500},
+            "asha": {"grace": 500},
+            "search": {
+                "lambda_1": {"loguniform": [0.3, 3]},
+                "width": {"choice": [64, 16]},
+                "batch_size": {"randint": [32, 128]},
+                "distance": {"choice": ["l2", "nt_xent"]},
+                "method": {"choice": ["elastic-infogan", "joint-vae"]},
+            },
+        },
+        "test",
+    )
+    runs = largest_runs(spec)
+    assert {(run.method, run.train.distance) for run in runs} == {
+        (method, distance) for method in ("elastic-infogan", "joint-vae") for distance in ("l2", "nt_xent")
+    }
+    assert {(run.model.width, run.train.batch_size) for run in runs} == {(64, 128)}
+    assert all(run.train.steps == run.train.report_every < 10 for run in runs)
+
+
+def test_without_a_gpu_nothing_is_measured(trial_data: TrialData) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    assert measure([], trial_data) is None

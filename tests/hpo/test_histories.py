@@ -1,0 +1,126 @@
+"""Whole searches in which anything may happen: to processes, the storage, the home, MLflow, the clock, from beside.
+
+Everything is real but Ray and the training: `run_search` with its event logs, study, checkpoints and an MLflow store,
+time and again, until the search of each of two homes is complete. Both are of the same name, on the same store and
+storage.
+"""
+
+import json
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from one_process import OneProcess
+from world import BETWEEN_LIVES, EVERY, MOST_LIVES, TRIALS, World, fit
+
+from eig_tune.data import ImageData
+from eig_tune.home import Home
+from eig_tune.hpo.event_log import EventLog
+from eig_tune.hpo.trial import Trial
+from eig_tune.tracking import local_uri, open_store, store
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store for all histories: it takes seconds to be made."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    open_store(local_uri(folder), "made", folder)
+    return local_uri(folder)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, unlabelled_digits: ImageData) -> pytest.MonkeyPatch:
+    """Nothing is trained, drawn, or waited for."""
+    patch = monkeypatch
+    patch.setattr("eig_tune.cluster.trainable.fit", fit)
+    patch.setattr("eig_tune.workflows.search.prepare_images", lambda *given: unlabelled_digits)
+    patch.setattr("eig_tune.workflows.search._draw", lambda *given: None)
+    patch.setattr("eig_tune.workflows.search.pictures", lambda *given: [])
+    patch.setattr("eig_tune.reports.mlflow_runs.draw_trial", lambda *given: None)
+    patch.setattr("eig_tune.workflows.session.start_ray", lambda *given: None)
+    patch.setattr("eig_tune.stopping.Stop.listen", lambda self: None)
+    patch.setattr("eig_tune.tracking.tracker._GATHERING_SECONDS", 0.02)
+    patch.setattr("eig_tune.tracking.tracker._FIRST_WAIT", 0.02)
+    patch.setattr("eig_tune.cluster.storage._WAITS", (0.0,))
+    return patch
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # a killed process
+@pytest.mark.parametrize("slots", [1, 3])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 20))])
+def test_whatever_happens_both_searches_come_to_a_right_end(
+    tmp_path: Path, uri: str, quick: pytest.MonkeyPatch, seed: int, slots: int
+) -> None:
+    world = World(tmp_path, uri, f"history-{seed}-{slots}.", seed, quick)
+    given = SimpleNamespace(per_trial={"cpu": 1}, device="cpu", trials_per_gpu=1)
+    quick.setattr("eig_tune.workflows.session.resources", lambda *options: given)
+    quick.setattr("eig_tune.workflows.session.Slots", lambda *options: SimpleNamespace(now=lambda: slots, most=slots))
+    (tmp_path / "ray").mkdir()
+    OneProcess(world.chance, slots, world.happens, tmp_path / "ray").install(quick)
+    complete, lives = [False, False], 0
+    while not all(complete):
+        which = world.chance.randrange(2)
+        world.befall(world.chance.choices(list(BETWEEN_LIVES), list(BETWEEN_LIVES.values()))[0])
+        complete[which] = world.live(which) or complete[which]
+        lives += 1
+        assert lives < MOST_LIVES, "\n".join(world.happened[-20:])
+    world.mend()
+    quick.undo()
+    for home in world.homes:
+        assert_right(home, world, uri)
+
+
+def assert_right(home: Path, world: World, uri: str) -> None:
+    with (
+        EventLog(Home(home).event_log(world.name)) as event_log,
+        EventLog(Home(home).confirmation_event_log(world.name)) as confirm,
+    ):
+        own, trials, confirmations = event_log.header["id"], event_log.trials, confirm.trials
+    assert list(trials) == list(range(TRIALS)) and len(confirmations) == 2
+    for trial in [*trials.values(), *confirmations.values()]:
+        assert trial.status in ("finished", "stopped"), (trial.status, trial.reason, world.happened)
+        assert sorted(trial.reports) == list(range(EVERY, max(trial.reports) + 1, EVERY)), "a report is missing"
+    for file in (Home(home).event_log(world.name), Home(home).confirmation_event_log(world.name)):
+        assert_nothing_came_twice([json.loads(line) for line in file.read_text().splitlines()])
+    assert not list(world.storage.rglob("*.safetensors")), "checkpoints are left"
+    assert_mlflow_agrees(open_store(uri, world.name, home, own), own, trials, confirmations)
+
+
+def assert_nothing_came_twice(events: list[dict[str, Any]]) -> None:
+    """No report comes twice, none after the end, and none two steps ahead of the checkpoint."""
+    reported, kept, ended = dict[int, int](), Counter[int](), set[int]()
+    for event in events:
+        if "trial" not in event or event["event"] == "trial":
+            continue
+        number = event["trial"]
+        assert number not in ended or event["event"] == "checkpoint", event  # found where it was moved to
+        if event["event"] == "report":
+            assert event["step"] == reported.get(number, 0) + EVERY, event
+            assert kept[number] == reported.get(number, 0), f"trained on without a checkpoint: {event}"
+            reported[number] = event["step"]
+        elif event["event"] == "checkpoint":
+            assert kept[number] <= event["step"] <= reported.get(number, 0), f"set back: {event}"
+            kept[number] = event["step"]
+        elif event["event"] == "end":
+            ended.add(number)
+
+
+def assert_mlflow_agrees(
+    found: store.Store, search_id: str, trials: dict[int, Trial], confirmations: dict[int, Trial]
+) -> None:
+    """One run for the search, each trial and each confirmation, over, with every number and the models that count."""
+    runs = {run.data.tags.get("eig_tune.trial"): run for run in found.runs_of(search_id)}
+    assert len(runs) == len(found.runs_of(search_id)), "a run is doubled"
+    assert runs.pop(None).info.status == "FINISHED"
+    by_key = {str(number): trial for number, trial in trials.items()}
+    by_key |= {f"{t.params['trial']}.{t.params['seed']}": t for t in confirmations.values()}
+    assert runs.keys() == by_key.keys()
+    for key, run in runs.items():
+        trial = by_key[key]
+        ends = {"finished": "FINISHED", "stopped": "KILLED"}
+        assert (run.info.status, run.data.tags["stop_reason"]) == (ends[trial.status], trial.reason)
+        for metric in ("q_mutual_information", "train_seconds"):
+            points = [(p.step, p.value) for p in found.client.get_metric_history(run.info.run_id, metric)]
+            assert sorted(points) == [(step, trial.reports[step].metrics[metric]) for step in sorted(trial.reports)]

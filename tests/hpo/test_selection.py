@@ -1,0 +1,287 @@
+"""One rule for the best trial: what it is, and that every place that names one names the same."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from eig_tune.cli import app
+from eig_tune.cluster.storage import Storage
+from eig_tune.config.space import SearchSpec, parse_spec
+from eig_tune.errors import ResultError
+from eig_tune.home import Home
+from eig_tune.hpo.engine import Engine
+from eig_tune.hpo.event_log import EventLog
+from eig_tune.hpo.policies import Searching
+from eig_tune.hpo.selection import Confirmed, choose, eligible, judged, ranked, start_points, to_confirm
+from eig_tune.reports.mlflow_runs import MlflowRuns
+from eig_tune.stopping import Stop
+from eig_tune.terminal.tables import outcome_document, print_outcome
+from eig_tune.tracking import OBJECTIVES_TAG, SearchTracker, Store, TrackedTrial, open_store, read_search
+from eig_tune.workflows.compare import winners_of
+from eig_tune.workflows.confirm import note_complete, summaries
+from eig_tune.workflows.search import Outcome, best_of, finish, warm_started
+from eig_tune.workflows.session import DiskUse, RunOptions
+
+TWO = {"nmi": "maximize", "prior_rmse": "minimize"}
+ALL = (TWO, {"nmi": "maximize"}, {**TWO, "nmi_real": "maximize"})
+METRICS = ("nmi", "prior_rmse", "nmi_real")
+
+
+def tracked(number: int, *found: float, confirmed: Sequence[float] = (), told: str = "") -> TrackedTrial:
+    metrics = dict(zip(METRICS, found, strict=False))
+    metrics |= {f"confirmed.{name}": value for name, value in zip(METRICS, confirmed, strict=False)}
+    confirmation = told or ("complete" if confirmed else "")
+    return TrackedTrial(number, f"run{number}", "finished", "", {}, metrics, confirmation)
+
+
+def test_confirmed_comes_before_found_and_complete_before_partial() -> None:
+    partial = tracked(1, 0.98, 0.1, confirmed=(0.97, 0.1), told="1 of 3 fresh seeds finished")
+    trials = [tracked(0, 0.99, 0.1), partial, tracked(2, 0.7, 0.2, confirmed=(0.6, 0.2))]
+    assert [trial.number for trial in eligible(trials)] == [2]
+    assert [trial.number for trial in ranked([*trials, tracked(3, 0.9, 0.3, confirmed=(0.8, 0.3))], TWO, "nmi")] == [
+        3, 2
+    ]  # fmt: skip
+    assert [trial.number for trial in ranked(trials[:2], TWO, "nmi")] == [0, 1], "both as found"
+
+
+def test_knee_of_a_two_point_front_goes_by_the_range_of_all_finished_trials() -> None:
+    """The front alone gives both points the distance 1, whichever they are."""
+    a, b, far = tracked(0, 0.90, 0.10), tracked(1, 0.80, 0.05), tracked(2, 0.40, 0.20)
+    assert choose([a, b, far], TWO).number == 1, "0.10 of 0.5 is less than 0.05 of 0.15"
+    assert choose([replace(b, number=0), replace(a, number=1), far], TWO).number == 0
+    narrow = tracked(2, 0.75, 0.90)
+    assert choose([a, b, narrow], TWO).number == 0, "0.05 of 0.85 is less than 0.10 of 0.15"
+
+
+def test_of_equals_the_first_objective_decides_then_the_number() -> None:
+    a, b = tracked(0, 0.8, 0.05), tracked(1, 0.9, 0.10)
+    assert choose([a, b], TWO).number == 1
+    assert choose([replace(b, number=0), replace(a, number=1)], TWO).number == 0
+    turned = dict(reversed(TWO.items()))
+    assert choose([a, b], turned).number == 0
+    assert [t.number for t in ranked([tracked(3, 0.9, 0.1), tracked(1, 0.9, 0.1)], TWO)] == [1, 3]
+    assert choose([tracked(0, 0.9, 0.3), tracked(1, 0.9, 0.1)], TWO, "nmi").number == 1
+
+
+def test_noise_of_the_last_bit_outweighs_no_other_objective() -> None:
+    assert choose([tracked(0, 0.5, 0.1), tracked(1, float(np.nextafter(0.5, 1)), 0.3)], TWO).number == 0
+
+
+@pytest.mark.parametrize("objectives", ALL)
+@pytest.mark.parametrize("seed", range(20))
+def test_no_choice_is_dominated_and_none_depends_on_the_order_of_reading(objectives: dict[str, str], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    trials = [tracked(n, *np.round(rng.random(3), 1)) for n in range(15)]
+    shuffled = [trials[index] for index in rng.permutation(15)]
+    signs = np.array([1 if direction == "maximize" else -1 for direction in objectives.values()])
+
+    def value(trial: TrackedTrial) -> Any:
+        return signs * [trial.found[name] for name in objectives]
+
+    for by in ("knee", *objectives):
+        best = choose(trials, objectives, by)
+        assert choose(shuffled, objectives, by) is best
+        assert not any((value(t) >= value(best)).all() and (value(t) > value(best)).any() for t in trials)
+    assert to_confirm(shuffled, objectives, 1) == [choose(trials, objectives)]
+    assert start_points(shuffled, objectives)[0] is choose(trials, objectives)
+
+
+def test_nothing_finished_or_no_such_objective_is_one_line() -> None:
+    with pytest.raises(ResultError, match="no trial of this search has finished yet"):
+        choose([], TWO)
+    with pytest.raises(ResultError, match=r"--by loss: this search's objectives are nmi, prior_rmse; choose one"):
+        choose([tracked(0, 0.5, 0.5)], TWO, "loss")
+    assert to_confirm([], TWO, 3) == [] and start_points([], TWO) == []
+
+
+def spec_of(objectives: dict[str, str], trials: int, seed: int) -> SearchSpec:
+    document = {
+        "dataset": {"name": "digits"},
+        "train": {"steps": 1500, "report_every": 500},
+        "asha": {"grace": 500},
+        "search": {"lambda_1": {"uniform": [0, 100]}},
+        "objectives": objectives,
+        "trials": trials,
+        "confirm": {"top": 3, "seeds": 2},
+        "seed": seed,
+    }
+    return parse_spec(document, "test")
+
+
+def measured(rng: np.random.Generator) -> dict[str, float]:
+    """Few values, so that many are equal."""
+    fine = {name: float(np.round(rng.random(), 1)) for name in METRICS}
+    return {**fine, "train_seconds": 1.0, "evaluation_seconds": 1.0}
+
+
+def end(event_log: EventLog, number: int, values: dict[str, Any], rng: np.random.Generator, status: Any) -> None:
+    event_log.propose(number, values)
+    event_log.report(number, 1500, measured(rng), status, "")
+    event_log.end(number, status, "")
+
+
+def random_search(home: Home, name: str, spec: SearchSpec, rng: np.random.Generator) -> EventLog:
+    """A search that has ended, with confirmations of which some are missing, run or have failed."""
+    event_log = EventLog(home.event_log(name))
+    for number in range(spec.trials):
+        end(event_log, number, {"lambda_1": float(number)}, rng, rng.choice(["finished", "finished", "stopped"]))
+    finished = [number for number, trial in event_log.trials.items() if trial.status == "finished"]
+    chosen = [int(number) for number in rng.permutation(finished)[: rng.integers(4)]]
+    with EventLog(home.confirmation_event_log(name)) as confirming:
+        runs = [{"trial": number, "seed": seed} for seed in range(spec.confirm.seeds) for number in chosen]
+        cut = rng.integers(len(runs) + 1) if rng.random() < 0.5 else len(runs)
+        for index, values in enumerate(runs[:cut]):
+            end(confirming, index, values, rng, "failed" if rng.random() < 0.15 else "finished")
+        if cut == len(runs):
+            note_complete(confirming, chosen, spec.confirm.seeds)
+    return event_log
+
+
+def confirmations(spec: SearchSpec, home: Home, name: str) -> list[Confirmed]:
+    with EventLog(home.confirmation_event_log(name)) as event_log:
+        return summaries(event_log, spec.confirm.seeds)
+
+
+@pytest.mark.parametrize("objectives", ALL)
+@pytest.mark.parametrize("seed", range(30))
+def test_event_log_and_mlflow_name_the_same_best_trial(objectives: dict[str, str], seed: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(seed)
+    spec = spec_of(objectives, trials=int(rng.integers(2, 12)), seed=seed)
+    with random_search(Home(tmp_path), "s", spec, rng) as event_log:
+        confirmed = {told.trial: told for told in confirmations(spec, Home(tmp_path), "s")}
+        trials = [trial for trial in event_log.trials.values() if trial.status == "finished"]
+    read = [
+        TrackedTrial(
+            trial.number,
+            "run",
+            trial.status,
+            "",
+            trial.params,
+            {**trial.last.metrics, **(confirmed[trial.number].as_metrics() if trial.number in confirmed else {})},
+            str(confirmed.get(trial.number, "")),
+        )
+        for trial in trials
+        if trial.last is not None
+    ]
+    for by in ("knee", *objectives) if trials else ():
+        expected = choose(judged(trials, confirmed.values()), objectives, by)
+        assert choose(read, objectives, by).number == expected.number
+        assert bool(expected.confirmed) == any(told.complete for told in confirmed.values())
+
+
+class Everywhere:
+    """One random search written into MLflow, and which trial each place names as its best."""
+
+    def __init__(self, store: Store, folder: Path, spec: SearchSpec, rng: np.random.Generator) -> None:
+        self.home, self.store, self.spec = Home(folder), store, spec
+        with random_search(self.home, store.name, spec, rng) as event_log:
+            tracker = SearchTracker(store, "search", "f" * 32, {}, {OBJECTIVES_TAG: json.dumps(spec.objectives)})
+            MlflowRuns(tracker, Storage(str(folder)), (), spec.method).catch_up(event_log.trials)
+            engine = Engine(Searching(spec), event_log)
+            confirmed = confirmations(spec, self.home, store.name)
+            best = best_of(engine, spec, confirmed)
+            finish(tracker, engine, spec, confirmed, best, True, Stop())
+            assert tracker.errors == []
+            trials, front = tuple(event_log.trials.values()), tuple(engine.front())
+        self.outcome = Outcome(
+            store.name, trials, front, tuple(confirmed), best, 1, 1.0, DiskUse(str(folder), 0, 0), ()
+        )
+
+    def names(self) -> Iterator[tuple[str, int]]:
+        yield "search --json", outcome_document(self.outcome)["best"]["trial"]
+        console = Console(record=True, width=300, file=StringIO())
+        print_outcome(self.outcome, self.spec, console)
+        yield "search", int(re.findall(r"^trial (\d+) is the", console.export_text(), re.MULTILINE)[0])
+        (parent,) = self.store.searches()
+        yield "note", int(re.findall(r"\*\*Trial (\d+)\*\*, the", parent.data.tags["mlflow.note.content"])[0])
+        found = read_search(self.store.uri, self.store.name)
+        tagged = self.store.client.search_runs([self.store.experiment_id], "tags.best = 'true'")
+        yield "tag", int(*(run.data.tags["eig_tune.trial"] for run in tagged))
+        done = CliRunner().invoke(app, ["best", "--name", self.store.name, "--tracking-uri", self.store.uri, "--json"])
+        yield "best --json", json.loads(done.stdout)["trial"]
+        yield "best", int(re.findall(r": trial (\d+), the", done.stderr)[0])
+        options, silent = RunOptions("another", self.store.uri), Console(quiet=True)
+        console = Console(record=True, width=300, file=StringIO())
+        winners = winners_of(self.store.name, ["gumbel-softmax"], options, self.home, console)
+        yield (
+            "what that says",
+            int(re.findall(r"values of gumbel-softmax from trial (\d+)$", console.export_text(), re.M)[0]),
+        )
+        yield "compare --best-of", int(winners["gumbel-softmax"]["lambda_1"])
+        warm = warm_started(self.spec, self.store.name, options, self.home, silent)
+        yield "--warm-start", int(warm.start_from[0]["lambda_1"])
+        if not any(trial.confirmed for trial in found.finished()):
+            yield "confirmation", to_confirm(found.finished(), found.objectives, 1)[0].number
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One database for all: it takes seconds to be made."""
+    return tmp_path_factory.mktemp("mlflow")
+
+
+@pytest.mark.parametrize("objectives", ALL)
+@pytest.mark.parametrize("seed", range(2))
+def test_every_place_names_the_same_best_trial(
+    objectives: dict[str, str], seed: int, database: Path, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(seed)
+    spec = spec_of(objectives, trials=int(rng.integers(3, 9)), seed=seed)
+    store = open_store(f"sqlite:///{database}/mlflow.db", f"{seed}-{len(objectives)}", database)
+    search = Everywhere(store, tmp_path, spec, rng)
+    named = dict(search.names())
+    assert len(set(named.values())) == 1, named
+
+
+def test_extended_confirmation_is_what_is_read_back_and_a_failed_seed_ends_it(database: Path, tmp_path: Path) -> None:
+    """Seed after seed, with a resume between them: the means fall, MLflow reads back the newest, and then none."""
+    spec, home = spec_of(TWO, trials=1, seed=0), Home(tmp_path)
+    store = open_store(f"sqlite:///{database}/mlflow.db", "extended", database)
+    with EventLog(home.event_log("extended")) as event_log:
+        end(event_log, 0, {"lambda_1": 0.0}, np.random.default_rng(0), "finished")
+    for seed, (nmi, mean) in enumerate([(0.94, 0.94), (0.66, 0.80), (None, None)]):
+        with (
+            EventLog(home.event_log("extended")) as event_log,
+            EventLog(home.confirmation_event_log("extended")) as confirming,
+        ):
+            confirming.propose(seed, {"trial": 0, "seed": seed})
+            if nmi is not None:
+                confirming.report(seed, 1500, {"nmi": nmi, "prior_rmse": 0.1}, "finished", "")
+            confirming.end(seed, "failed" if nmi is None else "finished", "")
+            note_complete(confirming, [0], seed + 1)
+            tracker = SearchTracker(store, "search", "e" * 32, {}, {OBJECTIVES_TAG: json.dumps(TWO)})
+            MlflowRuns(tracker, Storage(str(tmp_path)), (), spec.method).catch_up(event_log.trials)
+            confirmed = summaries(confirming, seed + 1)
+            engine = Engine(Searching(spec), event_log)
+            finish(tracker, engine, spec, confirmed, best_of(engine, spec, confirmed), True, Stop())
+            assert tracker.errors == []
+        (trial,) = read_search(store.uri, store.name).trials
+        assert trial.confirmed.get("nmi") == (None if mean is None else pytest.approx(mean))
+    assert trial.confirmation == "2 of 3 fresh seeds finished, 1 failed"
+
+
+def test_method_that_takes_the_values_of_another_is_told(database: Path, tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{database}/mlflow.db", "methods", database)
+    tracker = SearchTracker(store, "search", "d" * 32, {}, {OBJECTIVES_TAG: json.dumps(TWO)})
+    for number, (method, status) in enumerate([("elastic-infogan", "finished"), ("gumbel-softmax", "stopped")]):
+        tracker.start_run(str(number), "trial", {"method": method, "tau": 0.5 + number}, at=1.0)
+        tracker.log_metrics(str(number), 1, {"nmi": 0.5, "prior_rmse": 0.1}, at=1.0)
+        tracker.end_run(str(number), "FINISHED", {"status": status}, at=2.0)
+    tracker.close("FINISHED", {})
+    console = Console(record=True, width=300, file=StringIO())
+    options = RunOptions("another", store.uri)
+    winners = winners_of("methods", ["elastic-infogan", "gumbel-softmax"], options, Home(tmp_path), console)
+    assert winners == {"elastic-infogan": {"tau": 0.5}, "gumbel-softmax": {"tau": 0.5}}
+    assert console.export_text().splitlines()[-1] == (
+        "values of elastic-infogan from trial 0, gumbel-softmax from trial 0 (of another method, since none of its own "
+        "has finished)"
+    )

@@ -1,0 +1,255 @@
+"""Two homes with a search of the same name each, one MLflow store, and what may happen to them."""
+
+import random
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from mlflow.entities import ViewType
+from one_process import KilledError
+from PIL import Image
+from rich.console import Console
+
+from eig_tune.config.space import parse_spec
+from eig_tune.errors import EigTuneError
+from eig_tune.evaluation.record import SAMPLES_FILE
+from eig_tune.home import Home
+from eig_tune.hpo import event_log as event_log_module
+from eig_tune.hpo.event_log import EventLog
+from eig_tune.stopping import Stop
+from eig_tune.tracking import SearchTracker, store
+from eig_tune.training import TrainConfig, checkpoint
+from eig_tune.workflows.search import run_search
+from eig_tune.workflows.session import RunOptions
+
+TRIALS, STEPS, EVERY = 9, 2000, 500
+SPEC = parse_spec(
+    {
+        "dataset": {"name": "digits"},
+        "train": {"steps": STEPS, "report_every": EVERY},
+        "asha": {"grace": EVERY},
+        "search": {"lambda_1": {"loguniform": [0.3, 3]}, "tau": {"uniform": [0.1, 1]}},
+        "objectives": {"q_mutual_information": "maximize", "prior_posterior_gap": "minimize"},
+        "confirm": {"top": 2, "seeds": 1},
+        "sampler": "random",
+        "trials": TRIALS,
+    },
+    "test",
+)
+MOST_LIVES = 80  # of both; also of one that is complete, which a further life must not change
+IN_A_LIFE = {
+    "nothing": 90,
+    "killed": 4,
+    "stopped": 3,
+    "storage away": 2,
+    "clock set back": 2,
+    "experiment renamed": 1,
+    "experiment deleted": 1,
+}
+BETWEEN_LIVES = {
+    "nothing": 6,
+    "home moved": 4,
+    "clock set back": 1,
+    "experiment renamed": 1,
+    "experiment deleted": 1,
+}
+LOST = "its process died"
+
+
+@dataclass
+class Progress:
+    """What a run that trains nothing has reached; its weights say whose they are, and of which step."""
+
+    step: int
+    config: TrainConfig
+    train_seconds: float = 0.1
+    evaluation_seconds: float = 0.1
+
+    def metrics(self) -> dict[str, float]:
+        quality = (self.config.seed * 7 % 11) / 10 * self.step / STEPS
+        return {"q_mutual_information": quality, "prior_posterior_gap": 0.5 - 0.4 * quality}
+
+    def save(self, directory: Path) -> None:
+        record = checkpoint.RunRecord(self.config, self.step, 16, 1, ("0", "1"))
+        checkpoint.save(directory, {"model": torch.tensor([self.config.seed, self.step])}, record)
+        Image.new("L", (4, 4), 0).save(directory / SAMPLES_FILE)
+
+
+def fit(config: TrainConfig, data: Any, resume: Path | None = None, device: Any = None) -> Iterator[Progress]:
+    step = 0
+    if resume is not None:
+        step = checkpoint.read_run(resume).step
+        weights = checkpoint.read_tensors(resume)["model"].tolist()
+        assert weights == [config.seed, step], f"weights of another run: {weights}"
+    while step < config.train.steps:
+        step += config.train.report_every
+        yield Progress(step, config)
+
+
+@dataclass
+class Life:
+    """A process, as far as MLflow and the disk are concerned: when it is killed it writes nothing any more."""
+
+    alive: bool = True
+    stop: Stop = field(default_factory=Stop)
+    trackers: list[SearchTracker] = field(default_factory=list)
+
+    def kill(self) -> None:
+        self.alive = False
+        for tracker in self.trackers:
+            tracker.note("")  # wakes its writer, which dies of it
+            tracker._thread.join(timeout=20)
+
+
+class Client:
+    """MLflow's client in a process that may be dead."""
+
+    def __init__(self, client: Any, life: Life) -> None:
+        self._client, self._life = client, life
+
+    def __getattr__(self, name: str) -> Any:
+        if not self._life.alive:
+            raise SystemExit
+        return getattr(self._client, name)
+
+
+class World:
+    """Two homes, one MLflow store and one storage, to which things happen."""
+
+    def __init__(self, folder: Path, uri: str, name: str, seed: int, patch: pytest.MonkeyPatch) -> None:
+        self.chance, self._uri, self.name, self._folder = random.Random(seed), uri, name, folder
+        self.homes = [folder / "home-a", folder / "home-b"]
+        self._shared = folder / "storage" if seed % 2 else None  # else each home has its own
+        self._life, self._which, self._clock = Life(), 0, 0.0
+        self.happened: list[str] = []
+        self._patch = patch
+        self._install(patch)
+
+    def _install(self, patch: pytest.MonkeyPatch) -> None:
+        tracker, world, open_client = SearchTracker, self, store.open_client
+        self.client = open_client(self._uri)
+
+        def tracked(*given: Any, **named: Any) -> SearchTracker:
+            world._life.trackers.append(tracker(*given, **named))
+            return world._life.trackers[-1]
+
+        def opened(*given: Any, **named: Any) -> Client:
+            return Client(open_client(*given, **named), world._life)
+
+        patch.setattr("eig_tune.tracking.store.open_client", opened)
+        patch.setattr("eig_tune.workflows.search.SearchTracker", tracked)
+        clock = SimpleNamespace(time=lambda: time.time() + world._clock, monotonic=time.monotonic)
+        patch.setattr(event_log_module, "time", clock)
+
+    def happens(self) -> None:
+        """Between any two steps of a search."""
+        what = self.chance.choices(list(IN_A_LIFE), list(IN_A_LIFE.values()))[0]
+        if what == "killed":
+            self.happened.append(what)
+            self._life.kill()
+            raise KilledError
+        self.befall(what)
+
+    def befall(self, what: str) -> None:
+        """Something happens to what the searches stand on."""
+        if what == "nothing":
+            return
+        self.happened.append(what)
+        if what == "stopped":
+            self._life.stop.signal = signal.SIGINT
+        elif what == "storage away":
+            self.storage_away()
+        elif what == "clock set back":
+            self._clock -= self.chance.choice([10.0, 3600.0, 86400.0])
+        elif what == "home moved":
+            self.move_home(self.chance.randrange(2))
+        elif what == "experiment renamed":
+            for experiment in self._experiments("active"):
+                self.client.rename_experiment(
+                    experiment.experiment_id, f"{self.name} {experiment.experiment_id}-{len(self.happened)}"
+                )
+        elif what == "experiment deleted":
+            for experiment in self._experiments("active"):
+                self.client.delete_experiment(experiment.experiment_id)
+
+    def _experiments(self, stage: str) -> list[Any]:
+        found = self.client.search_experiments(view_type=ViewType.ALL, filter_string=f"name LIKE '{self.name}%'")
+        return [experiment for experiment in found if experiment.lifecycle_stage == stage]
+
+    @property
+    def storage(self) -> Path:
+        """Where the search that runs now has its checkpoints."""
+        return self._shared or self.homes[self._which] / "ray"
+
+    def storage_away(self) -> None:
+        """As when a mount is lost: something else is in its place."""
+        if self.storage.is_dir():
+            self.storage.rename(self.storage.with_suffix(".away"))
+            self.storage.touch()
+
+    @property
+    def is_well(self) -> bool:
+        """Whether a search has no reason to halt."""
+        return not self.storage.is_file() and not self._experiments("deleted")
+
+    def mend(self) -> None:
+        """A person puts everything right."""
+        if self.storage.is_file():
+            self.storage.unlink()
+            self.storage.with_suffix(".away").rename(self.storage)
+        for experiment in self._experiments("deleted"):
+            self.client.restore_experiment(experiment.experiment_id)
+
+    def live(self, which: int) -> bool:
+        """One process of the search of a home, from its start to whatever end; whether it is complete."""
+        self._life, self._which = Life(), which
+        storage = None if self._shared is None else str(self._shared)
+        options = RunOptions(self.name, self._uri, gpus=0, cpus=1, storage=storage, resume=True, stop=self._life.stop)
+        spec = SPEC.model_copy(update={"seed": which})
+        if self.chance.random() < 0.7:
+            self.mend()
+        try:
+            outcome = run_search(spec, options, Home(self.homes[which]), Console(quiet=True))
+        except KilledError:
+            return False
+        except EigTuneError as error:
+            self.happened.append(f"halted: {error}")
+            assert "\n" not in str(error).strip(), error
+            assert not self.is_well, f"nothing is wrong, and yet: {error}"
+            return False
+        finally:
+            self._life.kill()
+            self._assert_no_trial_has_failed(which)
+        if outcome.tracking_errors:
+            assert not self.is_well, outcome.tracking_errors
+            return False
+        return self._is_complete(which)
+
+    def event_logs(self, which: int) -> list[Path]:
+        """Those that there are of a home's search: its own and that of its confirmations."""
+        home = Home(self.homes[which])
+        return [file for file in (home.event_log(self.name), home.confirmation_event_log(self.name)) if file.is_file()]
+
+    def _is_complete(self, which: int) -> bool:
+        trials = []
+        for file in self.event_logs(which):
+            with EventLog(file) as event_log:
+                trials += event_log.trials.values()
+        return len(trials) == TRIALS + 2 and all(trial.ended for trial in trials)
+
+    def _assert_no_trial_has_failed(self, which: int) -> None:
+        for file in self.event_logs(which):
+            with EventLog(file) as event_log:
+                failed = [t for t in event_log.trials.values() if t.status == "failed" and LOST not in t.reason]
+            assert not failed, f"{failed[0].reason}\nafter: {', '.join(self.happened)}"
+
+    def move_home(self, which: int) -> None:
+        """To another folder."""
+        if self.homes[which].exists():
+            self.homes[which] = self.homes[which].rename(self._folder / f"home-{len(self.happened)}-{which}")

@@ -1,0 +1,111 @@
+"""Which trials are confirmed, what that says, and what counts as confirmed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eig_tune.hpo.event_log import EventLog
+from eig_tune.hpo.selection import Confirmed, judged, selection_bias, to_confirm
+from eig_tune.hpo.trial import Report, Trial
+from eig_tune.tracking import TrackedTrial
+from eig_tune.workflows.confirm import note_complete, summaries
+
+OBJECTIVES = {"nmi": "maximize", "prior_rmse": "minimize"}
+
+
+def finished(number: int, nmi: float, prior_rmse: float, **values: int) -> Trial:
+    report = Report(100, {"nmi": nmi, "prior_rmse": prior_rmse}, 0.0, "finished", "")
+    return Trial(number, values, 0.0, "finished", reports={100: report})
+
+
+def test_front_is_confirmed_before_what_it_dominates_and_its_knee_first() -> None:
+    trials = judged([
+        finished(0, 0.5, 0.50), finished(1, 0.9, 0.30), finished(2, 0.7, 0.10), finished(3, 0.89, 0.31),
+        finished(4, 0.1, 0.05),
+    ])  # fmt: skip
+    assert [trial.number for trial in to_confirm(trials, OBJECTIVES, 3)] == [2, 1, 4]
+    assert [trial.number for trial in to_confirm(trials, OBJECTIVES, 9)] == [2, 1, 4, 3, 0]
+
+
+def test_nothing_finished_or_wanted_is_nothing_to_confirm() -> None:
+    assert to_confirm([], OBJECTIVES, 3) == []
+    assert to_confirm(judged([finished(0, 0.5, 0.5)]), OBJECTIVES, 0) == []
+
+
+class Runs:
+    """A confirmation's event log that a test writes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.event_log = EventLog(folder / "confirmation.jsonl")
+
+    def end(self, trial: int, seed: int, nmi: float | None) -> None:
+        """A run that has reached ``nmi``, or has failed."""
+        number = len(self.event_log.trials)
+        self.event_log.propose(number, {"trial": trial, "seed": seed})
+        if nmi is not None:
+            self.event_log.report(number, 100, {"nmi": nmi, "prior_rmse": 0.1}, "finished", "")
+        self.event_log.end(number, "failed" if nmi is None else "finished", "")
+
+    def told(self, seeds: int) -> dict[int, Confirmed]:
+        return {told.trial: told for told in summaries(self.event_log, seeds)}
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Runs:
+    return Runs(tmp_path)
+
+
+def test_summary_is_numpys_mean_and_deviation(runs: Runs) -> None:
+    for seed, nmi in enumerate([0.8, 0.9, 0.7]):
+        runs.end(7, seed, nmi)
+    runs.end(8, 0, 0.1)
+    reached = runs.told(seeds=3)[7]
+    assert (reached.seeds, reached.complete, str(reached)) == (3, True, "complete")
+    assert reached.means["nmi"] == pytest.approx(0.8)
+    assert reached.deviations["nmi"] == pytest.approx(np.std([0.8, 0.9, 0.7], ddof=1))
+    assert selection_bias([reached], {7: finished(7, 0.95, 0.1)}, "nmi") == pytest.approx(0.15)
+
+
+def test_trial_is_confirmed_when_all_that_was_asked_of_it_has_finished(runs: Runs) -> None:
+    runs.end(1, 0, 0.9)
+    runs.event_log.propose(1, {"trial": 1, "seed": 1})
+    for seed, nmi in enumerate([0.8, None]):
+        runs.end(2, seed, nmi)
+    told = runs.told(seeds=2)
+    assert [told[1].complete, told[2].complete] == [False, False]
+    assert [str(told[1]), str(told[2])] == ["1 of 2 fresh seeds finished", "1 of 2 fresh seeds finished, 1 failed"]
+    assert [trial.confirmed for trial in judged([finished(1, 0.9, 0.1), finished(2, 0.9, 0.1)], told.values())] == [
+        {}, {}
+    ]  # fmt: skip
+    runs.end(3, 0, None)
+    assert str(runs.told(seeds=1)[3]) == "0 of 1 fresh seeds finished, 1 failed"
+
+
+def test_confirmation_that_is_extended_and_interrupted_leaves_its_trials_confirmed(runs: Runs) -> None:
+    """Two seeds, all run; then three are asked for, and one of two trials gets its third."""
+    for trial in (1, 2):
+        for seed in range(2):
+            runs.end(trial, seed, 0.8)
+    note_complete(runs.event_log, [1, 2], 2)
+    runs.end(1, 2, 0.5)
+    runs.event_log.propose(5, {"trial": 3, "seed": 0})
+    told = runs.told(seeds=3)
+    assert {number: (of.seeds, of.complete) for number, of in told.items()} == {
+        1: (3, True), 2: (2, True), 3: (0, False)
+    }  # fmt: skip
+    assert told[1].means["nmi"] == pytest.approx(0.7)
+    note_complete(runs.event_log, [1, 3], 3)
+    assert runs.told(seeds=3)[2].complete, "no candidate any more, and what was measured of it still holds"
+
+
+def test_confirmed_metrics_are_read_back_apart_from_what_was_found() -> None:
+    reached = Confirmed(1, 3, 3, 0, {"nmi": 0.8, "prior_rmse": 0.1}, {"nmi": 0.02, "prior_rmse": 0.01})
+    metrics = {"nmi": 0.93, "prior_rmse": 0.2, **reached.as_metrics()}
+    trial = TrackedTrial(1, "run1", "finished", "", {}, metrics, str(reached))
+    assert trial.confirmed == {"nmi": 0.8, "prior_rmse": 0.1, "seeds": 3.0}
+    assert trial.confirmed_deviations == {"nmi": 0.02, "prior_rmse": 0.01}
+    assert trial.found == {"nmi": 0.93, "prior_rmse": 0.2}
+    partial = replace(trial, confirmation="2 of 3 fresh seeds finished, 1 failed")
+    assert partial.confirmed == partial.confirmed_deviations == {} and partial.found == trial.found

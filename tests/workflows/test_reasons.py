@@ -1,0 +1,260 @@
+"""What a person reads about a trial that has ended, rests or was interrupted is true, and the whole of it."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from eig_tune.config.space import SearchSpec, parse_spec
+from eig_tune.hpo.asha import SuccessiveHalving
+from eig_tune.hpo.engine import Engine
+from eig_tune.hpo.event_log import EventLog
+from eig_tune.hpo.policies import Searching
+from eig_tune.hpo.trial import Report, Trial
+from eig_tune.reports.description import counted, search_note
+from eig_tune.reports.optuna_study import as_optuna
+from eig_tune.reports.plots import write_page
+from eig_tune.terminal.progress import Terminal
+from eig_tune.terminal.tables import print_outcome, trial_outcome
+from eig_tune.workflows.search import Outcome
+from eig_tune.workflows.session import DiskUse
+
+OBJECTIVES = {"nmi": "maximize"}
+
+
+def spec(trials: int, **asha: int) -> SearchSpec:
+    document = {
+        "dataset": {"name": "digits"},
+        "train": {"steps": 2000, "report_every": 500},
+        "asha": {"grace": 500, **asha},
+        "search": {"tau": {"uniform": [0.1, 1]}},
+        "objectives": OBJECTIVES,
+        "trials": trials,
+    }
+    return parse_spec(document, "test")
+
+
+def train(engine: Engine, number: int, *steps: int, nmi: float) -> None:
+    for step in steps:
+        engine.report(number, step, {"nmi": nmi})
+        engine.checkpointed(number, "somewhere", step)
+    engine.end(number)
+
+
+def search(event_log: EventLog, qualities: Sequence[float], of: SearchSpec | None = None) -> Engine:
+    """Every trial in its turn, from its checkpoint to its verdict; trial n has reached ``qualities[n]``."""
+    engine = Engine(Searching(of or spec(len(qualities))), event_log)
+    while (trial := engine.propose()) is not None:
+        for step in [step for step in (500, 1000, 1500, 2000) if step > trial.checkpoint_step]:
+            decision = engine.report(trial.number, step, {"nmi": qualities[trial.number]}).decision
+            engine.checkpointed(trial.number, "somewhere", step)
+            if decision != "running":
+                engine.end(trial.number)
+                break
+    return engine
+
+
+def reasons(event_log: EventLog) -> dict[int, str]:
+    return {number: trial.reason for number, trial in event_log.trials.items()}
+
+
+def test_stopped_trial_says_by_how_many_it_was_beaten(tmp_path: Path) -> None:
+    """At the moment of its end, not at that of its pause: then it was the first of one."""
+    path = tmp_path / "events.jsonl"
+    with EventLog(path) as event_log:
+        engine = Engine(Searching(spec(9)), event_log)
+        for number, nmi in enumerate((0.1, 0.2, 0.3, 0.4)):
+            engine.propose()
+            train(engine, number, 500, nmi=nmi)
+        assert event_log.trials[0].reason == "rung 500: 4th of 4, 1 may go on"
+        (end,) = [event for event in map(json.loads, path.read_text().splitlines()) if event["event"] == "end"]
+        assert end["reason"] == "rung 500: 4th of 4, 1 may go on"
+    with EventLog(path) as event_log:
+        Engine(Searching(spec(9)), event_log)
+        assert event_log.trials[0].reason == "rung 500: 4th of 4, 1 may go on"
+
+
+def test_last_of_nine_is_told_so(tmp_path: Path) -> None:
+    with EventLog(tmp_path / "events.jsonl") as event_log:
+        engine = Engine(Searching(spec(9)), event_log)
+        for _ in range(9):
+            engine.propose()
+        for number in range(9):
+            train(engine, number, 500, nmi=0.9 if number < 3 else 0.3 - number / 100)
+        assert event_log.trials[8].reason == "rung 500: 9th of 9, 3 may go on"
+        assert event_log.trials[3].reason == "rung 500: 4th of 4, 1 may go on"
+
+
+def test_trial_that_waited_until_the_end_says_that(tmp_path: Path) -> None:
+    with EventLog(tmp_path / "events.jsonl") as event_log:
+        search(event_log, (0.5, 0.4, 0.3))
+        assert reasons(event_log) == {
+            0: "full budget of 2000 steps",
+            1: "waited at rung 500 when the search ended, 2nd of 3",
+            2: "waited at rung 500 when the search ended, 3rd of 3",
+        }
+
+
+def test_reserve_of_a_small_search_is_not_told_as_places(tmp_path: Path) -> None:
+    """Of two one gets to its end, as somebody must: the other waited, and no rank excluded it."""
+    with EventLog(tmp_path / "events.jsonl") as event_log:
+        search(event_log, (0.5, 0.4))
+        assert event_log.trials[1].reason == "waited at rung 500 when the search ended, 2nd of 2"
+
+
+@pytest.mark.parametrize("then", ["resumed", "in one go"])
+def test_every_reason_is_the_same_after_a_resume(tmp_path: Path, then: str) -> None:
+    qualities = [((number * 7) % 10) / 10 for number in range(10)]
+    with EventLog(tmp_path / "events.jsonl") as event_log:
+        search(event_log, qualities)
+        expected = reasons(event_log)
+    with EventLog(tmp_path / "events.jsonl") as event_log:
+        if then == "resumed":
+            search(event_log, qualities)
+        assert reasons(event_log) == expected
+        assert all(expected.values())
+
+
+def halving(losses: Sequence[float], **others: Any) -> SuccessiveHalving:
+    made = SuccessiveHalving([10, 30], 3, 9, **others)
+    for trial, loss in enumerate(losses):
+        made.enter(trial, 10, (loss,))
+        made.wait(trial)
+    return made
+
+
+def test_tie_with_the_last_that_may_go_on_is_told() -> None:
+    told = halving([0.0, 1.0, 1.0, 1.0, 1.0, 2.0]).unpromotable()
+    assert told == {
+        3: "rung 10: 4th of 6, 2 may go on (the 2nd is as good and came first)",
+        4: "rung 10: 5th of 6, 2 may go on (the 2nd is as good and came first)",
+        5: "rung 10: 6th of 6, 2 may go on",
+    }
+
+
+def test_nobody_who_may_go_on_is_stopped_when_a_resumed_search_wants_fewer_trials() -> None:
+    """Nine, and thirty are there."""
+    of = halving([float(trial) for trial in range(30)])
+    assert list(of.unpromotable()) == list(range(10, 30))
+    assert [of.promote() for _ in range(11)] == [*range(10), None]
+
+
+def test_trials_of_later_brackets_which_pass_a_rung_in_any_case_are_told() -> None:
+    of = halving([1.0, 2.0, 3.0, 4.0], brackets=2)
+    assert of.unpromotable() == {3: "rung 10: 4th of 4, 1 may go on, and those of later brackets"}
+    for trial, loss in enumerate((1.0, 2.0, 3.0, 4.0)):
+        of.leave(trial)
+        of.enter(trial, 30, (loss,))
+        of.wait(trial)
+    assert of.unpromotable() == {3: "rung 30: 4th of 4, 1 may go on"}, "nobody is safe at the last rung"
+
+
+@pytest.mark.parametrize(
+    ("place", "told"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (11, "11th"), (12, "12th"), (13, "13th"), (21, "21st")]
+)
+def test_places_are_english(place: int, told: str) -> None:
+    of = halving([float(trial) for trial in range(30)])
+    assert f", {told} of 30" in of.waiting()[place - 1]
+    assert place <= 10 or of.unpromotable()[place - 1] == f"rung 10: {told} of 30, 10 may go on"
+
+
+# Everywhere it is read.
+
+LONG = "RuntimeError: size [3, 4] does not fit [/tmp]: " + "so this is a very long reason " * 6 + "END"
+
+
+def ended(number: int, status: str, reason: str, last: str = "") -> Trial:
+    report = Report(500, {"nmi": 0.5}, 0.0, "paused" if status in ("paused", "stopped") else "running", last)
+    return Trial(number, {"tau": 0.5}, 0.0, status, reason, {500: report})  # type: ignore[arg-type]
+
+
+def on_screen(trials: Mapping[int, Trial], *, live: bool) -> str:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=live, width=400, color_system=None)
+    terminal = Terminal(trials, 9, 9000, OBJECTIVES, console)
+    if live:
+        console.print(terminal._table())
+    else:
+        for trial in trials.values():
+            terminal.trial_ended(trial)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("status", ["stopped", "failed", "collapsed"])
+def test_terminal_tells_a_reason_whole_and_as_it_is(status: str, live: bool) -> None:
+    assert LONG in on_screen({0: ended(0, status, LONG)}, live=live)
+
+
+def test_live_table_folds_a_reason_that_is_longer_than_its_line() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=60, color_system=None)
+    console.print(Terminal({0: ended(0, "failed", LONG)}, 9, 9000, OBJECTIVES, console)._table())
+    assert "END" in out.getvalue() and "…" not in out.getvalue()
+
+
+def test_promoted_trial_that_trains_is_not_told_as_waiting() -> None:
+    trial = ended(0, "running", "", last="waits at rung 500")
+    trial.reports[500] = Report(500, {"nmi": 0.5}, 0.0, "paused", "waits at rung 500")
+    trial.paused_at = 500
+    assert "waits" not in on_screen({0: trial}, live=True)
+    trial.status = "paused"
+    assert "waits at rung 500" in on_screen({0: trial}, live=True)
+
+
+def test_study_json_note_and_page_tell_the_whole_reason(tmp_path: Path) -> None:
+    trials = [ended(0, "stopped", LONG), ended(1, "finished", "full budget of 500 steps")]
+    assert as_optuna(trials[0], spec(9), OBJECTIVES).user_attrs["stop_reason"] == LONG
+    assert trial_outcome(trials[0])["reason"] == LONG
+    assert LONG in search_note(spec(9), trials, (), (), NoArtifacts())
+    write_page(trials, spec(9), "test", tmp_path)
+    assert json.dumps(LONG)[1:-1].replace("/", "\\u002f") in (tmp_path / "search.html").read_text()
+
+
+class NoArtifacts:
+    def address(self, artifact: str) -> str:
+        return artifact
+
+    def page(self, artifact: str) -> str:
+        return artifact
+
+
+def test_trial_that_runs_no_more_when_the_search_was_stopped_is_interrupted() -> None:
+    running = ended(0, "running", "")
+    assert counted([running, ended(1, "paused", "")]) == "1 interrupted, 1 paused"
+    told = trial_outcome(running)
+    assert (told["status"], told["reason"]) == ("interrupted", "the search was stopped; --resume goes on from step 0")
+    waits = trial_outcome(ended(1, "paused", "", last="waits at rung 500"))
+    assert (waits["status"], waits["reason"]) == ("paused", "waits at rung 500")
+
+
+def test_best_so_far_is_no_failed_or_collapsed_trials() -> None:
+    trials = {0: ended(0, "failed", "nmi is not a number"), 1: ended(1, "collapsed", ""), 2: ended(2, "stopped", "")}
+    trials[0].reports[500] = Report(500, {"nmi": float("nan")}, 0.0, "failed", "")
+    trials[1].reports[500] = Report(500, {"nmi": 0.99}, 0.0, "collapsed", "")
+    terminal = Terminal(trials, 3, 3000, OBJECTIVES, Console(file=io.StringIO()))
+    assert "best nmi 0.500" in terminal._summary()
+
+
+@pytest.mark.parametrize(
+    ("statuses", "told"),
+    [
+        (("finished", "stopped"), "2 of 9 trials have ended; go on with --resume"),
+        (("finished", "running"), "1 of 9 trials have ended; go on with --resume"),
+        (("finished",) * 9, None),
+        (("finished",) * 9 + ("paused",) * 3, "9 of 12 trials have ended; go on with --resume"),
+    ],
+)
+def test_search_that_was_stopped_says_so_also_when_all_trials_that_it_has_begun_have_ended(
+    statuses: Sequence[str], told: str | None
+) -> None:
+    trials = tuple(ended(number, status, "") for number, status in enumerate(statuses))
+    disk = DiskUse("nowhere", 0, 0)
+    outcome = Outcome("test", trials, (), (), None, slots=1, wall_seconds=1.0, disk=disk, tracking_errors=())
+    out = io.StringIO()
+    print_outcome(outcome, spec(9), Console(file=out, width=200))
+    assert [line for line in out.getvalue().splitlines() if "--resume" in line] == ([] if told is None else [told])
