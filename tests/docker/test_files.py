@@ -170,7 +170,7 @@ def test_ray_start_takes_the_options(arguments: list[str]) -> None:
 def options_of_search(command: str) -> Mapping[str, Any]:
     import typer.main
 
-    from eig_tune.cli import app
+    from eig_tune.cli.app import app
 
     search = typer.main.get_command(app).commands["search"]  # type: ignore[attr-defined]
     return dict(search.make_context("search", shlex.split(command)).params)

@@ -128,7 +128,7 @@ numpy.save({str(tmp_path / "q.npy")!r}, q)
 def test_folder_is_used_without_mlflow_and_ray(bundle: Path, tmp_path: Path) -> None:
     Image.new("L", (16, 16)).save(tmp_path / "image.png")
     for arguments in (["predict", str(bundle), str(tmp_path)], ["sample", str(bundle), "--out", f"{tmp_path}/s.npz"]):
-        program = "import sys; sys.modules.update(mlflow=None, ray=None); from eig_tune.cli import app; app()"
+        program = "import sys; sys.modules.update(mlflow=None, ray=None); from eig_tune.cli.app import app; app()"
         done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from eig_tune.cli import app
+from eig_tune.cli.app import app
 from eig_tune.cluster.storage import Storage
 from eig_tune.config.space import SearchSpec, parse_spec
 from eig_tune.errors import ResultError

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from eig_tune import cli
-from eig_tune.cli import app
+from eig_tune.cli.app import app
 from eig_tune.errors import EigTuneError
+from eig_tune.terminal.console import message_console
 
 EIG_TUNE = Path(sys.executable).with_name("eig-tune")
 SPACE = Path(__file__).parents[2] / "search_spaces" / "digits.yaml"
@@ -174,7 +174,7 @@ def test_short_run_is_refused_only_where_the_first_rung_counts(
 
 
 def test_brackets_and_colons_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    cli._console().print("[red]a[/] :smile: b", highlight=False)
+    message_console().print("[red]a[/] :smile: b", highlight=False)
     assert capsys.readouterr().err == "[red]a[/] :smile: b\n"
 
 

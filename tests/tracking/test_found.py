@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from eig_tune.cli import app
+from eig_tune.cli.app import app
 from eig_tune.errors import ResultError
 from eig_tune.home import Home
 from eig_tune.tracking import SearchTracker, TrackedSearch, local_uri, open_store, read_search

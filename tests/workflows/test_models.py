@@ -11,7 +11,7 @@ from mlflow.tracking import MlflowClient
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from eig_tune.cli import app
+from eig_tune.cli.app import app
 from eig_tune.cluster.storage import Storage
 from eig_tune.errors import EigTuneError
 from eig_tune.hpo.engine import Engine

@@ -1,0 +1,57 @@
+"""``eig-tune best``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eig_tune import strict_json
+from eig_tune.cli.options import FoundOption, HomeOption, JsonOption, UriOption, path_option, store_uri
+from eig_tune.errors import EigTuneError
+from eig_tune.home import DEFAULT_HOME
+
+
+def best(
+    name: FoundOption = None,
+    by: Annotated[str, typer.Option(help="nmi, prior_rmse, another objective, or the front's knee.")] = "knee",
+    export: Annotated[
+        Path | None, typer.Option(**path_option("--export"), help="Write the model into this new folder.")
+    ] = None,
+    register: Annotated[str | None, typer.Option(help="Make it a version of this registered MLflow model.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Make it the champion even if it is no better.")] = False,
+    home: HomeOption = DEFAULT_HOME,
+    tracking_uri: UriOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the best trial of a search, and take its model home."""
+    from eig_tune.export.from_search import export_trial, lacks_model, register_trial
+    from eig_tune.home import Home
+    from eig_tune.hpo.selection import choose
+    from eig_tune.terminal.console import message_console
+    from eig_tune.terminal.tables import print_best, print_found, trial_document
+    from eig_tune.tracking import read_search
+    from eig_tune.tracking.registry import check_model_name
+    from eig_tune.workflows.identity import own_searches
+
+    if force and register is None:
+        raise EigTuneError("--force: goes with --register NAME only")
+    if register is not None:
+        check_model_name(register)
+    console = message_console()
+    found = read_search(store_uri(tracking_uri, home), name, own_searches(Home(home), name))
+    print_found(found, console)
+    chosen = choose(found.finished(), found.objectives, by)
+    print_best(chosen, found, by, console)
+    lacking = lacks_model(found, chosen)
+    if lacking is not None and export is None and register is None:
+        console.print(lacking, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    document = {**trial_document(chosen, found, by), "has_model": lacking is None}
+    if export is not None:
+        export_trial(found, chosen, export, by)
+        console.print(f"model written to {export}", highlight=False, soft_wrap=True)
+    if register is not None:
+        made = register_trial(found, chosen, register, by, force, export)
+        console.print(str(made), markup=False, highlight=False, soft_wrap=True)
+        document["registered"] = {"name": made.name, "version": made.version, "champion": made.champion}
+    if as_json:
+        typer.echo(strict_json.dumps(document))

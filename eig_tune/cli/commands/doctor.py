@@ -1,0 +1,55 @@
+"""``eig-tune doctor``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eig_tune import strict_json
+from eig_tune.cli.options import (
+    AddressOption,
+    CpusOption,
+    GpusOption,
+    HomeOption,
+    JsonOption,
+    RootOption,
+    StorageOption,
+    UriOption,
+    path_option,
+    read_spec,
+    store_uri,
+)
+from eig_tune.errors import EigTuneError
+from eig_tune.home import DEFAULT_HOME
+
+
+def doctor(
+    space: Annotated[
+        Path | None,
+        typer.Option("--space", **path_option("--space"), help="A search's YAML file, to check its data too."),
+    ] = None,
+    root: RootOption = None,
+    gpus: GpusOption = None,
+    cpus: CpusOption = None,
+    address: AddressOption = None,
+    storage: StorageOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    tracking_uri: UriOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check the place where a search will run: nodes, GPUs, versions, storage, MLflow, data, token."""
+    from eig_tune.cluster.doctor import Place, document, examine, fit
+    from eig_tune.cluster.storage import named_storage
+    from eig_tune.home import writable_home
+    from eig_tune.terminal.console import message_console
+    from eig_tune.terminal.tables import print_checks
+
+    spec = None if space is None else read_spec(space, {"dataset.root": root})
+    console, place = message_console(), writable_home(home)
+    uri = store_uri(tracking_uri, place.path)
+    checks = examine(Place(address, gpus, cpus, named_storage(storage, place.ray), uri), spec, console, place)
+    print_checks(checks, console)
+    if as_json:
+        typer.echo(strict_json.dumps(document(checks)))
+    if not fit(checks):
+        raise typer.Exit(EigTuneError.exit_code)

@@ -1,0 +1,102 @@
+"""Options that several commands share, and what is made of their values."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from eig_tune.errors import EigTuneError
+from eig_tune.paths import absolute, expanded
+
+if TYPE_CHECKING:
+    from eig_tune.config.space import SearchSpec
+
+
+def path_option(key: str, read: Callable[[Path, str], Path] = expanded) -> dict[str, Any]:
+    """How an option or argument that is a path is read: a shell leaves ``~`` in ``--out=~/x`` as it is."""
+
+    def parse(typed: str | Path) -> Path:
+        if not str(typed):
+            raise EigTuneError(f"{key}: is empty; write a path")
+        return read(Path(typed), key)
+
+    return {"parser": parse, "metavar": key if key.isupper() else "<path>"}
+
+
+SpaceOption = Annotated[Path, typer.Option("--space", **path_option("--space"), help="The search's YAML file.")]
+HomeOption = Annotated[
+    Path,
+    typer.Option(
+        "--home",
+        **path_option("--home", absolute),
+        envvar="EIG_TUNE_HOME",
+        help="Folder for everything that runs leave behind.",
+    ),
+]
+RootOption = Annotated[
+    Path | None, typer.Option("--root", **path_option("--root"), help="Where the images lie (dataset.root).")
+]
+NameOption = Annotated[str | None, typer.Option("--name", help="Name of the search.")]
+FoundOption = Annotated[str | None, typer.Option("--name", help="Name of the search, or the id of its run in MLflow.")]
+UriOption = Annotated[
+    str | None,
+    typer.Option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow store; the home's own by default."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+GpusOption = Annotated[int | None, typer.Option(min=0, help="GPUs to use; 0 is the CPU; all by default.")]
+TrialsPerGpuOption = Annotated[
+    str, typer.Option(help="Trials that share one GPU; auto is as many as its memory takes.", metavar="INTEGER|auto")
+]
+CpusOption = Annotated[int | None, typer.Option(min=1, help="CPU trials at once; all by default.")]
+AddressOption = Annotated[str | None, typer.Option(envvar="RAY_ADDRESS", help="Ray cluster; this machine by default.")]
+StorageOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="EIG_TUNE_STORAGE",
+        help="Where checkpoints lie: a folder, or s3://bucket/prefix; in the home by default.",
+    ),
+]
+BundleArgument = Annotated[
+    str, typer.Argument(help="Folder that `best --export` wrote, or models:/NAME@champion or models:/NAME/3.")
+]
+TimeBudgetOption = Annotated[
+    str | None,
+    typer.Option(help="End after this long, such as 2h or 1h30m, whatever is going on; --resume goes on."),
+]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with what has this name already.")]
+StepsOption = Annotated[int | None, typer.Option("--steps", help="Full budget of a trial (train.steps).")]
+
+
+def read_spec(space: Path, overrides: dict[str, Any], searching: bool = True) -> "SearchSpec":
+    """The space in a YAML file, with those ``overrides`` that are given; see :func:`config.space.load_spec`."""
+    from eig_tune.config.space import load_spec
+
+    return load_spec(space, {key: value for key, value in overrides.items() if value is not None}, searching)
+
+
+def store_uri(given: str | None, home: Path) -> str:
+    """The address of the MLflow store; where none is given, that of the home's own."""
+    from eig_tune.tracking import check_address, local_uri, usable_address
+
+    if not given:
+        return local_uri(home)
+    check_address(given, sys.argv)
+    return usable_address(given)
+
+
+def trials_sharing_a_gpu(text: str) -> int | None:
+    """The number, or None for auto."""
+    if text == "auto":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise EigTuneError(f"--trials-per-gpu: got {text!r}; write a number from 1 on, or auto")
+    return int(text)
+
+
+def seconds_of(time_budget: str | None) -> float | None:
+    """Length of a time budget such as 1h30m."""
+    from eig_tune.config.durations import parse_duration
+
+    return None if time_budget is None else parse_duration(time_budget, "--time-budget")
