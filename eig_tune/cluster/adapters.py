@@ -13,6 +13,7 @@ from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
 from eig_tune.cluster.moved_checkpoints import require_checkpoints
+from eig_tune.cluster.ray_private import oldest_without_room
 from eig_tune.cluster.replaced_checkpoints import ReplacedCheckpoints
 from eig_tune.cluster.storage import IS_NOT_THERE, Storage
 from eig_tune.errors import DISK_IS_FULL, MEND_AND_RESUME, CheckpointError, StorageError
@@ -98,9 +99,7 @@ class EngineScheduler(_StateIsInTheLedger, FIFOScheduler):  # type: ignore[misc]
         be thrown away, and a node that joins would stand idle for as long as trials end elsewhere in less time than
         a process needs to start.
         """
-        controller = tune_controller._tune_controller
-        without_room = set(controller._actor_manager.pending_actors)
-        return next((trial for trial, actor in controller._trial_to_actor.items() if actor in without_room), None)
+        return oldest_without_room(tune_controller)
 
 
 class EngineStopper(_StateIsInTheLedger, Stopper):  # type: ignore[misc]

@@ -1,23 +1,17 @@
-"""Ray: starting or joining it, and how many trials fit."""
+"""Ray: starting it on this machine, or joining a cluster."""
 
 import logging
-import math
 import os
-import secrets
-import signal
 import socket
-import subprocess
 import sys
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from eig_tune.cluster import auth, ray_private
 from eig_tune.errors import ClusterError, one_line
 from eig_tune.stopping import sigterm_comes_later
 
-_COUNT_EVERY_SECONDS = 1.0
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -31,92 +25,54 @@ _QUIET = {
     "TUNE_MAX_PENDING_TRIALS_PG": "100000",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
 }
-
-# Ray of this machine alone listens to this machine alone. Ray has no option for it, but this is how it is on a Mac.
-_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-_AUTH_MODE = "RAY_AUTH_MODE"
 _ADDRESS = "give the HOST:PORT that `ray start --head` has printed"
-_TOKEN_PLACES = "RAY_AUTH_TOKEN, in the file that RAY_AUTH_TOKEN_PATH names, or in ~/.ray/auth_token"
-_KNOCK_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What a search may use: GPUs (shared by ``trials_per_gpu`` trials each) or CPUs.
-
-    Attributes:
-        gpus: at most so many; 0 is the CPU, and None all that there are, also those of nodes that join later.
-        cpus: without GPUs at most so many; None is all, in the same way.
-    """
-
-    gpus: int | None
-    trials_per_gpu: int
-    cpus: int | None
-
-    def slots(self, nodes: Iterable[Mapping[str, float]]) -> int:
-        """Trials at once on nodes with these resources, as Ray names them; a trial on a GPU takes a CPU as well."""
-        if self.gpus == 0:
-            there, most = sum(int(node.get("CPU", 0)) for node in nodes), self.cpus
-        else:
-            per_node = (min(int(n.get("GPU", 0)) * self.trials_per_gpu, int(n.get("CPU", 0))) for n in nodes)
-            there, most = sum(per_node), None if self.gpus is None else self.gpus * self.trials_per_gpu
-        return there if most is None else min(there, most)
-
-    @property
-    def per_trial(self) -> dict[str, float]:
-        """What Ray sets aside for one trial; without GPUs one CPU, and so one thread."""
-        return {"cpu": 1} if self.gpus == 0 else {"cpu": 1, "gpu": 1 / self.trials_per_gpu}
-
-    @property
-    def device(self) -> str:
-        """Where a trial trains."""
-        return "cpu" if self.gpus == 0 else "cuda"
-
-
-class Slots:
-    """How many trials may run at once: follows the cluster, whose nodes come and go."""
-
-    def __init__(self, given: Resources) -> None:
-        self._given = given
-        self._counted = -math.inf
-        self._now = self.most = 0
-        self.now()
-
-    def now(self) -> int:
-        """As many as there were within the last second; one if there are none, so that Ray waits for a node."""
-        import ray
-
-        if time.monotonic() - self._counted > _COUNT_EVERY_SECONDS:
-            nodes = (node["Resources"] for node in ray.nodes() if node["Alive"])
-            self._now = max(1, self._given.slots(nodes))
-            self._counted = time.monotonic()
-            self.most = max(self.most, self._now)
-        return self._now
+_ANSWER_SECONDS = 5.0
 
 
 def start_ray(address: str | None, cpus: int | None) -> None:
-    """Start Ray on this machine, for this machine alone, or join the cluster at ``address``.
+    """Start Ray on this machine, for this machine alone, or join the cluster at ``address``; no effect if joined.
+
+    What Ray logs is logged under ``eig_tune.ray`` at the level DEBUG: of what goes wrong in a trial the engine reports
+    what matters, and the trial's traceback lies in a file.
+
+    Args:
+        address: HOST:PORT of a cluster, ``auto``, or None for this machine.
+        cpus: how many a Ray of this machine has; None is all. A cluster has its own.
 
     Raises:
         ClusterError: there is no cluster at ``address``, or it does not let us in.
     """
-    for variable, value in (_QUIET if address else _QUIET | _LOOPBACK).items():
+    # Ray reads the environment as soon as it is imported.
+    for variable, value in (_QUIET if address else _QUIET | ray_private.LOOPBACK_ONLY).items():
         os.environ.setdefault(variable, value)
-    joined = "ray" in sys.modules and sys.modules["ray"].is_initialized()
-    if not joined:
+    if not ("ray" in sys.modules and sys.modules["ray"].is_initialized()):
         if address:
-            _knock(address)
-        _settle_the_token(address)
-    import ray  # it reads the environment as soon as it is imported
+            _check_answers(address)
+        auth.settle_token(address)
+        forward_logs()
+        if address:
+            _check_lets_us_in(address)
+        _init(address, cpus)
 
-    for noisy in ("ray", "ray.tune", "ray.train"):
-        # What goes wrong in a trial is told in the trial's own words, and its traceback lies in a file.
-        logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    if joined:
-        return
-    if address:
-        _show_the_token(address)
-    _leave_signals_alone()
+
+def forward_logs() -> None:
+    """Log what Ray logs in this process under ``eig_tune.ray`` at the level DEBUG, instead of printing it."""
+    import ray
+
+    logger = logging.getLogger(ray.__name__)
+    logger.setLevel(logging.WARNING)
+    logger.handlers = [_Forward()]
+
+
+class _Forward(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        logging.getLogger(f"eig_tune.{record.name}").debug("%s %s", record.levelname, record.getMessage())
+
+
+def _init(address: str | None, cpus: int | None) -> None:
+    import ray
+
+    ray_private.leave_signals_alone()
     try:
         with sigterm_comes_later():
             ray.init(
@@ -124,72 +80,18 @@ def start_ray(address: str | None, cpus: int | None) -> None:
                 num_cpus=None if address else cpus,
                 include_dashboard=None if address else False,
                 log_to_driver=False,
-                logging_level=logging.CRITICAL,
+                configure_logging=False,
             )
     except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         raise _unreachable(address, _why_not(error)) from error
-    # When a node is lost, Ray would print its last words, a page of C++ frames, on stdout, where only results belong.
-    ray._private.worker._worker_logs_enabled = False
+    ray_private.silence_lost_nodes()
 
 
-def _leave_signals_alone() -> None:
-    """Signals are for the command, which ends Ray when it has kept everything.
-
-    Ray would answer SIGTERM itself as soon as it begins to start, first by Python's means, then with a page of C++
-    frames. And its processes here would get what is sent to the command's process group, by a terminal's Ctrl-C or by
-    ``timeout``: trials would die under a search that is ending gently.
-    """
-    from ray._private import utils
-
-    die_with_us = utils.set_kill_on_parent_death_linux
-
-    def begin_apart() -> None:
-        os.setpgid(0, 0)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-        die_with_us()
-
-    utils.set_sigterm_handler = lambda handler: None
-    utils.set_kill_on_parent_death_linux = begin_apart
-
-
-def _settle_the_token(address: str | None) -> None:
-    if not _token_is_there():
-        if not address:
-            os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex()  # Ray would write one into HOME
-    elif address and not os.environ.get(_AUTH_MODE) and _wants_a_token(address):
-        os.environ[_AUTH_MODE] = "token"
-
-
-def _token_is_there() -> bool:
-    named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
-    return bool(named) or Path("~/.ray/auth_token").expanduser().is_file()
-
-
-def _wants_a_token(address: str) -> bool:
-    """Whether the cluster turns away who shows no token.
-
-    Ray by itself shows none, and to show one to a cluster that wants none is no courtesy either: this process would
-    then turn away the cluster, and no trial would ever start. Ray reads once how it shall be, so another process asks.
-    """
-    program = (
-        "import sys; from ray._private.services import canonicalize_bootstrap_address as resolved; "
-        "from ray._raylet import GcsClient; GcsClient(address=resolved(sys.argv[1]))"
-    )
-    asked = subprocess.run(
-        [sys.executable, "-c", program, address],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, _AUTH_MODE: "disabled"},
-    )
-    return "AuthenticationError" in asked.stderr
-
-
-def _knock(address: str) -> None:
-    """Find out in a moment what ``ray.init`` would try for 20 to 40 seconds, and not tell why.
+def _check_answers(address: str) -> None:
+    """Find out in a moment what ``ray.init`` would try for 20 to 40 seconds, without saying why it failed.
 
     Raises:
-        ClusterError: nobody answers at ``address``.
+        ClusterError: nothing answers at ``address``.
     """
     if "://" in address:
         raise _unreachable(address, f"a search is driven from a machine of the cluster; {_ADDRESS}")
@@ -197,25 +99,24 @@ def _knock(address: str) -> None:
     if not (colon and port.isdecimal()):
         return  # `auto`, which Ray resolves
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_SECONDS).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS).close()
     except OSError as error:
         raise _unreachable(address, f"{error.strerror or error}; {_ADDRESS}") from error
 
 
-def _show_the_token(address: str) -> None:
-    """The same for a token.
+def _check_lets_us_in(address: str) -> None:
+    """Find out in a moment whether the cluster takes the token of this process.
 
     Raises:
-        ClusterError: it is not the right one.
+        ClusterError: it does not.
     """
-    if ":" not in address:
-        return  # `auto`
-    from ray._raylet import GcsClient  # type: ignore[attr-defined]
     from ray.exceptions import RayError
 
+    if ":" not in address:
+        return  # `auto`
     try:
         with _silent_stderr():
-            GcsClient(address=address)
+            ray_private.connect(address)
     except RayError as error:
         raise _unreachable(address, _why_not(error)) from error
 
@@ -230,23 +131,16 @@ def _why_not(error: Exception) -> str:
     from ray.exceptions import AuthenticationError
 
     if isinstance(error, AuthenticationError):
-        return _what_is_wrong_with_the_token()
-    told = one_line(error)
-    if told.startswith("Version mismatch"):
-        return f"{told}; install the same versions on all machines"
-    return told
-
-
-def _what_is_wrong_with_the_token() -> str:
-    if (os.environ.get(_AUTH_MODE) or "token") != "token":
-        return f"it wants a token, and {_AUTH_MODE} forbids to show one; unset it"
-    known = "this is not its token" if _token_is_there() else "it wants a token, and there is none here"
-    return f"{known}; the cluster's own belongs in {_TOKEN_PLACES}"
+        return auth.what_is_wrong()
+    message = one_line(error)
+    if ray_private.is_other_version(message):
+        return f"{message}; install the same versions on all machines"
+    return message
 
 
 @contextmanager
 def _silent_stderr() -> Iterator[None]:
-    """Ray's C++ part writes to the file, not to ``sys.stderr``."""
+    """Nothing is printed to stderr in the block, not by Ray's C++ part either, which does not use ``sys.stderr``."""
     sys.stderr.flush()
     kept = os.dup(2)
     with Path(os.devnull).open("w") as nowhere:
@@ -256,36 +150,3 @@ def _silent_stderr() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-
-
-def check_this_machine(gpus: int | None, cpus: int | None) -> None:
-    """Refuse at once what this machine cannot give, before anything is started or made.
-
-    Raises:
-        ClusterError: more was asked for than there is.
-    """
-    import torch
-
-    _check_there_is("--gpus", gpus, torch.cuda.device_count(), "this machine")
-    _check_there_is("--cpus", cpus, os.cpu_count() or 1, "this machine")
-
-
-def resources(gpus: int | None, trials_per_gpu: int, cpus: int | None) -> Resources:
-    """What the running cluster can give of what was asked for; GPUs if it has any, unless told otherwise.
-
-    Raises:
-        ClusterError: more was asked for than there is.
-    """
-    import ray
-
-    available = ray.cluster_resources()
-    gpus_there, cpus_there = int(available.get("GPU", 0)), int(available.get("CPU", 0))
-    _check_there_is("--gpus", gpus, gpus_there, "the cluster")
-    _check_there_is("--cpus", cpus, cpus_there, "the cluster")
-    return Resources(0 if gpus_there == 0 else gpus, trials_per_gpu, cpus)
-
-
-def _check_there_is(option: str, wanted: int | None, there: int, where: str) -> None:
-    if wanted is not None and wanted > there:
-        remedy = "0 is the CPU" if there == 0 else f"ask for at most {there}"
-        raise ClusterError(f"{option}: asked for {wanted}, but {where} has {there or 'none'}; {remedy}")

@@ -1,6 +1,5 @@
 """Whether the place where a search is to run is fit for it. Every check is made, and all are told together."""
 
-import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -9,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from eig_tune.cluster import node_probe
-from eig_tune.cluster.connect import resources, start_ray
+from eig_tune.cluster.auth import tokens_are_off
+from eig_tune.cluster.connect import start_ray
+from eig_tune.cluster.resources import Resources
 from eig_tune.cluster.storage import Storage
 from eig_tune.config.space import SearchSpec
 from eig_tune.errors import ConfigError, EigTuneError, Problem, one_line
@@ -124,7 +125,7 @@ def _check_cluster(place: Place) -> list[Check]:
         return [
             joined,
             _check_nodes(nodes),
-            _attempt("resources", _promised(nodes), lambda: resources(place.gpus, 1, place.cpus)),
+            _attempt("resources", _promised(nodes), lambda: Resources.of_cluster(place.gpus, 1, place.cpus)),
             *([] if place.gpus == 0 else [_check_gpus(nodes)]),
             _check_versions(nodes),
             _check_storage(nodes, place.storage, probe),
@@ -258,7 +259,7 @@ def _check_token(nodes: Sequence[Node]) -> Check:
         return Check("token", "Ray wants a token")
     if len(hosts) == 1:
         return Check("token", "none, on one host")
-    if os.environ.get("RAY_AUTH_MODE") == "disabled":
+    if tokens_are_off():
         return Check("token", "none, as RAY_AUTH_MODE=disabled wants it")
     problem = (
         f"whoever reaches one of the {len(hosts)} hosts can run code on all; make a token by "

@@ -11,13 +11,12 @@ import torch
 from ray import tune
 from safetensors import SafetensorError
 
+from eig_tune.cluster.ray_private import is_missing_storage
 from eig_tune.cluster.storage import Storage
 from eig_tune.errors import ClusterError, StorageError, one_line
 from eig_tune.hpo.trial import HALVED_BATCH
 from eig_tune.training import Progress, TrainConfig, TrialData, fit
 from eig_tune.training.checkpoint import read_run
-
-_RAY_FINDS_NOTHING = "Unable to set up cluster storage"  # it looks for a file of its own before it writes
 
 
 class EigTrainable(tune.Trainable):  # type: ignore[misc]
@@ -128,7 +127,7 @@ class EigTrainable(tune.Trainable):  # type: ignore[misc]
         except (OSError, SafetensorError) as error:
             raise StorageError(f"a checkpoint cannot be written ({one_line(error)})") from error
         except RuntimeError as error:
-            if _RAY_FINDS_NOTHING not in str(error):
+            if not is_missing_storage(error):
                 raise
             where = self._where.uri
             raise StorageError(f"a checkpoint cannot be written (what Ray has made in {where} is gone)") from error

@@ -12,8 +12,9 @@ from typing import Any
 
 import yaml
 
-from eig_tune.cluster.connect import Resources, Slots, check_this_machine, resources, start_ray
+from eig_tune.cluster.connect import start_ray
 from eig_tune.cluster.doctor import Place, refuse_unfit
+from eig_tune.cluster.resources import Resources, Slots, check_this_machine
 from eig_tune.cluster.storage import Storage, named_storage, reason_of
 from eig_tune.config.space import SearchSpec
 from eig_tune.data import ImageData
@@ -105,7 +106,7 @@ def set_up(
         judging = pool.submit(train_when_opened)
         # In this thread, because the kernel ends Ray's processes together with the thread that started them.
         start_ray(options.address, options.cpus)
-        given = resources(options.gpus, options.trials_per_gpu or 1, options.cpus)
+        given = Resources.of_cluster(options.gpus, options.trials_per_gpu or 1, options.cpus)
         classifier, store = judging.result().classifier, opening.result()
     datasets = {name: TrialData(these, classifier) for name, these in images.items()}
     if options.trials_per_gpu is None:

@@ -1,37 +1,36 @@
-"""How many trials run at once, on whatever nodes there are."""
+"""What Ray logs in the driver's process."""
 
-import pytest
+import subprocess
+import sys
 
-from eig_tune.cluster.connect import Resources
-
-LAPTOP = {"CPU": 4.0, "memory": 1e9}
-GPUS = {"CPU": 16.0, "GPU": 4.0, "accelerator_type:A100": 1.0}
-FEW_CPUS = {"CPU": 2.0, "GPU": 4.0}
-
-
-@pytest.mark.parametrize(
-    ("given", "nodes", "slots"),
-    [
-        (Resources(0, 1, None), [LAPTOP], 4),
-        (Resources(0, 1, None), [LAPTOP, GPUS], 20),
-        (Resources(0, 1, 3), [LAPTOP, GPUS], 3),
-        (Resources(0, 1, 30), [LAPTOP, GPUS], 20),  # what was there has left
-        (Resources(None, 1, None), [LAPTOP, GPUS], 4),
-        (Resources(None, 1, None), [LAPTOP, GPUS, GPUS], 8),
-        (Resources(None, 3, None), [LAPTOP, GPUS], 12),
-        (Resources(None, 8, None), [GPUS], 16),  # each takes a CPU
-        (Resources(None, 1, None), [FEW_CPUS, GPUS], 6),
-        (Resources(2, 3, None), [GPUS, GPUS], 6),
-        (Resources(8, 1, None), [GPUS], 4),
-        (Resources(None, 1, None), [LAPTOP], 0),
-    ],
-)
-def test_slots_follow_the_nodes_up_to_what_was_asked_for(
-    given: Resources, nodes: list[dict[str, float]], slots: int
-) -> None:
-    assert given.slots(nodes) == slots
+# A process of its own, because importing Ray sets up its loggers once, and other tests use them.
+PROGRAM = """
+import logging, sys
+from eig_tune.cluster.connect import forward_logs
+logging.basicConfig(stream=sys.stdout, format="%(name)s %(levelname)s %(message)s", level=LEVEL)
+forward_logs()
+from ray import tune
+logging.getLogger("ray").info("a detail")
+logging.getLogger("ray.tune.execution").warning("trial %s is slow", "a1")
+logging.getLogger("ray.train").error("no room")
+"""
 
 
-def test_trial_on_a_shared_gpu_takes_its_share() -> None:
-    assert Resources(None, 4, None).per_trial == {"cpu": 1, "gpu": 0.25} and Resources(None, 4, None).device == "cuda"
-    assert Resources(0, 4, None).per_trial == {"cpu": 1} and Resources(0, 4, None).device == "cpu"
+def output(level: str) -> tuple[list[str], str]:
+    program = PROGRAM.replace("LEVEL", f"logging.{level}")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)
+    return [line for line in done.stdout.splitlines() if "eig_tune.ray" in line], done.stdout + done.stderr
+
+
+def test_warnings_of_ray_are_details_of_eig_tune() -> None:
+    lines, everything = output("DEBUG")
+    assert lines == [
+        "eig_tune.ray.tune.execution DEBUG WARNING trial a1 is slow",
+        "eig_tune.ray.train DEBUG ERROR no room",
+    ]
+    assert everything.count("is slow") == 1 and "a detail" not in everything
+
+
+def test_nothing_of_ray_is_printed_otherwise() -> None:
+    lines, everything = output("INFO")
+    assert lines == [] and "is slow" not in everything and "no room" not in everything

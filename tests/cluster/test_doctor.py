@@ -76,7 +76,7 @@ def test_wrong_token_missing_token_and_nobody_there(head: RayNode, tmp_path: Pat
         (
             {"RAY_AUTH_MODE": "", "RAY_AUTH_TOKEN": "", "HOME": str(tmp_path)},
             head.address,
-            "it wants a token, and there is none here",
+            "it asks for a token, and there is none here",
         ),
         (TOKEN, nobody, "Connection refused"),
         (first_on_path(OTHER_PYTHON) | TOKEN, head.address, f"Python: {OTHER}"),
