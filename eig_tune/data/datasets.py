@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
+from eig_tune.data.arrays import ArrayImages
 from eig_tune.data.folder import read_folder
 from eig_tune.data.idx import find_idx_folder, read_idx_part
 from eig_tune.data.imbalance import Imbalance, ImbalanceSplit, choose, class_fractions, imbalanced_counts
 from eig_tune.data.left_out import LeftOut, named, printable
 from eig_tune.data.reading import OnProgress, silent
+from eig_tune.data.resize import LARGEST_SIDE, MULTIPLE_OF, SMALLEST_SIDE, is_side, nearest_side, resized
 from eig_tune.errors import DataError, one_line
 from eig_tune.paths import expanded
 from eig_tune.schema import Section
@@ -22,23 +24,27 @@ DEFAULT_CACHE = Path("~/.cache/eig-tune")
 HELD_OUT_SHARE = 0.2
 _TORCHVISION = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
 _HELD_OUT_SEED = 20_200_101
+_GIVEN_FROM_PYTHON = "the images of `arrays` are given from Python: eig_tune.search(space, images, labels)"
 _DIGITS_SIZE = 16
 _FOLDER_SIZE = 64
 
 
 class DatasetConfig(Section):
-    """Which images, of what size, and how imbalanced the pool is made; a folder's as they are, unless told."""
+    """Which images, of what size, and how imbalanced the pool is made; a person's own as they are, unless told.
 
-    name: Literal["digits", "mnist", "fashion-mnist", "folder"]
+    The images of ``arrays`` are given from Python.
+    """
+
+    name: Literal["digits", "mnist", "fashion-mnist", "folder", "arrays"]
     root: Path | None = None
-    image_size: int | None = Field(default=None, ge=8, le=256, multiple_of=4)
+    image_size: int | None = Field(default=None, ge=SMALLEST_SIDE, le=LARGEST_SIDE, multiple_of=MULTIPLE_OF)
     channels: Literal[1, 3] | None = None
     imbalance: Imbalance = ImbalanceSplit(split=0)
 
     @model_validator(mode="before")
     @classmethod
-    def _folder_as_it_is(cls, document: Any) -> Any:
-        if isinstance(document, dict) and document.get("name") == "folder":
+    def _own_as_they_are(cls, document: Any) -> Any:
+        if isinstance(document, dict) and document.get("name") in ("folder", "arrays"):
             return {"imbalance": "none", **document}
         return document
 
@@ -142,18 +148,29 @@ class ImageData:
         return digest.hexdigest()
 
 
-def load_images(config: DatasetConfig, cache: Path | None = None, on_progress: OnProgress = silent) -> ImageData:
+def load_images(
+    config: DatasetConfig,
+    cache: Path | None = None,
+    on_progress: OnProgress = silent,
+    arrays: ArrayImages | None = None,
+) -> ImageData:
     """Load the data set and make its pool imbalanced.
 
     Args:
         cache: folder where the images of a folder are kept as they were read, so that this is quick the next time.
         on_progress: called with (files read, files to read) while a folder is read.
+        arrays: the images of the data set ``arrays``.
 
     Raises:
         DataError: the data cannot be found, fetched or read, or cannot be made imbalanced as asked.
     """
     read = _READERS.get(config.name)
-    data = read(config) if read is not None else _read_folder(config, cache, on_progress)
+    if read is not None:
+        data = read(config)
+    elif config.name == "arrays":
+        data = _read_arrays(config, arrays)
+    else:
+        data = _read_folder(config, cache, on_progress)
     return data.with_imbalance(config.imbalance)
 
 
@@ -161,6 +178,8 @@ def how_to_get(config: DatasetConfig) -> str | None:
     """What to do about a data set that is not on this machine, or None when it is; nothing is read or downloaded."""
     if config.name == "folder":
         return None if config.path.is_dir() else f"there is no folder {config.path}; give yours with --root"
+    if config.name == "arrays":
+        return _GIVEN_FROM_PYTHON
     torchvision_name = _TORCHVISION.get(config.name)
     if torchvision_name is None or find_idx_folder(config.path, torchvision_name) is not None:
         return None
@@ -175,9 +194,8 @@ def _read_digits(config: DatasetConfig) -> ImageData:
 
     digits = load_digits()
     pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)[:, None]
-    images = Images(pixels, digits.target.astype(np.int64))
-    resized = _resized(images, config.image_size or _DIGITS_SIZE, config.channels or 1)
-    return _held_out_apart(config.name, resized, _ten_digits())
+    pixels = resized(pixels, config.image_size or _DIGITS_SIZE, config.channels or 1)
+    return _held_out_apart(config.name, Images(pixels, digits.target.astype(np.int64)), _ten_digits())
 
 
 def _ten_digits() -> tuple[str, ...]:
@@ -205,8 +223,9 @@ def _read_idx_source(config: DatasetConfig, classes: tuple[str, ...]) -> ImageDa
         images = Images(*read_idx_part(folder, part))
         if images.labels is not None and images.labels.max() >= len(classes):
             raise DataError(f"dataset.root: {folder} holds labels above {len(classes) - 1}")
-        natural_size = max(8, round(images.pixels.shape[-1] / 4) * 4)  # the networks need a multiple of 4
-        parts.append(_resized(images, config.image_size or natural_size, config.channels or 1))
+        natural_size = nearest_side(images.pixels.shape[-1])
+        pixels = resized(images.pixels, config.image_size or natural_size, config.channels or 1)
+        parts.append(Images(pixels, images.labels))
     train, held_out = parts
     return ImageData(config.name, classes, pool=train, classifier=train, held_out=held_out)
 
@@ -226,6 +245,23 @@ def _download(config: DatasetConfig, torchvision_name: str) -> Path:
     folder = find_idx_folder(config.path, torchvision_name)
     assert folder is not None, "torchvision downloads into its own layout"
     return folder
+
+
+def _read_arrays(config: DatasetConfig, arrays: ArrayImages | None) -> ImageData:
+    if arrays is None:
+        raise DataError(f"dataset.name: {_GIVEN_FROM_PYTHON}")
+    _, channels, height, width = arrays.pixels.shape
+    if height != width:
+        raise DataError(f"images: they are {height} × {width}; crop them to squares")
+    if config.channels == 1 and channels > 1:
+        raise DataError("dataset.channels: got 1, and the images have 3 channels; make them grey, or write 3")
+    if config.image_size is None and not is_side(height):
+        raise DataError(
+            f"images: they are {height} × {height}; the side must be a multiple of {MULTIPLE_OF} from "
+            f"{SMALLEST_SIDE} to {LARGEST_SIDE}: set dataset.image_size to {nearest_side(height)}, and they are resized"
+        )
+    pixels = resized(arrays.pixels, config.image_size or height, config.channels or channels)
+    return _held_out_apart(config.name, Images(pixels, arrays.labels), arrays.classes)
 
 
 def _read_folder(config: DatasetConfig, cache: Path | None, on_progress: OnProgress) -> ImageData:
@@ -249,15 +285,3 @@ def _held_out_apart(name: str, images: Images, classes: tuple[str, ...]) -> Imag
     rest = np.setdiff1d(np.arange(len(images)), held)
     train = images.take(rest)
     return ImageData(name, classes, pool=train, classifier=train, held_out=images.take(held))
-
-
-def _resized(images: Images, size: int, channels: int) -> Images:
-    """Bilinear resize to ``size`` and, for three channels, grey repeated."""
-    import torch
-    from torch.nn.functional import interpolate
-
-    pixels = images.pixels
-    if pixels.shape[-1] != size or pixels.shape[-2] != size:
-        resized = interpolate(torch.tensor(pixels, dtype=torch.float32), (size, size), mode="bilinear", antialias=True)
-        pixels = resized.round_().clamp_(0, 255).to(torch.uint8).numpy()
-    return Images(np.repeat(pixels, channels, axis=1) if channels > 1 else pixels, images.labels)
