@@ -133,8 +133,7 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
         if self._engine.halted is not None:
             # Here Ray lets an exception pass; elsewhere it may take it for the trial's.
             raise StorageError(self._engine.halted)
-        self._engine.event_log.tick()
-        self._terminal.tick()
+        self._engine.heartbeat()
 
     def on_trial_result(
         self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **info: Any

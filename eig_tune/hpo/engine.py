@@ -15,6 +15,7 @@ from eig_tune.errors import MEND_AND_RESUME, StorageError
 from eig_tune.hpo import collapse
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.objectives import on_front
+from eig_tune.hpo.observers import Observer
 from eig_tune.hpo.trial import Report, Status, Trial
 
 _MOST_DEATHS = 3  # of one trial, without a checkpoint in between
@@ -60,27 +61,13 @@ class Strategy(Protocol):
         """Trial ``number`` will report no more."""
 
 
-class Observer(Protocol):
-    """Somebody who wants to know what happens: the tracker, the terminal."""
-
-    def trial_started(self, trial: Trial) -> None: ...
-
-    def trial_resumed(self, trial: Trial) -> None: ...
-
-    def trial_reported(self, trial: Trial, report: Report) -> None: ...
-
-    def trial_checkpointed(self, trial: Trial) -> None: ...
-
-    def trial_ended(self, trial: Trial) -> None: ...
-
-
 class Engine:
     """The trials of one event log.
 
     Args:
         strategy: what is tried, and how far.
         event log: where it is remembered; trials already in it are taken over.
-        observers: told of every event, after it is in the event log.
+        observers: notified of every event, after it is in the event log.
     """
 
     def __init__(self, strategy: Strategy, event_log: EventLog, observers: Sequence[Observer] = ()) -> None:
@@ -110,7 +97,7 @@ class Engine:
         if trial is not None:
             self.event_log.start(trial.number, ray_trial_id)
             if trial.number < known:
-                self._tell(lambda observer: observer.trial_resumed(trial))
+                self._notify(lambda observer: observer.trial_resumed(trial))
         return trial
 
     def _promoted(self, force: bool = False) -> Trial | None:
@@ -122,7 +109,7 @@ class Engine:
         if number >= self.strategy.num_trials:
             return None
         trial = self.event_log.propose(number, self.strategy.propose(number))
-        self._tell(lambda observer: observer.trial_started(trial))
+        self._notify(lambda observer: observer.trial_started(trial))
         return trial
 
     def _last_one(self) -> Trial | None:
@@ -150,7 +137,7 @@ class Engine:
         else:
             decision, reason = self.strategy.decide(trial, step, metrics)
         report = self.event_log.report(number, step, metrics, decision, reason)
-        self._tell(lambda observer: observer.trial_reported(trial, report))
+        self._notify(lambda observer: observer.trial_reported(trial, report))
         self._stop(self.strategy.unpromotable())
         return report
 
@@ -160,7 +147,7 @@ class Engine:
         older = trial.checkpoint
         self.event_log.checkpoint(number, path, step)
         del self._deaths[number]
-        self._tell(lambda observer: observer.trial_checkpointed(trial))
+        self._notify(lambda observer: observer.trial_checkpointed(trial))
         return older
 
     def end(self, number: int) -> None:
@@ -207,6 +194,12 @@ class Engine:
         else:
             self._unfinished.append(trial)
 
+    def heartbeat(self) -> None:
+        """Called several times a second while trials run: what was logged longer than a second ago is on the disk
+        afterwards, and observers see that time goes by."""
+        self.event_log.tick()
+        self._notify(lambda observer: observer.heartbeat())
+
     def halt(self, reason: str) -> None:
         """The search cannot go on until a person has mended something."""
         self._halted = reason
@@ -244,9 +237,9 @@ class Engine:
         if status == "finished":
             # Whoever was dominated before still is, so that the front and the newcomer are enough.
             self._front = self._best_of([*self._front, trial])
-        self._tell(lambda observer: observer.trial_ended(trial))
+        self._notify(lambda observer: observer.trial_ended(trial))
 
-    def _tell(self, event: Callable[[Observer], None]) -> None:
+    def _notify(self, event: Callable[[Observer], None]) -> None:
         """Observers have views of the event log, which they catch up with after a resume."""
         for observer in self._observers:
             try:

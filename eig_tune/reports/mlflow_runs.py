@@ -9,6 +9,7 @@ from eig_tune.cluster.storage import Storage
 from eig_tune.errors import CheckpointError, one_line
 from eig_tune.evaluation import figures
 from eig_tune.evaluation.record import SAMPLES_FILE, read_evaluation
+from eig_tune.hpo.observers import Observer
 from eig_tune.hpo.trial import HALVED_BATCH, Report, Trial
 from eig_tune.tracking import SearchTracker
 from eig_tune.training import checkpoint as checkpoints
@@ -21,7 +22,7 @@ _PICTURE_EVERY_SECONDS = 5.0
 _MLFLOW_STATUS = {"finished": "FINISHED", "stopped": "KILLED", "collapsed": "FAILED", "failed": "FAILED"}
 
 
-class MlflowRuns:
+class MlflowRuns(Observer):
     """An observer of the engine that keeps one MLflow run per trial.
 
     Args:

@@ -15,7 +15,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from eig_tune.config.space import SearchSpec
-from eig_tune.hpo.trial import Report, Trial
+from eig_tune.hpo.observers import Observer
+from eig_tune.hpo.trial import Trial
 
 _STATES = {
     "running": TrialState.RUNNING,
@@ -27,8 +28,8 @@ _STATES = {
 }
 
 
-class StudyFile:
-    """An observer of the engine that adds every ended trial to the study.
+class StudyFile(Observer):
+    """An observer of the engine that adds every ended trial to the study, so that none stays RUNNING there for ever.
 
     A trial that was stopped early is PRUNED and one that collapsed or crashed FAIL, so neither has values; what
     they had reached stands in their user attributes.
@@ -58,18 +59,6 @@ class StudyFile:
         for trial in trials.values():
             if trial.ended and trial.number not in self._written:
                 self.trial_ended(trial)
-
-    def trial_started(self, trial: Trial) -> None:
-        """Only ended trials are in the study, so that none stays RUNNING for ever."""
-
-    def trial_resumed(self, trial: Trial) -> None:
-        """As little."""
-
-    def trial_reported(self, trial: Trial, report: Report) -> None:
-        """What a trial had reached is written at its end."""
-
-    def trial_checkpointed(self, trial: Trial) -> None:
-        """Nor has the study anything to do with weights and pictures."""
 
     def trial_ended(self, trial: Trial) -> None:
         try:

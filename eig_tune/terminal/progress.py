@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from eig_tune.hpo.observers import Observer
 from eig_tune.hpo.trial import HALVED_BATCH, Report, Trial
 
 __all__ = ["Console", "Terminal", "in_words", "step_bar"]
@@ -29,7 +30,7 @@ _STATUS_STYLE = {
 }
 
 
-class Terminal:
+class Terminal(Observer):
     """The live display of a search; an observer of the engine.
 
     Args:
@@ -89,15 +90,12 @@ class Terminal:
             self._said.add(line)
             self._console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
-    def trial_checkpointed(self, trial: Trial) -> None:
-        """Comes right after a report, which has been drawn."""
-
     def trial_ended(self, trial: Trial) -> None:
         if self._live is None or trial.status == "failed":
             self._console.print(self._line(trial), markup=False, highlight=False, soft_wrap=True)
         self._redraw()
 
-    def tick(self) -> None:
+    def heartbeat(self) -> None:
         """Called several times a second; says something now and then where there is no terminal."""
         self._redraw()
         now = time.monotonic()

@@ -17,9 +17,10 @@ from eig_tune.evaluation.record import EVALUATION_FILE, SAMPLES_FILE
 from eig_tune.home import Home
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
+from eig_tune.hpo.observers import Observer
 from eig_tune.hpo.policies import GivenRuns
 from eig_tune.hpo.selection import choose
-from eig_tune.hpo.trial import Report, Trial
+from eig_tune.hpo.trial import Trial
 from eig_tune.models import METHODS
 from eig_tune.reports.comparison import COMPARED, rows_of, write_report
 from eig_tune.reports.description import comparison_note
@@ -86,7 +87,7 @@ class Comparison:
     stopped: str = ""
 
 
-class KeptEvaluations:
+class KeptEvaluations(Observer):
     """An observer of the engine that keeps what the pictures show of a finished cell, whose checkpoint goes.
 
     Args:
@@ -103,18 +104,6 @@ class KeptEvaluations:
         for trial in trials.values():
             if trial.status == "finished" and not (self.folder / str(trial.number)).exists():
                 self._keep(trial)
-
-    def trial_started(self, trial: Trial) -> None:
-        """Nothing to keep yet."""
-
-    def trial_resumed(self, trial: Trial) -> None:
-        """Nothing to keep yet."""
-
-    def trial_reported(self, trial: Trial, report: Report) -> None:
-        """Nothing to keep yet."""
-
-    def trial_checkpointed(self, trial: Trial) -> None:
-        """Only the last one is shown."""
 
     def trial_ended(self, trial: Trial) -> None:
         if trial.status == "finished":

@@ -24,6 +24,7 @@ from eig_tune.hpo import pareto
 from eig_tune.hpo.asha import SuccessiveHalving
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
+from eig_tune.hpo.observers import Observer
 from eig_tune.hpo.policies import Searching
 from eig_tune.hpo.trial import Report, Trial
 from eig_tune.reports.curves import write_curves
@@ -239,8 +240,8 @@ def test_promoted_trial_stays_promoted_when_better_ones_come_and_it_is_interrupt
         assert [engine.propose() for _ in range(3)] == [event_log.trials[number] for number in (0, 3, 4)]
 
 
-class CaughtUp:
-    """An observer that knows all trials of the event log once the engine is there, and is told of none before."""
+class CaughtUp(Observer):
+    """An observer that knows all trials of the event log once the engine is there, and is notified of none before."""
 
     trials: dict[int, None] | None = None
 
@@ -552,8 +553,8 @@ class _FullDisk:
 
 
 def test_observer_that_cannot_write_halts_the_search(tmp_path: Path) -> None:
-    class Full:
-        def __getattr__(self, name: str) -> Any:
+    class Full(Observer):
+        def trial_started(self, trial: Trial) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "study.log")
 
     with EventLog(tmp_path / "events.jsonl") as event_log:
@@ -561,3 +562,18 @@ def test_observer_that_cannot_write_halts_the_search(tmp_path: Path) -> None:
         engine.propose()
         assert engine.halted is not None and "study.log cannot be written (No space left on device)" in engine.halted
         assert event_log.trials[0].status == "running"
+
+
+def test_heartbeat_reaches_every_observer(tmp_path: Path) -> None:
+    class Counted(Observer):
+        beats = 0
+
+        def heartbeat(self) -> None:
+            self.beats += 1
+
+    seen = [Counted(), Observer(), Counted()]
+    with EventLog(tmp_path / "events.jsonl") as event_log:
+        engine = Engine(Searching(spec()), event_log, seen)
+        engine.heartbeat()
+        run(engine)
+    assert [observer.beats for observer in seen if isinstance(observer, Counted)] == [1, 1]
