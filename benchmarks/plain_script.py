@@ -171,7 +171,8 @@ class ElasticInfoGan:
         entropies = entropy(self.q(features)) + entropy(self.q(augmented_features))
         loss: Tensor = softplus(-self.d(trunk)).mean() - self.config["lambda_1"] * information
         loss = loss + self.config["lambda_2"] * nt_xent(features, augmented_features)
-        return loss + self.config["lambda_3"] * entropies
+        lambda_3: float = self.config["lambda_3"]
+        return loss + lambda_3 * entropies
 
     def prior(self) -> Tensor:
         return torch.softmax(self.prior_logits, dim=0)

@@ -80,7 +80,8 @@ def main() -> None:
             trials = list(event_log.trials.values())
         found = read_search(uri, NAME)
     assert len(found.trials) == len(trials) == arguments.trials
-    assert all(trial.metrics["nmi"] == trials[trial.number].last.metrics["nmi"] for trial in found.trials)
+    newest = [trial.last.metrics["nmi"] if trial.last else None for trial in trials]
+    assert all(trial.metrics["nmi"] == newest[trial.number] for trial in found.trials)
     begun = np.array([trial.at for trial in trials])
     print(f"{description()}\n")
     print(

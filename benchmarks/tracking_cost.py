@@ -10,6 +10,7 @@ where there is none).
 import argparse
 import contextlib
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -36,7 +37,8 @@ def store_at(folder: Path, server: bool) -> Iterator[str]:
     if not server:
         yield local_uri(folder)
         return
-    from tests.mlflow_server import MlflowServer
+    sys.path.append(str(Path(__file__).parents[1] / "tests"))
+    from mlflow_server import MlflowServer
 
     running = MlflowServer(folder)
     try:

@@ -38,7 +38,7 @@ def served(home: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [Path(sys.executable).with_name("eig-tune"), "ui", "--home", home, "--port", str(port)]
+    command: list[str | Path] = [Path(sys.executable).with_name("eig-tune"), "ui", "--home", home, "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             yield f"http://127.0.0.1:{port}"

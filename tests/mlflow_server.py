@@ -76,7 +76,7 @@ class MlflowServer(_Server):
     ) -> None:
         arguments = ["server", "--workers", "1", "--backend-store-uri", backend or f"sqlite:///{folder}/server.db"]
         arguments += ["--artifacts-destination", artifacts or (folder / "served").as_uri()]
-        login = {}
+        login: Mapping[str, str] = {}
         if password is not None:
             arguments += ["--app-name", "basic-auth"]
             login = self._login(folder, password)

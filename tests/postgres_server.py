@@ -29,5 +29,6 @@ class PostgresServer:
         self._folder.cleanup()
 
     def _run(self, program: str, *arguments: str) -> None:
-        command, nowhere = [BINARIES / program, *arguments], subprocess.DEVNULL
+        command: list[str | Path] = [BINARIES / program, *arguments]
+        nowhere = subprocess.DEVNULL
         subprocess.run(command, check=True, stdout=nowhere, stderr=nowhere, user=_USER, cwd="/")

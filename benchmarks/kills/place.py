@@ -88,7 +88,7 @@ class Place:
     def progress(self) -> str:
         """How far the search is."""
         lines = [json.loads(line) for file in self.left.event_logs() for line in file.read_text().splitlines()[-1:]]
-        newest = max(lines, key=lambda event: event["at"], default={})
+        newest: dict[str, Any] = max(lines, key=lambda event: event["at"], default={})
         shown = " ".join(f"{newest[name]}" for name in ("event", "trial", "step") if name in newest)
         return f"{self.events()} events, newest: {shown or 'none'}"
 
@@ -116,6 +116,7 @@ class Place:
 
     def kill_node(self) -> None:
         """SIGKILL everything that runs on the node with the slots."""
+        assert self._cluster is not None, "without a cluster there is no node to kill"
         orphans = descendants(self._raylet())
         self._cluster.remove_node(self._node, allow_graceful=False)
         for process in orphans:

@@ -153,7 +153,7 @@ class SearchTracker:
         """Do something about a run when MLflow has everything of it; called in the background thread."""
         self._queue.put(Job(key, lambda: do() if key in self.ended else None))
 
-    def log_artifacts(self, key: str | None, prepare: Callable[[Path], None], folder: str = "") -> None:
+    def log_artifacts(self, key: str | None, prepare: Callable[[Path], object], folder: str = "") -> None:
         """Log the files that ``prepare`` writes into a directory; for the parent run when ``key`` is None.
 
         ``prepare`` is called in the background thread.

@@ -3,7 +3,8 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,11 @@ from mlflow.tracking import MlflowClient
 from mlflow_server import free_port
 from ports import listeners
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+pytest.importorskip("selenium", reason="selenium is not installed")
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = [
@@ -65,7 +67,7 @@ def address(home: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser(address: str) -> Iterator["webdriver.Chrome"]:
+def browser(address: str) -> Iterator[webdriver.Chrome]:
     options = webdriver.ChromeOptions()
     options.binary_location = str(CHROMIUM)
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1500,1000"):
@@ -78,7 +80,7 @@ def browser(address: str) -> Iterator["webdriver.Chrome"]:
         driver.quit()
 
 
-def _opened(driver: "webdriver.Chrome", address: str) -> bool:
+def _opened(driver: webdriver.Chrome, address: str) -> bool:
     try:
         driver.get(address)
     except Exception:
@@ -86,11 +88,11 @@ def _opened(driver: "webdriver.Chrome", address: str) -> bool:
     return "MLflow" in driver.title
 
 
-def _wait(driver: "webdriver.Chrome", condition: object, seconds: float = 60) -> None:
-    WebDriverWait(driver, seconds).until(lambda _: condition())  # type: ignore[operator]
+def _wait(driver: webdriver.Chrome, condition: Callable[[], object], seconds: float = 60) -> None:
+    WebDriverWait(driver, seconds).until(lambda _: condition())
 
 
-def _text(driver: "webdriver.Chrome") -> str:
+def _text(driver: webdriver.Chrome) -> str:
     return str(driver.find_element(By.TAG_NAME, "body").text)
 
 
@@ -113,11 +115,11 @@ def pages(home: Path, address: str) -> Pages:
     return Pages(home, address)
 
 
-def test_ui_is_for_this_machine_alone(address: str, browser: "webdriver.Chrome") -> None:
+def test_ui_is_for_this_machine_alone(address: str, browser: webdriver.Chrome) -> None:
     assert listeners(int(address.rpartition(":")[2])) == ["127.0.0.1"]
 
 
-def test_search_is_a_parent_with_its_trials_below(pages: Pages, browser: "webdriver.Chrome") -> None:
+def test_search_is_a_parent_with_its_trials_below(pages: Pages, browser: webdriver.Chrome) -> None:
     browser.get(pages.runs)
     _wait(browser, lambda: "6 matching runs" in _text(browser))  # the search, four trials, one confirmation
     assert "trial 0" not in _text(browser)
@@ -125,7 +127,7 @@ def test_search_is_a_parent_with_its_trials_below(pages: Pages, browser: "webdri
     _wait(browser, lambda: all(f"trial {number} ·" in _text(browser) for number in range(4)))
 
 
-def test_note_tells_the_result_and_shows_it(pages: Pages, browser: "webdriver.Chrome") -> None:
+def test_note_tells_the_result_and_shows_it(pages: Pages, browser: webdriver.Chrome) -> None:
     browser.get(pages.run("tags.`eig_tune.kind` = 'search'"))
     _wait(browser, lambda: "4 trials: " in _text(browser))
     browser.find_element(By.CSS_SELECTOR, "[aria-label='Expand description']").click()
@@ -137,7 +139,7 @@ def test_note_tells_the_result_and_shows_it(pages: Pages, browser: "webdriver.Ch
     assert str(link.get_property("href")) == pages.run("tags.`eig_tune.kind` = 'search'", "artifacts/search.html")
 
 
-def test_plots_are_artifacts_and_one_page_answers_to_the_mouse(pages: Pages, browser: "webdriver.Chrome") -> None:
+def test_plots_are_artifacts_and_one_page_answers_to_the_mouse(pages: Pages, browser: webdriver.Chrome) -> None:
     browser.get(pages.run("tags.`eig_tune.kind` = 'search'", "artifacts/search.html"))
     _wait(browser, lambda: browser.find_elements(By.TAG_NAME, "iframe"))
     histories = [f"history_{name}" for name in ("q_mutual_information", "prior_posterior_gap")]
@@ -151,7 +153,7 @@ def test_plots_are_artifacts_and_one_page_answers_to_the_mouse(pages: Pages, bro
         browser.switch_to.default_content()
 
 
-def test_trial_has_its_curves_and_its_pictures(pages: Pages, browser: "webdriver.Chrome") -> None:
+def test_trial_has_its_curves_and_its_pictures(pages: Pages, browser: webdriver.Chrome) -> None:
     trial = "tags.`eig_tune.trial` = '0' and tags.`eig_tune.kind` = 'trial'"
     browser.get(pages.run(trial, "model-metrics"))
     _wait(
@@ -162,7 +164,7 @@ def test_trial_has_its_curves_and_its_pictures(pages: Pages, browser: "webdriver
     _wait(browser, lambda: max(_widths(browser), default=0) > 200)
 
 
-def test_classes_emerge_under_a_slider(pages: Pages, browser: "webdriver.Chrome") -> None:
+def test_classes_emerge_under_a_slider(pages: Pages, browser: webdriver.Chrome) -> None:
     search, slider = "input[placeholder*='Search metric']", "[role='slider']"
     browser.get(pages.run("tags.status = 'finished' and tags.front = 'true'", "model-metrics"))
     _wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, search))
@@ -170,10 +172,10 @@ def test_classes_emerge_under_a_slider(pages: Pages, browser: "webdriver.Chrome"
     _wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, slider))
     for step in (20, 60):  # so fast a trial has a first and a last picture
         browser.find_element(By.CSS_SELECTOR, slider).send_keys(Keys.ARROW_RIGHT)
-        _wait(browser, lambda step=step: _widths(browser, f"samples%2Bstep%2B{step}%2B"))
+        _wait(browser, partial(_widths, browser, f"samples%2Bstep%2B{step}%2B"))
 
 
-def test_registered_model_has_its_alias(address: str, browser: "webdriver.Chrome") -> None:
+def test_registered_model_has_its_alias(address: str, browser: webdriver.Chrome) -> None:
     browser.get(f"{address}/#/models/digits-model")
     _wait(browser, lambda: "Version 1" in _text(browser) and "champion" in _text(browser))
     browser.get(f"{address}/#/models/digits-model/versions/1")
@@ -181,7 +183,7 @@ def test_registered_model_has_its_alias(address: str, browser: "webdriver.Chrome
     _wait(browser, lambda: all(word in _text(browser) for word in ("champion", "Inputs", "Outputs", "confirmed.")))
 
 
-def _widths(driver: "webdriver.Chrome", address: str = "") -> list[int]:
+def _widths(driver: webdriver.Chrome, address: str = "") -> list[int]:
     """Widths of the loaded pictures on the page whose addresses contain ``address``."""
     loaded = "[...document.images].filter(i => i.naturalWidth && i.src.includes(arguments[0]))"
     return list(driver.execute_script(f"return {loaded}.map(i => i.naturalWidth)", address))

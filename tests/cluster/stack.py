@@ -110,7 +110,8 @@ class Stack:
         if not again:
             (place / "tmp").mkdir(parents=True)
             self._hand_over_secrets(definition, place / "secrets")
-            self.before.get(name, lambda _: None)(environment)
+            if name in self.before:
+                self.before[name](environment)
         log = place / "log"
         with log.open("a") as opened:
             popen = subprocess.Popen(

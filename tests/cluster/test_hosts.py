@@ -140,7 +140,7 @@ class Site:
         detected = {t.seed: moved()[t.seed] - at for t in last.values() if t.seed in moved()}
         assert detected, "the host had no trial to lose"
         self.wait_for("them to train again", lambda: all(self._again(seed, at) for seed in detected))
-        again = {seed: self._again(seed, at) for seed in detected}
+        again = {seed: found for seed in detected if (found := self._again(seed, at)) is not None}
         lost = {t.seed: t.step + REPORT_EVERY - again[t.seed].step for t in last.values() if t.seed in again}
         self.say(
             f"{len(lost)} trials of {host.name}: started again after {max(detected.values()):.1f} s, trained again "

@@ -36,7 +36,7 @@ def server(tmp_path: Path) -> Iterator[MlflowServer]:
 
 
 def eig_tune(*arguments: object, environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
-    command = [EIG_TUNE, *map(str, arguments)]
+    command: list[str | Path] = [EIG_TUNE, *map(str, arguments)]
     return subprocess.run(
         command, capture_output=True, text=True, timeout=300, check=False, env={**os.environ, **environment}
     )

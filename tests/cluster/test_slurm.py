@@ -41,7 +41,7 @@ def test_job_starts_ray_searches_and_leaves_nothing_behind(folder: Path) -> None
         **{"TMPDIR": str(folder), "RAY_raylet_start_wait_time_s": "120", "RAY_worker_niceness": "0"},
     }
     give_judge(folder / "eig-runs")
-    command = [ROOT / "docker" / "slurm.sh", "--space", write_space(folder), "--trials", "2"]
+    command: list[str | Path] = [ROOT / "docker" / "slurm.sh", "--space", write_space(folder), "--trials", "2"]
     with (folder / "log").open("w") as log:
         job = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True)
         try:

@@ -29,7 +29,8 @@ WORDS = {
     "code_target": ["soft", "hard"],
     "prior_update": ["gradient", "posterior"],
 }
-WRONG = ["", "much", None, [], {}, [1], float("nan"), float("inf"), -1, 0, 1e300, 10**40, True, "l3", "0x10", "1:30"]
+WRONG: list[Any] = ["", "much", None, [], {}, [1], float("nan"), float("inf"), -1, 0, 1e300, 10**40, True]
+WRONG += ["l3", "0x10", "1:30"]
 
 
 def a_value(name: str, luck: random.Random) -> Any:
@@ -52,6 +53,7 @@ def an_entry(name: str, earlier: dict[str, Any], luck: random.Random) -> Any:
     if luck.random() < 0.01:
         return luck.choice(WRONG)
     plain = name in WORDS or kind_of(name) is bool
+    values: list[Any]
     kind = luck.choice(["choice"] if plain else ["uniform", "loguniform", "quniform", "randint", "choice"])
     if kind == "randint" and kind_of(name) is float:
         values = [1, luck.randint(2, 3)]
@@ -62,7 +64,7 @@ def an_entry(name: str, earlier: dict[str, Any], luck: random.Random) -> Any:
         values = values[:3] if kind == "choice" else [values[0], values[-1]]
     if kind == "quniform":
         values.append(luck.choice([1, 1.0, "1", 3] if kind_of(name) is int else [0.1, 0.05, "0.07", 1e-3]))
-    entry = {kind: values}
+    entry: dict[str, Any] = {kind: values}
     if luck.random() < 0.3:
         other = (
             luck.choice([*earlier, luck.choice(NAMES)])

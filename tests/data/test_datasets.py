@@ -112,7 +112,8 @@ def test_fingerprint_sees_one_pixel_and_one_label(few_digits: ImageData, part: s
     pixels[7, 0, 3, 3] ^= 1
     labels[7] = (labels[7] + 1) % 10
     for changed in (Images(pixels, images.labels), Images(images.pixels, labels)):
-        changed_data = replace(few_digits, **{part: changed})
+        changes: dict[str, Any] = {part: changed}
+        changed_data = replace(few_digits, **changes)
         assert changed_data.fingerprint() != few_digits.fingerprint()
 
 

@@ -27,7 +27,7 @@ def test_reads_what_was_written(
         read_images, read_labels = read_idx_part(tmp_path, part)
         np.testing.assert_array_equal(read_images, images[:, None])
         np.testing.assert_array_equal(read_labels, labels)
-        assert (read_images.dtype, read_labels.dtype) == (np.uint8, np.int64)
+        assert (read_images.dtype, read_labels.dtype) == (np.dtype(np.uint8), np.dtype(np.int64))
 
 
 @pytest.mark.parametrize("below", [".", "raw", "MNIST/raw"])

@@ -5,14 +5,17 @@ import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from eig_tune.data import DatasetConfig, load_images, reading
 from eig_tune.data.folder import read_folder
 from eig_tune.data.picture_cache import Row, cache_file, load_rows, save_rows
+from eig_tune.data.pixels import decode
 from eig_tune.data.reading import in_parallel
 
 
@@ -31,13 +34,12 @@ def root(tmp_path: Path) -> Path:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many files have been decoded since the test began, as the length of a list."""
     calls: list[int] = []
-    real = reading.decode
 
-    def decode(*arguments: object) -> object:
+    def counted(file: IO[bytes], image_size: int, channels: int) -> NDArray[np.uint8]:
         calls.append(1)
-        return real(*arguments)  # type: ignore[arg-type]
+        return decode(file, image_size, channels)
 
-    monkeypatch.setattr(reading, "decode", decode)
+    monkeypatch.setattr(reading, "decode", counted)
     return calls
 
 

@@ -5,6 +5,7 @@ import struct
 import zlib
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,10 +20,11 @@ RAMP = np.linspace(0, 1, 16)[None].repeat(16, axis=0)
 
 
 def grey(path: Path) -> Pixels:
-    return read_image(path, 16, 1)[0]
+    pixels: Pixels = read_image(path, 16, 1)[0]
+    return pixels
 
 
-def saved(image: Image.Image, path: Path, **options: object) -> Path:
+def saved(image: Image.Image, path: Path, **options: Any) -> Path:
     image.save(path, **options)
     return path
 

@@ -118,7 +118,7 @@ def test_lock_pins_all_that_the_image_installs() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = closure([*project["dependencies"], *project["optional-dependencies"]["cluster"]])
     lines = map(Requirement, (ROOT / "requirements.lock").read_text().splitlines())
-    pinned = {canonicalize_name(line.name): str(line.specifier).removeprefix("==") for line in lines}
+    pinned: dict[str, str] = {canonicalize_name(line.name): str(line.specifier).removeprefix("==") for line in lines}
     del needed["setuptools"]  # pip freeze leaves it out; the Dockerfile pins it
     assert {name: version for name, version in needed.items() if pinned.get(name) != version} == {}
 

@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from eig_tune.data import ImageData
 from eig_tune.errors import DataError
@@ -63,7 +65,9 @@ def test_other_seed_or_other_images_are_another_judge(
 ) -> None:
     first = train_classifier(few_digits, tmp_path)
     assert not same(first, train_classifier(few_digits, tmp_path, seed=1))
-    relabelled = replace(few_digits.classifier, labels=np.roll(few_digits.classifier.labels, 1))  # type: ignore[arg-type]
+    labels = few_digits.classifier.labels
+    assert labels is not None
+    relabelled = replace(few_digits.classifier, labels=np.roll(labels, 1))
     assert not same(first, train_classifier(replace(few_digits, classifier=relabelled), tmp_path))
     assert len(list(tmp_path.iterdir())) == 3
 
@@ -101,11 +105,10 @@ def test_two_searches_may_train_the_same_judge_at_once(
     few_digits: ImageData, tmp_path: Path, short_training: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other one finishes between our writing the file and our giving it its name."""
-    save_file = classifier_module.save_file
     others: list[EvaluationClassifier] = []
 
-    def save_and_be_overtaken(*arguments: object, **options: object) -> None:
-        save_file(*arguments, **options)  # type: ignore[arg-type]
+    def save_and_be_overtaken(*arguments: Any, **options: Any) -> None:
+        save_file(*arguments, **options)
         monkeypatch.setattr(classifier_module, "save_file", save_file)
         if not others:
             others.append(train_classifier(few_digits, tmp_path))

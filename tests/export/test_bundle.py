@@ -303,7 +303,7 @@ def test_no_images_is_one_message(tmp_path: Path) -> None:
 def test_samples_are_written_as_picture_and_arrays(bundle: Path, tmp_path: Path) -> None:
     _, model = read_bundle(bundle)
     drawn = sample(model, [3, 1], count=4, seed=0)
-    assert (drawn.shape, drawn.dtype) == ((2, 4, 1, 16, 16), np.uint8)
+    assert (drawn.shape, drawn.dtype) == ((2, 4, 1, 16, 16), np.dtype(np.uint8))
     assert np.array_equal(drawn, sample(model, [3, 1], count=4, seed=0))
     write_samples(drawn, [3, 1], tmp_path / "s.png")
     write_samples(drawn, [3, 1], tmp_path / "s.npz")

@@ -170,7 +170,12 @@ def report(trial: int, step: int, nmi: float, at: float) -> str:
 def test_what_was_noted_is_on_the_disk_a_second_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     fsync = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda file: (synced.append(os.fstat(file).st_size), fsync(file))[1])
+
+    def noted(file: int) -> None:
+        synced.append(os.fstat(file).st_size)
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", noted)
     path = tmp_path / "events.jsonl"
     with EventLog(path) as event_log:
         note(event_log, 0, 500, 1000)

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from eig_tune.config.distributions import Distribution
-from eig_tune.hpo.sampler import ENOUGH, Sampler, SamplerKind
+from eig_tune.config.space import SamplerKind
+from eig_tune.hpo.sampler import ENOUGH, Sampler
 from eig_tune.training.config import Value
 
 SPACE = {
     "lambda_1": Distribution(loguniform=(0.1, 10)),
     "distance": Distribution(choice=("l2", "nt_xent")),
-    "nt_xent_temperature": Distribution(uniform=(0.1, 1), when={"distance": "nt_xent"}),
+    "nt_xent_temperature": Distribution(uniform=(0.1, 1), when={"distance": ("nt_xent",)}),
 }
 KINDS: list[SamplerKind] = ["tpe", "nsga2", "random", "quasi-random"]
 
@@ -74,7 +75,7 @@ def test_tpe_learns_where_the_best_lies() -> None:
 
 
 def test_start_points_come_first() -> None:
-    point = {"lambda_1": 1.0, "distance": "l2"}
+    point: dict[str, Value] = {"lambda_1": 1.0, "distance": "l2"}
     assert run(sampler(start_from=(point,)), 2)[0] == point
 
 
@@ -114,7 +115,7 @@ def test_quantiles(distribution: Distribution, values: list[Value]) -> None:
 def test_tpe_forgets_what_is_neither_good_nor_new_nor_running(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eig_tune.hpo.sampler.MOST", 40)
     of = sampler()
-    best = {"lambda_1": 3.0, "distance": "nt_xent", "nt_xent_temperature": 0.5}
+    best: dict[str, Value] = {"lambda_1": 3.0, "distance": "nt_xent", "nt_xent_temperature": 0.5}
     of.observe(0, 500, best, losses(best))
     running = {number: of.propose(number) for number in (1, 2)}
     for number in range(3, 103):

@@ -22,6 +22,7 @@ from eig_tune.evaluation.record import SAMPLES_FILE
 from eig_tune.home import Home
 from eig_tune.hpo import event_log as event_log_module
 from eig_tune.hpo.event_log import EventLog
+from eig_tune.hpo.trial import Trial
 from eig_tune.stopping import Stop
 from eig_tune.tracking import SearchTracker, store
 from eig_tune.training import TrainConfig, checkpoint
@@ -237,7 +238,7 @@ class World:
         return [file for file in (home.event_log(self.name), home.confirmation_event_log(self.name)) if file.is_file()]
 
     def _is_complete(self, which: int) -> bool:
-        trials = []
+        trials: list[Trial] = []
         for file in self.event_logs(which):
             with EventLog(file) as event_log:
                 trials += event_log.trials.values()

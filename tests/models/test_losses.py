@@ -114,7 +114,11 @@ def test_distance_of_sure_and_opposite_predictions_is_finite(ours: Loss, naive: 
     first = torch.tensor([[200.0, -200.0]], requires_grad=True)
     distance = ours(first, -first.detach())
     (gradient,) = torch.autograd.grad(distance, first)
-    largest = {losses.l2_distance: math.sqrt(2), losses.cosine_distance: 1.0, losses.js_divergence: math.log(2)}
+    largest: dict[Loss, float] = {
+        losses.l2_distance: math.sqrt(2),
+        losses.cosine_distance: 1.0,
+        losses.js_divergence: math.log(2),
+    }
     assert distance.item() == pytest.approx(largest[ours], rel=1e-5)
     assert gradient.isfinite().all()
 

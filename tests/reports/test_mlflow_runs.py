@@ -27,7 +27,7 @@ SPEC = parse_spec(
     },
     "test",
 )
-DEAD = {"discriminator_loss": 0.0}
+DEAD: dict[str, Any] = {"discriminator_loss": 0.0}
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,9 @@ def pictures(store: Store, number: int, folder: Path) -> dict[int, list[int]]:
     for file in sorted(local.glob("*.png")):
         name, _, step, *_ = file.name.split("+")
         assert name == "samples" and file.with_name(f"{file.stem}+compressed.webp").is_file()
-        seen.setdefault(int(step), []).append(Image.open(BytesIO(file.read_bytes())).getpixel((0, 0)))
+        grey = Image.open(BytesIO(file.read_bytes())).getpixel((0, 0))
+        assert isinstance(grey, int)
+        seen.setdefault(int(step), []).append(grey)
     return seen
 
 

@@ -10,7 +10,7 @@ import pytest
 from eig_tune.hpo.trial import Report, Trial
 from eig_tune.models import METHODS
 from eig_tune.reports.comparison import COMPARED, Row, markdown, p_in_words, rows_of, write_report
-from eig_tune.reports.paired_test import FEWEST_SPLITS, differences_of_splits, holm, p_value
+from eig_tune.reports.paired_test import FEWEST_SPLITS, Cell, differences_of_splits, holm, p_value
 
 REFERENCE = "elastic-infogan"
 OTHERS = tuple(method for method in METHODS if method != REFERENCE)
@@ -71,8 +71,8 @@ def test_more_seeds_are_no_more_witnesses() -> None:
 
 
 def test_runs_are_paired_by_split_and_seed_and_averaged_over_a_splits_seeds() -> None:
-    ours = {(0, 0): 3.0, (0, 1): 5.0, (1, 0): 7.0, (2, 0): 9.0}
-    theirs = {(0, 0): 1.0, (0, 1): 1.0, (1, 1): 1.0, (2, 0): 1.0}
+    ours: dict[Cell, float] = {(0, 0): 3.0, (0, 1): 5.0, (1, 0): 7.0, (2, 0): 9.0}
+    theirs: dict[Cell, float] = {(0, 0): 1.0, (0, 1): 1.0, (1, 1): 1.0, (2, 0): 1.0}
     assert differences_of_splits(ours, theirs) == [3.0, 8.0], "on split 1 they have no seed in common"
 
 

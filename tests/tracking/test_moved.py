@@ -25,7 +25,7 @@ def search(home: Path, weights: str, uri: str | None = None, name: str = NAME, s
     store = open_store(uri or local_uri(home), name, home, search_id)
     to = SearchTracker(store, "search", search_id, {}, OBJECTIVES)
     to.start_run("0", "trial 0", {}, at=1000.0)
-    to.log_artifacts("0", lambda folder: (folder / "weights").write_text(weights) and None, "model")
+    to.log_artifacts("0", lambda folder: (folder / "weights").write_text(weights), "model")
     to.end_run("0", "FINISHED", {"status": "finished"}, at=2000.0)
     to.close("FINISHED", {})
     assert to.errors == []

@@ -45,7 +45,7 @@ def search(store: Store, trials: int = 1, search_id: str = MINE) -> SearchTracke
 def write_trial(to: SearchTracker, key: str) -> None:
     to.start_run(key, f"trial {key}", {}, at=1000.0)
     if key not in to.ended:
-        to.log_artifacts(key, lambda folder: (folder / "model").write_text("weights") and None)
+        to.log_artifacts(key, lambda folder: (folder / "model").write_text("weights"))
     to.end_run(key, "FINISHED", {"status": "finished"}, at=2000.0)
 
 

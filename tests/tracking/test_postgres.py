@@ -55,7 +55,7 @@ def test_search_in_a_database_has_its_artifacts_in_its_home(
     with SearchTracker(store, "search", "s1", {}, {}) as to:
         to.start_run("0", "trial 0 · " + "x" * 500, {"tau": 0.5}, at=1000.0)
         to.log_metrics("0", 1, {"nmi": float("nan")}, at=1001.0)
-        to.log_artifacts("0", lambda folder: (folder / "samples.txt").write_text("seen") and None)
+        to.log_artifacts("0", lambda folder: (folder / "samples.txt").write_text("seen"))
         to.end_run("0", "FINISHED", {"status": "finished"}, at=1004.0)
         to.close("FINISHED", {})
     assert to.errors == []

@@ -27,7 +27,7 @@ def write_trial(to: SearchTracker, number: int, reports: int, seconds: float = 0
     for step in range(1, reports + 1):
         to.log_metrics(key, step, {"nmi": step / reports, "prior_rmse": 0.1}, at=1000.0 + step)
         time.sleep(seconds)
-    to.log_artifacts(key, lambda folder: (folder / "samples.txt").write_text("seen") and None)
+    to.log_artifacts(key, lambda folder: (folder / "samples.txt").write_text("seen"))
     to.end_run(key, "FINISHED", {"status": "finished", "stop_reason": "full budget"}, at=2000.0)
 
 
@@ -129,7 +129,7 @@ def test_what_cannot_be_written_is_told_and_stops_nothing(local: Store) -> None:
 
 def test_two_searches_in_one_experiment_share_nothing(local: Store) -> None:
     """Two people, one server, the default name: the second one's trials went into the first one's runs."""
-    parents = {}
+    parents: dict[str, str] = {}
     for search_id, reports in ((MINE, 2), (ANOTHERS, 5), (MINE, 2)):
         to = SearchTracker(local, "search", search_id, {"trials": reports}, OBJECTIVES)
         write_trial(to, 0, reports)

@@ -120,7 +120,7 @@ def test_method_like_no_other_is_refused_with_all_of_them() -> None:
 
 def test_config_cannot_be_changed_in_place() -> None:
     with pytest.raises(ValidationError):
-        TrainConfig().train.steps = 5  # type: ignore[misc]
+        TrainConfig().train.steps = 5
 
 
 def test_config_survives_json() -> None:

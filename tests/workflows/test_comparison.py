@@ -54,7 +54,7 @@ def strategy(of: Plan, event_log: EventLog) -> GivenRuns:
 
 def run(of: Plan, path: Path, most: int = 1000) -> list[Trial]:
     """The trials that were run now."""
-    ran = []
+    ran: list[Trial] = []
     with EventLog(path) as event_log:
         engine = Engine(strategy(of, event_log), event_log)
         while len(ran) < most and (trial := engine.propose()) is not None:

@@ -29,7 +29,7 @@ TRAITS: dict[str, Any] = {
 class Person:
     """Who begins and resumes searches in one home, and reads what is printed."""
 
-    def __init__(self, path: Path, **options: str) -> None:
+    def __init__(self, path: Path, **options: Any) -> None:
         self.home = Home(path)
         self.options = RunOptions("mine", options.pop("tracking_uri", local_uri(path)), **options)
         self._said = StringIO()

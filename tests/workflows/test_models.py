@@ -51,7 +51,7 @@ def reopened(store: Store, folder: Path) -> Store:
 class Search:
     """Trials that a test ends, their checkpoints of weights and an optimiser's moments."""
 
-    def __init__(self, store: Store, folder: Path, trials: int = 3, **mlflow_runs: bool) -> None:
+    def __init__(self, store: Store, folder: Path, trials: int = 3, **mlflow_runs: Any) -> None:
         self._folder, self._store = folder, store
         self._event_log = EventLog(folder / "events.jsonl")
         self._tracker = SearchTracker(store, "search", id_of(store), {}, {OBJECTIVES_TAG: '{"nmi": "maximize"}'})
@@ -160,7 +160,7 @@ def test_upload_that_a_kill_has_cut_short_is_done_again(store: Store, tmp_path: 
         engine.end(0)
     tracker = SearchTracker(store, "search", id_of(store), {}, {OBJECTIVES_TAG: '{"nmi": "maximize"}'})
     tracker.start_run("0", "trial 0", {}, at=1.0)
-    tracker.log_artifacts("0", lambda to: (to / checkpoint.TENSORS_FILE).write_bytes(b"cut") and None, MODEL_FOLDER)
+    tracker.log_artifacts("0", lambda to: (to / checkpoint.TENSORS_FILE).write_bytes(b"cut"), MODEL_FOLDER)
     tracker.close("KILLED", {})
     search = Search(store, tmp_path)
     assert search.close() == []

@@ -8,10 +8,12 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from eig_tune.config.distributions import Distribution
 from eig_tune.config.space import SearchSpec, parse_spec
 from eig_tune.data import DatasetConfig, ImageData
 from eig_tune.errors import ConfigError
 from eig_tune.home import Home
+from eig_tune.training import TrainSettings
 from eig_tune.workflows.prepare import check_fit, prepare_images
 
 
@@ -26,8 +28,8 @@ def spec(tmp_path: Path) -> SearchSpec:
     (tmp_path / "@eaDir").mkdir()
     return SearchSpec(
         dataset=DatasetConfig(name="folder", root=tmp_path, image_size=8, imbalance="none"),
-        search={"lambda_1": {"uniform": [0.1, 1]}},
-        train={"batch_size": 8},
+        search={"lambda_1": Distribution(uniform=(0.1, 1))},
+        train=TrainSettings(batch_size=8),
     )
 
 

@@ -53,7 +53,7 @@ class _FaultyLoader(Loader):
                 raise module.torch.OutOfMemoryError("CUDA out of memory, as a fault that was put here says")
             return advance(run, steps)
 
-        module.Run.advance = faulty  # type: ignore[attr-defined]
+        module.Run.advance = faulty
 
 
 def _note(run: Any, folder: Path) -> None:

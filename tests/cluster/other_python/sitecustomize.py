@@ -3,7 +3,7 @@
 import sys
 
 
-class _Version(tuple):
+class _Version(tuple[int | str, ...]):
     """As ``sys.version_info`` is: a tuple with names."""
 
     major, minor, micro, releaselevel, serial = *sys.version_info[:2], 99, "final", 0
