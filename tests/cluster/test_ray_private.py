@@ -4,6 +4,7 @@ import ast
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -14,8 +15,8 @@ ROOT = Path(eig_tune.__file__).parent
 HOME = ROOT / "cluster" / "ray_private.py"
 
 
-def source(module: object) -> str:
-    return inspect.getsource(module)  # type: ignore[arg-type]
+def source(module: ModuleType) -> str:
+    return inspect.getsource(module)
 
 
 def test_signal_functions_are_called_where_they_are_replaced() -> None:
@@ -37,7 +38,7 @@ def test_driver_prints_output_of_workers_only_when_enabled() -> None:
 
 def test_connection_needs_an_address_only() -> None:
     from ray._private.services import canonicalize_bootstrap_address
-    from ray._raylet import GcsClient
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]  # Ray's own stub leaves it out
 
     assert canonicalize_bootstrap_address("10.0.0.1:6379") == "10.0.0.1:6379"
     assert callable(GcsClient)
