@@ -54,10 +54,10 @@ def absolute(path: Path, key: str) -> Path:
 
 
 def check_name(name: str, key: str) -> None:
-    """See that a name will do for a folder, for MLflow and for a part of an address, all in one.
+    """See that a name can be the name of a folder, of an MLflow experiment and a part of an address.
 
     Raises:
-        EigTuneError: it will not.
+        EigTuneError: it cannot.
     """
     refuse_unreadable_name(name, key)
     wrong = ""
@@ -77,12 +77,17 @@ def _shown(name: str) -> str:
     return repr(name if len(name) <= 60 else name[:57] + "...")
 
 
+def is_text(name: str) -> bool:
+    """Whether a name can be shown on one line and be kept by databases, Ray and MLflow, which take UTF-8 only."""
+    return not any(ord(sign) < 32 or ord(sign) == 127 or "\ud800" <= sign <= "\udfff" for sign in name)
+
+
 def refuse_unreadable_name(name: str, key: str) -> None:
-    """See that a name can be shown on one line and be kept by databases, which take UTF-8 only.
+    """See that a name is text.
 
     Raises:
-        EigTuneError: it cannot.
+        EigTuneError: it is not.
     """
-    if any(ord(sign) < 32 or ord(sign) == 127 or "\ud800" <= sign <= "\udfff" for sign in name):
+    if not is_text(name):
         what = "it has control characters, or bytes that are not UTF-8"
         raise EigTuneError(f"{key}: got {_shown(name)}; {what}; give another name")

@@ -25,7 +25,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Find the hyperparameters with which Elastic-InfoGAN discovers the classes, and their imbalance, "
     "in an unlabelled image set.",

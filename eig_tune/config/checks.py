@@ -1,7 +1,8 @@
-"""The values of a space, each as the field that it is for has it, or a problem at its key.
+"""Checks of the sections that name fields flat: ``search``, ``start_from`` and ``compare``.
 
-A YAML file has text for a number in quotes, whole numbers for weights and words for switches; nothing behind this door
-has.
+Each check returns the section with every value converted to the type of its field, and a problem for every key that is
+wrong. A YAML file may have text for a number in quotes, a whole number for a weight, or a word for a switch; what the
+checks return has none of these.
 """
 
 from collections.abc import Mapping
@@ -9,12 +10,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from eig_tune.config.distributions import Distribution, combinations, either, exists, in_order_of_conditions
+from eig_tune.config.conditions import combinations, exists, in_order_of_conditions
+from eig_tune.config.distributions import Distribution, either
 from eig_tune.errors import Problem
 from eig_tune.models import METHODS
 from eig_tune.schema import problems_of, shown, suggestion
 from eig_tune.training import TrainConfig
-from eig_tune.training.config import Value, field_names, typed
+from eig_tune.training.config import Value, coerce, field_names
 
 _BUDGET = ("steps", "report_every")
 _SECTIONS = ("model", "train", "augment")
@@ -22,20 +24,25 @@ Space = Mapping[str, Distribution]
 
 
 def fixed_fields(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Every field of a run by its flat name, as the document sets it; what is wrong there keeps its default."""
+    """Every field of a run by its flat name, as the document sets it; a field whose value is wrong has its default."""
     fields = TrainConfig().flat()
     sections = [section for name in _SECTIONS if isinstance(section := document.get(name), dict)]
     for section in (document, *sections):
         for name in fields.keys() & section.keys():
             try:
-                fields[name] = typed(name, section[name])
+                fields[name] = coerce(name, section[name])
             except ValueError:
                 continue
     return fields
 
 
-def typed_search(entries: Any, fixed: Mapping[str, Any]) -> tuple[dict[str, Distribution], list[Problem]]:
-    """The well-formed entries of ``search``, and what is wrong with the others and with their conditions."""
+def check_search(entries: Any, fixed: Mapping[str, Any]) -> tuple[dict[str, Distribution], list[Problem]]:
+    """The well-formed entries of ``search``, and what is wrong with the others and with the conditions.
+
+    Args:
+        entries: the section as the document has it; one that is no mapping is reported elsewhere.
+        fixed: every field by its flat name, as it is where it is not searched.
+    """
     space: dict[str, Distribution] = {}
     problems: list[Problem] = []
     for name, entry in entries.items() if isinstance(entries, dict) else ():
@@ -44,7 +51,7 @@ def typed_search(entries: Any, fixed: Mapping[str, Any]) -> tuple[dict[str, Dist
         except ValueError as error:
             problems += _below(f"search.{name}", error)
             continue
-        space[name], wrong = _typed_conditions(distribution, f"search.{name}.when")
+        space[name], wrong = _coerce_conditions(distribution, f"search.{name}.when")
         problems += wrong
     return space, problems or _check_conditions(space, fixed)
 
@@ -69,7 +76,7 @@ def _below(where: str, error: ValueError) -> list[Problem]:
     return [Problem(where if p.where == "(the file)" else f"{where}.{p.where}", p.what) for p in found]
 
 
-def _typed_conditions(distribution: Distribution, where: str) -> tuple[Distribution, list[Problem]]:
+def _coerce_conditions(distribution: Distribution, where: str) -> tuple[Distribution, list[Problem]]:
     conditions: dict[str, tuple[Value, ...]] = {}
     problems = []
     for other, allowed in (distribution.when or {}).items():
@@ -83,7 +90,7 @@ def _typed_conditions(distribution: Distribution, where: str) -> tuple[Distribut
 def _of_field(name: str, value: Any) -> Value:
     if name not in field_names():
         raise ValueError(f"no such parameter{suggestion(name, field_names())}")
-    return typed(name, value)
+    return coerce(name, value)
 
 
 def _check_conditions(space: Space, fixed: Mapping[str, Any]) -> list[Problem]:
@@ -108,53 +115,68 @@ def _check_that_it_can_hold(space: Space, fixed: Mapping[str, Any], name: str) -
     return [Problem(where, "no trial fulfils all of it at once")]
 
 
-def typed_points(
+def check_points(
     points: Any, space: Space, searched: Mapping[str, Any]
 ) -> tuple[list[dict[str, Value]], list[Problem]]:
-    """The values of ``start_from``, and what is wrong with it; ``searched`` is ``search`` as the document has it."""
+    """The points of ``start_from``, and what is wrong with them.
+
+    Args:
+        points: the section as the document has it.
+        space: the well-formed entries of ``search``.
+        searched: the section ``search`` as the document has it.
+    """
     if not isinstance(points, list | tuple):
         what = "must be a list of points, such as [{lambda_1: 1.0}]"
         return [], [Problem("start_from", f"got {shown(points)}; {what}")]
-    typed_ones, problems = [], []
+    checked, problems = [], []
     for index, point in enumerate(points):
         where = f"start_from.{index}"
         if not isinstance(point, dict):
             problems.append(Problem(where, f"got {shown(point)}; must be a mapping of searched parameters to values"))
             continue
-        values, wrong = _typed_point(point, space, searched, where)
-        typed_ones.append(values)
+        params, wrong = _check_point(point, space, searched, where)
+        checked.append(params)
         problems += wrong
-    return typed_ones, problems
+    return checked, problems
 
 
-def _typed_point(
+def _check_point(
     point: Mapping[str, Any], space: Space, searched: Mapping[str, Any], where: str
 ) -> tuple[dict[str, Value], list[Problem]]:
-    values: dict[str, Value] = {}
+    params: dict[str, Value] = {}
     problems = []
     for name, given in point.items():
         try:
             if name not in searched:
                 raise ValueError(f"is not searched{suggestion(name, searched)}")
             if name not in space:
-                continue  # its range is wrong, which has been told
-            value = space[name].inside(typed(name, given))
+                continue  # its range is wrong, which is reported at `search`
+            value = space[name].inside(coerce(name, given))
             if value is None:
                 raise ValueError(f"got {shown(given)}; outside of search.{name}: {space[name]}")
-            values[name] = value
+            params[name] = value
         except ValueError as error:
             problems.append(Problem(f"{where}.{name}", str(error)))
-    return values, problems
+    return params, problems
 
 
-def check_point(values: Mapping[str, Value], space: Space, fixed: Mapping[str, Any], where: str) -> list[Problem]:
-    """A start point may leave parameters to the sampler, but those that it gives must exist in it."""
+def check_that_params_exist(
+    params: Mapping[str, Value], space: Space, fixed: Mapping[str, Any], where: str
+) -> list[Problem]:
+    """A start point may leave parameters to the sampler, but the conditions of those that it gives must hold in it.
+
+    Args:
+        params: the point, checked by itself.
+        space: the searched parameters.
+        fixed: every field by its flat name, as it is where it is not searched.
+        where: the path of the point, for problems.
+    """
     known = dict(fixed)
     for name in in_order_of_conditions(space):
         if exists(space[name], known):
-            known[name] = values.get(name)
+            known[name] = params.get(name)
     problems = []
-    for name in values:
+    for name in params:
         for other, allowed in (space[name].when or {}).items():
             if known[other] is None:
                 what = f"exists only where {other} is {either(allowed)}; give {other} in this point, too"
@@ -167,9 +189,9 @@ def check_point(values: Mapping[str, Value], space: Space, fixed: Mapping[str, A
     return problems
 
 
-def typed_rows(rows: Any) -> tuple[dict[str, dict[str, Value]], list[Problem]]:
-    """The values of ``compare``, and what is wrong with it."""
-    typed_ones: dict[str, dict[str, Value]] = {}
+def check_rows(rows: Any) -> tuple[dict[str, dict[str, Value]], list[Problem]]:
+    """The rows of ``compare``, and what is wrong with them; ``rows`` is the section as the document has it."""
+    checked: dict[str, dict[str, Value]] = {}
     problems = []
     for method, row in rows.items():
         if method not in METHODS:
@@ -179,23 +201,29 @@ def typed_rows(rows: Any) -> tuple[dict[str, dict[str, Value]], list[Problem]]:
                 Problem(f"compare.{method}", f"got {shown(row)}; must be a mapping of parameters to values")
             )
         else:
-            typed_ones[method], wrong = typed_row(row, f"compare.{method}.")
+            checked[method], wrong = check_params(row, f"compare.{method}.")
             problems += wrong
-    return typed_ones, problems
+    return checked, problems
 
 
-def typed_row(
-    values: Mapping[str, Any], where: str, own: tuple[str, ...] = ()
+def check_params(
+    params: Mapping[str, Any], where: str, own: tuple[str, ...] = ()
 ) -> tuple[dict[str, Value], list[Problem]]:
-    """Values by flat names, and what is wrong with them; ``where`` begins the path, ``own`` are further names."""
-    found: dict[str, Value] = {}
+    """Fields that are set by their flat names, and what is wrong with them.
+
+    Args:
+        params: names and values as a person wrote them.
+        where: what the path of a problem begins with.
+        own: names that are allowed besides those of fields, apart from ``method``.
+    """
+    checked: dict[str, Value] = {}
     problems = []
-    for name, value in values.items():
+    for name, value in params.items():
         known = [*(one for one in field_names() if one != "method"), *own]
         try:
             if name not in known:
                 raise ValueError(f"no such parameter{suggestion(name, known)}")
-            found[name] = typed(name, value)
+            checked[name] = coerce(name, value)
         except ValueError as error:
             problems.append(Problem(f"{where}{name}", str(error)))
-    return found, problems
+    return checked, problems

@@ -1,18 +1,20 @@
-"""Distributions of the ``search`` section, validated when they are made, and how Optuna draws from them."""
+"""Distributions of the ``search`` section, validated when they are made."""
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from optuna import Trial
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import BeforeValidator, PlainValidator, model_validator
 
 from eig_tune.schema import MOST, Section, shown
-from eig_tune.training.config import Value, kind_of, typed
+from eig_tune.training.config import Value, coerce, kind_of
 
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+_OFF_THE_GRID = 1e-8  # by how many steps a value of a quniform may differ from one on the grid, as Optuna has it
 KINDS = ("uniform", "loguniform", "quniform", "randint", "choice")
 
 
@@ -89,13 +91,13 @@ class Distribution(Section):
             ValueError: the field cannot have such values; of pydantic's kind when one value is wrong.
         """
         if self.choice is not None:
-            return self._with(tuple(typed(name, value) for value in self.choice))
+            return self._with(tuple(coerce(name, value) for value in self.choice))
         kind = kind_of(name)
         if kind not in (int, float):
             what = "true or false: write `choice: [true, false]`" if kind is bool else "a word: write `choice: […]`"
             raise ValueError(f"{name} is {what}")
         low, high, *step = self._numbers
-        ends = (typed(name, low), typed(name, high))
+        ends = (coerce(name, low), coerce(name, high))
         if self.randint is not None:
             return self
         if kind is int and any(one != int(one) for one in step):
@@ -125,8 +127,10 @@ class Distribution(Section):
         low, high, width = (Decimal(str(number)) for number in self._numbers)
         return int((high - low) // width)
 
-    def for_optuna(self) -> BaseDistribution:
-        """The distribution as Optuna knows it."""
+    def for_optuna(self) -> "BaseDistribution":
+        """The distribution as Optuna knows it; imports Optuna, which reading a space does not need."""
+        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
         if self.choice is not None:
             return CategoricalDistribution(self.choice)
         low, high, *step = self._numbers
@@ -144,10 +148,20 @@ class Distribution(Section):
         if self.choice is not None:
             return value if value in self.choice else None
         assert not isinstance(value, str)
-        if (self.whole and value != int(value)) or not self.for_optuna()._contains(value):
+        low, high, *step = self._numbers
+        if not low <= value <= high or (self.whole and value != int(value)):
             return None
+        nearest = self.nearest(value)
+        assert not isinstance(nearest, str)
+        return nearest if not step or abs(value - nearest) <= _OFF_THE_GRID * step[0] else None
+
+    def nearest(self, value: Value) -> Value:
+        """The possible value nearest to one that Optuna has drawn, whose own sums are a little off the grid."""
+        if self.choice is not None or isinstance(value, str):
+            return value
         if self.quniform is not None:
-            return self._on_grid(round((value - self.quniform[0]) / self.quniform[2]))
+            low, _, width = self.quniform
+            return self._on_grid(min(round((value - low) / width), self._last))
         return int(value) if self.whole else value
 
     def at(self, quantile: float) -> Value:
@@ -200,77 +214,3 @@ def _check_range(kind: str, numbers: tuple[float, ...]) -> None:
         raise ValueError(f"quniform needs a step in (0, {high - low:g}], got {numbers[2]:g}")
     if kind == "quniform" and (high - low) / numbers[2] > MOST:
         raise ValueError(f"quniform has more than {MOST:,} values; write uniform: [{low:g}, {high:g}]")
-
-
-def draw(trial: Trial, space: Mapping[str, Distribution], fixed: Mapping[str, Any]) -> dict[str, Value]:
-    """Values for every parameter of ``space`` whose condition holds; ``fixed`` has the unsearched fields."""
-    values: dict[str, Value] = {}
-    for name in in_order_of_conditions(space):
-        if exists(space[name], {**fixed, **values}):
-            drawn: Value = trial._suggest(name, space[name].for_optuna())
-            on_grid = space[name].inside(drawn)  # Optuna's own sums are a little off it
-            values[name] = drawn if on_grid is None else on_grid
-    return values
-
-
-def exists(distribution: Distribution, known: Mapping[str, Any]) -> bool:
-    """Whether the distribution's condition holds for the values known so far."""
-    return all(known.get(name) in allowed for name, allowed in (distribution.when or {}).items())
-
-
-def in_order_of_conditions(space: Mapping[str, Distribution]) -> list[str]:
-    """Names such that every parameter comes after those that its condition names.
-
-    Raises:
-        ValueError: conditions go round in a circle.
-    """
-    ordered: list[str] = []
-    waiting = list(space)
-    while waiting:
-        ready = [name for name in waiting if not (set(space[name].when or {}) & set(waiting))]
-        if not ready:
-            raise ValueError(f"the `when` conditions of {', '.join(waiting)} go round in a circle")
-        ordered += ready
-        waiting = [name for name in waiting if name not in ready]
-    return ordered
-
-
-def combinations(
-    space: Mapping[str, Distribution], fixed: Mapping[str, Any], names: set[str]
-) -> Iterator[dict[str, Any]]:
-    """Every combination of values that trials can have of ``names`` and of what decides whether they exist.
-
-    Each combination has the unsearched fields as well. Where a range has more values than conditions name, all others
-    stand together as None.
-    """
-    deciding = _with_conditions(space, names)
-    waiting = [name for name in in_order_of_conditions(space) if name in deciding]
-
-    def further(known: dict[str, Any], depth: int) -> Iterator[dict[str, Any]]:
-        if depth == len(waiting):
-            yield known
-            return
-        name = waiting[depth]
-        values = _told_apart(space, name) if exists(space[name], known) else (known.get(name),)
-        for value in values:
-            yield from further({**known, name: value}, depth + 1)
-
-    return further(dict(fixed), 0)
-
-
-def _with_conditions(space: Mapping[str, Distribution], names: set[str]) -> set[str]:
-    found, new = set[str](), names
-    while new:
-        found |= new
-        new = {other for name in new if name in space for other in (space[name].when or {})} - found
-    return found
-
-
-def _told_apart(space: Mapping[str, Distribution], name: str) -> tuple[Value | None, ...]:
-    distribution = space[name]
-    if distribution.choice is not None:
-        return distribution.choice
-    named = {value for one in space.values() for value in (one.when or {}).get(name, ())}
-    on_a_grid = distribution.whole or distribution.quniform is not None
-    inside = (distribution.inside(value) for value in named if on_a_grid)
-    return (*(value for value in inside if value is not None), None)

@@ -1,7 +1,7 @@
-"""A YAML file as one mapping, read strictly: what a person cannot have meant is refused with its line.
+"""A YAML file as one mapping, read strictly: a mistake is refused with the number of its line.
 
-Plain values are read by YAML 1.2's rules: ``3e-3`` is a number, ``1:30``, ``on`` and dates are text, of which the field
-that it is for makes what it can. A key that is written twice is refused; PyYAML would keep the last one.
+Plain values are read by YAML 1.2's rules: ``3e-3`` is a number; ``1:30``, ``on`` and dates are text, which the field
+converts if it can. A key that is written twice is refused, where PyYAML would keep the last one.
 """
 
 import codecs
@@ -42,7 +42,7 @@ def _float(text: str) -> float:
     return float(re.sub(r"\.(?=[a-z])", "", text.lower()))  # .inf and .nan have no dot in Python
 
 
-def _learn(kind: str, form: str, first: str, convert: Callable[[str], object] | None) -> None:
+def _add_type(kind: str, form: str, first: str, convert: Callable[[str], object] | None) -> None:
     _Loader.add_implicit_resolver(_TAG + kind, re.compile(rf"(?:{form})\Z"), list(first))
     if convert is None:
         return
@@ -56,13 +56,13 @@ def _learn(kind: str, form: str, first: str, convert: Callable[[str], object] | 
     _Loader.add_constructor(_TAG + kind, construct)
 
 
-_learn("null", "~|null|Null|NULL|", "~nN\0", None)
-_learn("merge", "<<", "<", None)
-_learn("bool", "true|True|TRUE|false|False|FALSE", "tTfF", _bool)
-_learn("int", "[-+]?(?:0|[1-9][0-9]{0,30})", "-+0123456789", int)
-_learn("float", r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", "-+.0123456789", _float)
-_learn("float", r"[-+]?[0-9]+[eE][-+]?[0-9]+", "-+0123456789", _float)
-_learn("float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+.", _float)
+_add_type("null", "~|null|Null|NULL|", "~nN\0", None)
+_add_type("merge", "<<", "<", None)
+_add_type("bool", "true|True|TRUE|false|False|FALSE", "tTfF", _bool)
+_add_type("int", "[-+]?(?:0|[1-9][0-9]{0,30})", "-+0123456789", int)
+_add_type("float", r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", "-+.0123456789", _float)
+_add_type("float", r"[-+]?[0-9]+[eE][-+]?[0-9]+", "-+0123456789", _float)
+_add_type("float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+.", _float)
 _Loader.yaml_implicit_resolvers[""] = _Loader.yaml_implicit_resolvers.pop("\0")  # nothing written is null
 
 
@@ -88,10 +88,10 @@ def read_document(path: Path) -> dict[str, Any]:
 
 
 def parse_value(text: str) -> Any:
-    """What a YAML text stands for.
+    """The value that a YAML text stands for.
 
     Raises:
-        ValueError: it is not one YAML document, or one that nobody can mean; the message is one line.
+        ValueError: it is not one YAML document, or one with a mistake; the message is one line.
     """
     loader = None
     try:
@@ -104,7 +104,7 @@ def parse_value(text: str) -> Any:
     except RecursionError as error:
         raise ValueError(f"is nested more than {_DEEPEST} deep") from error
     except yaml.YAMLError as error:
-        raise ValueError(f"is not valid YAML: {_told(error, text)}") from error
+        raise ValueError(f"is not valid YAML: {_explanation(error, text)}") from error
     finally:
         if loader is not None:
             loader.dispose()
@@ -167,13 +167,13 @@ def _error(node: Node, problem: str) -> ConstructorError:
     return ConstructorError(None, None, problem, node.start_mark)
 
 
-def _told(error: yaml.YAMLError, text: str) -> str:
-    """Line and problem, in one line."""
+def _explanation(error: yaml.YAMLError, text: str) -> str:
+    """The line number and the problem, on one line."""
     if isinstance(error, ReaderError):
         return f"line {text.count(chr(10), 0, error.position) + 1}: {error.reason}"
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return one_line(error)
-    told = f"line {error.problem_mark.line + 1}: {error.problem}"
+    explanation = f"line {error.problem_mark.line + 1}: {error.problem}"
     if error.context and error.context_mark is not None:
-        told += f" ({error.context}, from line {error.context_mark.line + 1} on)"
-    return told
+        explanation += f" ({error.context}, from line {error.context_mark.line + 1} on)"
+    return explanation

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from eig_tune.config.checks import check_point, fixed_fields, typed_points, typed_rows, typed_search
+from eig_tune.config.checks import check_points, check_rows, check_search, check_that_params_exist, fixed_fields
 from eig_tune.config.distributions import Distribution
 from eig_tune.config.document import read_document
 from eig_tune.data import AugmentSettings, DatasetConfig
@@ -59,17 +59,17 @@ class SearchSpec(Section):
     seed: int = Field(default=0, ge=0, lt=2**31)
 
     def base_config(self) -> TrainConfig:
-        """The run that every trial starts from, before its searched values are set."""
+        """The run that every trial starts from, before its params are set."""
         return TrainConfig(method=self.method, model=self.model, train=self.train, augment=self.augment, seed=self.seed)
 
-    def trial_config(self, number: int, values: Mapping[str, Value]) -> TrainConfig:
+    def trial_config(self, number: int, params: Mapping[str, Value]) -> TrainConfig:
         """The run of trial ``number``; every trial has a seed of its own."""
-        return self.base_config().with_values({**values, "seed": self.seed * 100_003 % 2**31 + number})
+        return self.base_config().with_values({**params, "seed": self.seed * 100_003 % 2**31 + number})
 
-    def fixed_config(self, method: str, seed: int, values: Mapping[str, Value]) -> TrainConfig:
-        """A run outside of a search: the first ``start_from`` point, then what ``compare`` says, then ``values``."""
+    def fixed_config(self, method: str, seed: int, params: Mapping[str, Value]) -> TrainConfig:
+        """A run outside of a search: the first ``start_from`` point, then what ``compare`` says, then ``params``."""
         start = self.start_from[0] if self.start_from else {}
-        settled = {**start, **self.compare.get(method, {}), **values, "method": method, "seed": seed}
+        settled = {**start, **self.compare.get(method, {}), **params, "method": method, "seed": seed}
         return self.base_config().with_values(settled)
 
     def of_run(self, config: TrainConfig) -> "SearchSpec":
@@ -82,10 +82,10 @@ class SearchSpec(Section):
         """Steps at which trials are compared and most of them stopped, below the full budget."""
         return _rungs(self.asha.grace, self.asha.reduction_factor, self.train.steps)
 
-    def point(self, values: Mapping[str, Any]) -> dict[str, Value] | None:
-        """The values as trials of this space have them, or None if no trial can have all of them."""
-        (point,), problems = typed_points([dict(values)], self.search, self.search)
-        problems = problems or check_point(point, self.search, self.base_config().flat(), "")
+    def point(self, params: Mapping[str, Any]) -> dict[str, Value] | None:
+        """The params as trials of this space have them, or None if no trial can have all of them."""
+        (point,), problems = check_points([dict(params)], self.search, self.search)
+        problems = problems or check_that_params_exist(point, self.search, self.base_config().flat(), "")
         return None if problems else point
 
     def needs_labels(self) -> bool:
@@ -102,7 +102,8 @@ _SECTIONS: dict[str, type[Section]] = {
     "asha": AshaSettings,
     "confirm": ConfirmSettings,
 }
-_ANY_SPACE = {"lambda_1": Distribution(uniform=(0.0, 1.0))}  # where all of a space is wrong, which has been told
+# Stands in for `search` where every entry is wrong and reported, so that the other sections are still checked.
+_ANY_SPACE = {"lambda_1": Distribution(uniform=(0.0, 1.0))}
 
 
 def load_spec(path: Path, overrides: Mapping[str, Any] | None = None, searching: bool = True) -> SearchSpec:
@@ -127,10 +128,10 @@ def parse_spec(document: Mapping[str, Any], source: str, searching: bool = True)
     Args:
         searching: whether trials will be stopped early, so that ``asha`` must fit the budget of a trial.
     """
-    typed, problems = _typed(document)
+    checked, problems = _checked(document)
     spec = None
     try:
-        spec = SearchSpec.model_validate(typed)
+        spec = SearchSpec.model_validate(checked)
     except ValidationError as error:
         problems += problems_of(error, _SECTIONS)
     checks = [*_check_objectives(document), *_check_budget(document, searching)]
@@ -140,25 +141,27 @@ def parse_spec(document: Mapping[str, Any], source: str, searching: bool = True)
     return spec
 
 
-def _typed(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-    """The document with every value as its field has it, and what is wrong in the three sections of flat names."""
+def _checked(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """The document with the three sections of flat names checked, and what is wrong in these."""
     fixed = fixed_fields(document)
     searched, rows = document.get("search"), document.get("compare")
-    space, problems = typed_search(searched, fixed)
-    typed = dict(document)
+    space, problems = check_search(searched, fixed)
+    checked = dict(document)
     if isinstance(searched, dict) and searched:
-        typed["search"] = space or _ANY_SPACE
+        checked["search"] = space or _ANY_SPACE
     if "start_from" in document:
-        points, wrong = typed_points(document["start_from"], space, searched if isinstance(searched, dict) else {})
+        points, wrong = check_points(document["start_from"], space, searched if isinstance(searched, dict) else {})
         if not problems and not wrong:
             wrong = [
-                p for index, point in enumerate(points) for p in check_point(point, space, fixed, f"start_from.{index}")
+                problem
+                for index, point in enumerate(points)
+                for problem in check_that_params_exist(point, space, fixed, f"start_from.{index}")
             ]
-        typed["start_from"], problems = points, problems + wrong
+        checked["start_from"], problems = points, problems + wrong
     if isinstance(rows, dict):
-        typed["compare"], wrong = typed_rows(rows)
+        checked["compare"], wrong = check_rows(rows)
         problems += wrong
-    return typed, problems
+    return checked, problems
 
 
 def _set(document: dict[str, Any], path: list[str], value: Any) -> None:

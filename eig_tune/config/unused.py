@@ -1,9 +1,9 @@
-"""What a space says and no run hears: values that change nothing, because no method or loss of the search uses them."""
+"""Unused settings: what a space sets and no run uses, because no method or loss of the search looks at it."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from eig_tune.config.distributions import combinations, exists
+from eig_tune.config.conditions import combinations, exists
 from eig_tune.config.space import SearchSpec
 from eig_tune.errors import Problem
 from eig_tune.models import DECIDING, METHODS, USES
@@ -12,25 +12,25 @@ from eig_tune.training import TrainConfig
 _SECTIONS = ("model", "train", "augment")
 
 
-def idle_in_search(spec: SearchSpec) -> list[Problem]:
-    """What changes nothing in the trials of a search: searched parameters, fixed ones, and start points too many."""
+def find_unused_in_search(spec: SearchSpec) -> list[Problem]:
+    """Settings that no trial of a search uses: searched parameters, fixed fields, start points beyond the trials."""
     fixed = spec.base_config().flat()
     trials = list(combinations(spec.search, fixed, set(DECIDING)))
-    problems = [*_idle_searched(spec, fixed), *_searched_anyway(spec), *_idle_fixed(spec, trials)]
+    problems = [*_unused_searched(spec, fixed), *_fixed_and_searched(spec), *_unused_fixed(spec, trials)]
     if len(spec.start_from) > spec.trials:
         what = f"has more points ({len(spec.start_from)}) than there are trials ({spec.trials}); the last are not tried"
         problems.append(Problem("start_from", what))
     return problems
 
 
-def idle_in_runs(spec: SearchSpec, methods: Sequence[str]) -> list[Problem]:
-    """What changes nothing in a comparison of ``methods``: fixed fields, and values of one method's row."""
+def find_unused_in_comparison(spec: SearchSpec, methods: Sequence[str]) -> list[Problem]:
+    """Settings that no run of a comparison of ``methods`` uses: fixed fields, and params of one method's row."""
     runs = [spec.fixed_config(method, 0, {}).flat() for method in methods]
-    return [*_idle_fixed(spec, runs), *idle_in_rows(spec, methods)]
+    return [*_unused_fixed(spec, runs), *find_unused_in_rows(spec, methods)]
 
 
-def idle_in_rows(spec: SearchSpec, methods: Iterable[str]) -> Iterator[Problem]:
-    """Values of ``compare`` that change nothing in the runs of the method for which they stand there."""
+def find_unused_in_rows(spec: SearchSpec, methods: Iterable[str]) -> Iterator[Problem]:
+    """Params of ``compare`` that the method in whose row they stand does not use."""
     for method in methods:
         run = spec.fixed_config(method, 0, {}).flat()
         for name in spec.compare.get(method, {}):
@@ -38,14 +38,14 @@ def idle_in_rows(spec: SearchSpec, methods: Iterable[str]) -> Iterator[Problem]:
                 yield Problem(f"compare.{method}.{name}", _only(name))
 
 
-def idle_in_run(spec: SearchSpec, config: TrainConfig, settings: Collection[str]) -> list[Problem]:
-    """What changes nothing in one run: ``settings``, and fixed fields where the method is still the space's."""
+def find_unused_in_run(spec: SearchSpec, config: TrainConfig, settings: Collection[str]) -> list[Problem]:
+    """Settings that one run does not use: those of ``--set``, and fixed fields where the method is the space's own."""
     run = config.flat()
-    idle = [Problem(f"--set {name}", _only(name)) for name in settings if not _used(name, run)]
-    return idle if "method" in settings else [*_idle_fixed(spec, [run]), *idle]
+    unused = [Problem(f"--set {name}", _only(name)) for name in settings if not _used(name, run)]
+    return unused if "method" in settings else [*_unused_fixed(spec, [run]), *unused]
 
 
-def _idle_searched(spec: SearchSpec, fixed: Mapping[str, Any]) -> Iterator[Problem]:
+def _unused_searched(spec: SearchSpec, fixed: Mapping[str, Any]) -> Iterator[Problem]:
     for name, distribution in spec.search.items():
         trials = [trial for trial in combinations(spec.search, fixed, {name, *DECIDING}) if exists(distribution, trial)]
         used = [_used(name, trial) for trial in trials]
@@ -55,14 +55,14 @@ def _idle_searched(spec: SearchSpec, fixed: Mapping[str, Any]) -> Iterator[Probl
             yield Problem(f"search.{name}", f"only some trials use it: {_only(name)}; say so by `when`")
 
 
-def _searched_anyway(spec: SearchSpec) -> Iterator[Problem]:
+def _fixed_and_searched(spec: SearchSpec) -> Iterator[Problem]:
     for section in _SECTIONS:
         for name in sorted(getattr(spec, section).model_fields_set & spec.search.keys()):
             if spec.search[name].when is None:
                 yield Problem(f"{section}.{name}", "no trial uses it, because it is searched")
 
 
-def _idle_fixed(spec: SearchSpec, runs: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+def _unused_fixed(spec: SearchSpec, runs: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
     for section in _SECTIONS:
         settings = getattr(spec, section)
         for name in sorted(settings.model_fields_set):

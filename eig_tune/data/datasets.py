@@ -13,11 +13,11 @@ from eig_tune.data.arrays import ArrayImages
 from eig_tune.data.folder import read_folder
 from eig_tune.data.idx import find_idx_folder, read_idx_part
 from eig_tune.data.imbalance import Imbalance, ImbalanceSplit, choose, class_fractions, imbalanced_counts
-from eig_tune.data.left_out import LeftOut, named, printable
+from eig_tune.data.left_out import LeftOut, named
 from eig_tune.data.reading import OnProgress, silent
 from eig_tune.data.resize import LARGEST_SIDE, MULTIPLE_OF, SMALLEST_SIDE, is_side, nearest_side, resized
 from eig_tune.errors import DataError, one_line
-from eig_tune.paths import expanded
+from eig_tune.paths import expanded, is_text
 from eig_tune.schema import Section
 
 DEFAULT_CACHE = Path("~/.cache/eig-tune")
@@ -57,7 +57,7 @@ class DatasetConfig(Section):
     @field_validator("root")
     @classmethod
     def _root_is_text(cls, root: Path | None) -> Path | None:
-        if root is not None and printable(str(root)) != str(root):
+        if root is not None and not is_text(str(root)):
             raise ValueError("this path is no UTF-8 text, which Ray and MLflow need; rename the folder, or link to it")
         return root
 

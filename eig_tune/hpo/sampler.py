@@ -16,7 +16,8 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState, create_trial
 from scipy.stats.qmc import Sobol
 
-from eig_tune.config.distributions import Distribution, draw
+from eig_tune.config.conditions import draw
+from eig_tune.config.distributions import Distribution
 from eig_tune.config.space import SamplerKind
 from eig_tune.hpo import pareto
 from eig_tune.training.config import Value

@@ -86,7 +86,7 @@ def section_of(name: str) -> Literal["model", "train", "augment"] | None:
     raise KeyError(name)
 
 
-def typed(name: str, value: Any) -> Value:
+def coerce(name: str, value: Any) -> Value:
     """What the field ``name`` makes of ``value``: a number of the text ``3e-3``, 64 of 64.0, true of ``yes``.
 
     Raises:

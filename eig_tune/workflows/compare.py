@@ -9,7 +9,7 @@ from typing import Any
 
 from eig_tune.cluster.moved_checkpoints import find_checkpoints
 from eig_tune.cluster.storage import Storage
-from eig_tune.config.checks import typed_row
+from eig_tune.config.checks import check_params
 from eig_tune.config.space import SearchSpec
 from eig_tune.data import ImageData, ImbalanceSplit
 from eig_tune.errors import CheckpointError, ConfigError, Problem
@@ -184,7 +184,7 @@ def values_of(winner: TrackedTrial, search: str) -> dict[str, Value]:
     Raises:
         ConfigError: it was given what this version cannot set.
     """
-    values, problems = typed_row({name: value for name, value in winner.params.items() if name not in _CELL}, "")
+    values, problems = check_params({name: value for name, value in winner.params.items() if name not in _CELL}, "")
     if problems:
         raise ConfigError(f"--best-of {search}: trial {winner.number}", problems)
     return values

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from eig_tune.config.distributions import combinations
+from eig_tune.config.conditions import combinations
 from eig_tune.config.space import SearchSpec
 from eig_tune.data import ImageData, load_images
 from eig_tune.data.facts import facts_of, in_words

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eig_tune import strict_json
-from eig_tune.config.checks import typed_row
+from eig_tune.config.checks import check_params
 from eig_tune.config.document import parse_value
 from eig_tune.config.space import SearchSpec
 from eig_tune.errors import ConfigError, EigTuneError, Problem, one_line
@@ -24,10 +24,10 @@ def single_config(spec: SearchSpec, values: Mapping[str, Any]) -> TrainConfig:
     Raises:
         ConfigError: a name is unknown or a value out of range; every problem is reported.
     """
-    typed, problems = typed_row(values, "--set ", ("method", "seed"))
+    params, problems = check_params(values, "--set ", ("method", "seed"))
     if problems:
         raise ConfigError("eig-tune train", problems)
-    return spec.fixed_config(str(typed.get("method", spec.method)), int(typed.get("seed", spec.seed)), typed)
+    return spec.fixed_config(str(params.get("method", spec.method)), int(params.get("seed", spec.seed)), params)
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:

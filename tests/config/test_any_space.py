@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from eig_tune.cluster.gpu_memory import largest_runs
-from eig_tune.config.distributions import exists
+from eig_tune.config.conditions import exists
 from eig_tune.config.space import SearchSpec, load_spec, parse_spec
 from eig_tune.errors import ConfigError
 from eig_tune.hpo.event_log import EventLog
@@ -16,7 +16,7 @@ from eig_tune.hpo.policies import Searching
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.optuna_study import as_optuna
 from eig_tune.tracking.reader import _parsed
-from eig_tune.training.config import field_names, kind_of, typed
+from eig_tune.training.config import coerce, field_names, kind_of
 from eig_tune.workflows.session import write_spec
 
 SEEDS, CASES = 8, 30  # 240 spaces
@@ -84,7 +84,7 @@ def values_of(entry: Any) -> list[Any]:
 def as_field(name: str, value: Any) -> str:
     """Text by which values of a field can be sorted and told apart, whatever they are."""
     try:
-        made = typed(name, value)
+        made = coerce(name, value)
         return f"{made:30.12f}" if isinstance(made, int | float) else made
     except ValueError:
         return repr(value)

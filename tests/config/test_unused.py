@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from eig_tune.config.space import load_spec, parse_spec
-from eig_tune.config.unused import idle_in_run, idle_in_runs, idle_in_search
+from eig_tune.config.unused import find_unused_in_comparison, find_unused_in_run, find_unused_in_search
 from eig_tune.errors import Problem
 from eig_tune.models import METHODS
 from eig_tune.workflows.train import single_config
@@ -28,9 +28,9 @@ def wheres(problems: list[Problem]) -> list[str]:
 @pytest.mark.parametrize("path", SPACES, ids=lambda path: path.name)
 def test_shipped_space_says_nothing_that_changes_nothing(path: Path) -> None:
     spec = load_spec(path)
-    assert idle_in_search(spec) == []
-    assert idle_in_runs(spec, list(METHODS)) == []
-    assert idle_in_run(spec, single_config(spec, {}), []) == []
+    assert find_unused_in_search(spec) == []
+    assert find_unused_in_comparison(spec, list(METHODS)) == []
+    assert find_unused_in_run(spec, single_config(spec, {}), []) == []
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_shipped_space_says_nothing_that_changes_nothing(path: Path) -> None:
     ],
 )
 def test_what_changes_nothing_in_a_search_is_one_warning(change: dict[str, Any], where: str, words: str) -> None:
-    (problem,) = idle_in_search(parse_spec({**GOOD, **change}, "space.yaml"))
+    (problem,) = find_unused_in_search(parse_spec({**GOOD, **change}, "space.yaml"))
     assert problem.where == where and words in problem.what
 
 
@@ -97,7 +97,7 @@ def test_what_changes_nothing_in_a_search_is_one_warning(change: dict[str, Any],
     ],
 )
 def test_search_in_which_all_is_used_is_not_warned_of(search: dict[str, Any]) -> None:
-    assert idle_in_search(parse_spec({**GOOD, "search": search}, "space.yaml")) == []
+    assert find_unused_in_search(parse_spec({**GOOD, "search": search}, "space.yaml")) == []
 
 
 def test_comparison_is_warned_of_what_none_of_its_methods_uses() -> None:
@@ -109,14 +109,17 @@ def test_comparison_is_warned_of_what_none_of_its_methods_uses() -> None:
         },
         "space.yaml",
     )
-    assert wheres(idle_in_runs(spec, list(METHODS))) == ["compare.uniform-infogan.tau", "compare.joint-vae.lambda_1"]
-    assert wheres(idle_in_runs(spec, ["uniform-infogan"])) == [
+    assert wheres(find_unused_in_comparison(spec, list(METHODS))) == [
+        "compare.uniform-infogan.tau",
+        "compare.joint-vae.lambda_1",
+    ]
+    assert wheres(find_unused_in_comparison(spec, ["uniform-infogan"])) == [
         "train.lambda_3", "train.vae_lr", "compare.uniform-infogan.tau",
     ]  # fmt: skip
 
 
 def test_run_is_warned_of_what_its_method_does_not_use() -> None:
     spec = parse_spec({**GOOD, "train": {**GOOD["train"], "vae_lr": 1e-3}}, "space.yaml")
-    assert wheres(idle_in_run(spec, single_config(spec, {}), [])) == ["train.vae_lr"]
+    assert wheres(find_unused_in_run(spec, single_config(spec, {}), [])) == ["train.vae_lr"]
     values = {"method": "joint-vae", "lambda_2": 3}
-    assert wheres(idle_in_run(spec, single_config(spec, values), list(values))) == ["--set lambda_2"]
+    assert wheres(find_unused_in_run(spec, single_config(spec, values), list(values))) == ["--set lambda_2"]

@@ -52,7 +52,7 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Make the paper's table: every method on every imbalance with every seed, mean ± standard deviation."""
-    from eig_tune.config.unused import idle_in_runs
+    from eig_tune.config.unused import find_unused_in_comparison
     from eig_tune.home import writable_home
     from eig_tune.terminal.console import message_console
     from eig_tune.terminal.tables import comparison_document, print_comparison
@@ -65,7 +65,7 @@ def compare(
     spec = read_spec(space, {"train.steps": steps, "dataset.root": root}, searching=False)
     console, place = message_console(), writable_home(home)
     uri = store_uri(tracking_uri, place.path)
-    tell_idle(idle_in_runs(spec, chosen), console)
+    tell_idle(find_unused_in_comparison(spec, chosen), console)
     options = RunOptions(
         name=name or f"{space.stem}-compare",
         tracking_uri=uri,

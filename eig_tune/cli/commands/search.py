@@ -56,7 +56,7 @@ def search(
     if dry_run:
         print_plan_of(spec, home)
         return
-    from eig_tune.config.unused import idle_in_search
+    from eig_tune.config.unused import find_unused_in_search
     from eig_tune.home import writable_home
     from eig_tune.terminal.console import message_console
     from eig_tune.terminal.tables import outcome_document, print_outcome
@@ -66,7 +66,7 @@ def search(
 
     console, place = message_console(), writable_home(home)
     uri = store_uri(tracking_uri, place.path)
-    tell_idle(idle_in_search(spec), console)
+    tell_idle(find_unused_in_search(spec), console)
     options = RunOptions(
         name=name or space.stem,
         tracking_uri=uri,

@@ -23,7 +23,7 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train one model in this process, without Ray: the way to debug."""
-    from eig_tune.config.unused import idle_in_run
+    from eig_tune.config.unused import find_unused_in_run
     from eig_tune.home import writable_home
     from eig_tune.terminal.console import message_console
     from eig_tune.terminal.tables import print_progress
@@ -36,7 +36,7 @@ def train(
     console, place = message_console(), writable_home(home)
     if out is not None:
         check_out(out, resume)
-    tell_idle(idle_in_run(spec, config, values), console)
+    tell_idle(find_unused_in_run(spec, config, values), console)
     data = prepare_classifier(spec, prepare_images(spec.of_run(config), console, place), place, console)
     for progress in run_single(config, data, out):
         print_progress(progress, config.train.steps, console)

@@ -29,7 +29,7 @@ def validate(
 
 def print_plan_of(spec: "SearchSpec", home: Path) -> None:
     """Print the resolved space, the rungs and the predicted cost, after a warning of each unused setting."""
-    from eig_tune.config.unused import idle_in_rows, idle_in_search
+    from eig_tune.config.unused import find_unused_in_rows, find_unused_in_search
     from eig_tune.data import how_to_get
     from eig_tune.home import Home
     from eig_tune.hpo.plan import make_plan
@@ -39,7 +39,7 @@ def print_plan_of(spec: "SearchSpec", home: Path) -> None:
     from eig_tune.workflows.prepare import prepare_images, tell_idle
 
     console = message_console()
-    tell_idle([*idle_in_search(spec), *idle_in_rows(spec, spec.compare)], console)
+    tell_idle([*find_unused_in_search(spec), *find_unused_in_rows(spec, spec.compare)], console)
     absent = how_to_get(spec.dataset)
     if absent is None:
         images = prepare_images(spec, console, Home(absolute(home, "--home")))
