@@ -1,8 +1,10 @@
-"""What a trial sees: images, their imbalance, and identity-preserving transformations."""
+"""What a trial sees: images, their imbalance, and identity-preserving transformations.
 
-from eig_tune.data.augment import AugmentSettings, augment
+The transformations need PyTorch: import them from ``eig_tune.data.augment``."""
+
 from eig_tune.data.datasets import DatasetConfig, ImageData, Images, how_to_get, load_images
 from eig_tune.data.imbalance import ImbalanceFile, ImbalanceSplit
+from eig_tune.data.settings import AugmentSettings
 
 __all__ = [
     "AugmentSettings",
@@ -11,7 +13,6 @@ __all__ = [
     "Images",
     "ImbalanceFile",
     "ImbalanceSplit",
-    "augment",
     "how_to_get",
     "load_images",
 ]

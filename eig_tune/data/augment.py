@@ -2,25 +2,15 @@
 
 One random warp per image joins rotation, zoom, shear, shift and distortion, so that every image is
 interpolated once. After the transformations of Ojha et al. (arXiv 1910.01112, section 4).
+
+Shape suffixes: N images, C channels, H and W the side S; N33 a 3 × 3 homography of each, N42 x and y of its corners.
 """
 
 import torch
 from kornia.geometry.transform import get_affine_matrix2d, get_perspective_transform, warp_perspective
-from pydantic import Field
 from torch import Tensor
 
-from eig_tune.schema import Section
-
-
-class AugmentSettings(Section):
-    """How far δ may change an image. Angles in degrees; shift and distortion as shares of the side."""
-
-    rotation: float = Field(default=20.0, ge=0, le=180)
-    zoom: float = Field(default=0.1, ge=0, lt=1)
-    shear: float = Field(default=5.0, ge=0, lt=45)
-    shift: float = Field(default=0.05, ge=0, lt=0.5)
-    distortion: float = Field(default=0.05, ge=0, lt=0.5)
-    flip: bool = False
+from eig_tune.data.settings import AugmentSettings
 
 
 def augment(images_NCHW: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:

@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from eig_tune.data import AugmentSettings, ImageData, augment
+from eig_tune.data import AugmentSettings, ImageData
+from eig_tune.data.augment import augment
 from eig_tune.errors import DataError
 
 LOWEST_ACCURACY = {"fashion-mnist": 0.85}

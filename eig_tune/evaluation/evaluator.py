@@ -1,49 +1,28 @@
-"""Judging a model: the five metrics of the design, and the label-free quantities beside them."""
+"""Evaluating a model: what is observed of it once, the metrics that follow, and a grid of its samples.
+
+Shape suffixes: G generated images, N images of a batch or of the training set, K categories, C classes (of a table) or
+channels (of images), H and W the side S, D noise numbers, R rows of a grid and n images of each.
+"""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eig_tune.data import AugmentSettings, ImageData, augment
+from eig_tune.data import AugmentSettings, ImageData
+from eig_tune.data.augment import augment
 from eig_tune.evaluation import metrics
 from eig_tune.evaluation.classifier import EvaluationClassifier
+from eig_tune.evaluation.observations import LabelledObservations, Observations
+from eig_tune.models.base import EvaluatedModel
 
-LABELLED_METRICS = ("nmi", "average_entropy", "prior_rmse", "nmi_real", "posterior_rmse")
-LABEL_FREE_METRICS = (
-    "augment_agreement",
-    "q_entropy",
-    "q_mutual_information",
-    "prior_posterior_gap",
-    "code_recovery",
-)
-# Told at every report for what it says of a run's health; nothing to optimise.
-HEALTH_METRICS = ("prior_entropy",)
-_MINIMIZED = frozenset({"average_entropy", "prior_rmse", "posterior_rmse", "q_entropy", "prior_posterior_gap"})
-DIRECTIONS = {
-    name: "minimize" if name in _MINIMIZED else "maximize" for name in (*LABELLED_METRICS, *LABEL_FREE_METRICS)
-}
 _SAMPLES_PER_CATEGORY, _MOST_SAMPLES = 10, 1000
 _TALLEST = 125  # times as high as wide: the UI's small copies of a picture have 256 pixels
-_LARGEST_POOL_SAMPLE = 2000
+_MOST_TRAINING_IMAGES = 2000
 _CHUNK = 500
 _SEED = 20_200_102
-
-
-class EvaluatedModel(Protocol):
-    """What a model must offer to be judged."""
-
-    categories: int
-    noise_dim: int
-
-    def generate(self, categories_N: Tensor, noise: Tensor) -> Tensor: ...
-
-    def category_logits(self, images_NCHW: Tensor) -> Tensor: ...
-
-    def prior_probabilities(self) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -52,7 +31,7 @@ class Evaluation:
 
     Attributes:
         metrics: every metric by name.
-        table: category × class counts [K, C]; None where there is no evaluation classifier.
+        table: category × class counts [K, C]; None without labels.
         prior: the model's prior [K].
         class_distribution: the true class distribution [C]; None without labels.
         samples: generated images uint8 [K, n, C, S, S], one row per category.
@@ -66,94 +45,74 @@ class Evaluation:
 
 
 class Evaluator:
-    """Judges models of one data set on one device; the same model always gets the same metrics."""
+    """Evaluates models of one data set on one device; the same model always gets the same metrics."""
 
     def __init__(
-        self,
-        data: ImageData,
-        classifier: EvaluationClassifier | None,
-        augment_settings: AugmentSettings,
-        device: torch.device,
+        self, data: ImageData, classifier: EvaluationClassifier | None, augment_settings: AugmentSettings, device: torch.device
     ) -> None:
         self._device = device
         self._augment = augment_settings
         self._classes = len(data.classes)
         self._classifier = None if classifier is None else classifier.network(device)
         self._class_distribution = data.class_distribution
-        self._pool = torch.tensor(_spread(data.pool.pixels, _LARGEST_POOL_SAMPLE), device=device)
+        self._training_images = torch.tensor(_spread(data.pool.pixels, _MOST_TRAINING_IMAGES), device=device)
         self._held_out = torch.tensor(data.held_out.pixels, device=device)
         self._held_out_labels = data.held_out.labels
 
     def evaluate(self, model: EvaluatedModel, images_per_category: int) -> Evaluation:
-        """Judge ``model`` on ``images_per_category`` generated images of each category, and on real ones."""
-        generator = torch.Generator(self._device).manual_seed(_SEED)
-        categories_N, classes_N, recovered_N = self._evaluate_generated(model, images_per_category, generator)
-        measured, q_NK = self._label_free(model, generator)
-        measured["code_recovery"] = metrics.agreement(categories_N, recovered_N)
-        prior_K = model.prior_probabilities().double().numpy()
-        measured["prior_entropy"] = metrics.entropy(prior_K)
-        measured["prior_posterior_gap"] = metrics.total_variation(prior_K, q_NK.mean(axis=0))
-        table_KC = None
-        if classes_N is not None and self._class_distribution is not None:
-            table_KC = metrics.category_table(categories_N, classes_N, (model.categories, self._classes))
-            measured |= self._labelled(model, table_KC, prior_K, q_NK.mean(axis=0))
+        """Evaluate ``model`` on ``images_per_category`` generated images of each category, and on real ones."""
+        observations = self._observe(model, images_per_category)
         return Evaluation(
-            measured,
-            table_KC,
-            prior_K,
+            metrics.computed(observations),
+            observations.table_KC if isinstance(observations, LabelledObservations) else None,
+            observations.prior_K,
             self._class_distribution,
             sample_grid(model, samples_per_category(model.categories), self._device),
         )
 
-    def _evaluate_generated(
+    def _observe(self, model: EvaluatedModel, images_per_category: int) -> Observations:
+        generator = torch.Generator(self._device).manual_seed(_SEED)
+        categories_G, classes_G, recovered_G = self._generated(model, images_per_category, generator)
+        q_NK, augmented_N = self._on_training_images(model, generator)
+        prior_K = model.prior_probabilities().double().numpy()
+        seen = Observations(model, categories_G, recovered_G, prior_K, q_NK, augmented_N)
+        if classes_G is None or self._class_distribution is None:
+            return seen
+        table_KC = metrics.category_table(categories_G, classes_G, (model.categories, self._classes))
+        return LabelledObservations(**vars(seen), table_KC=table_KC, real_table_KC=self._on_held_out_images(model), class_distribution_C=self._class_distribution)
+
+    def _generated(
         self, model: EvaluatedModel, images_per_category: int, generator: torch.Generator
     ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None, NDArray[np.int64]]:
-        """Categories asked for, classes the evaluation classifier saw, and categories that Q read back, each [N]."""
-        categories_N = torch.arange(model.categories, device=self._device).repeat(images_per_category)
+        """Of every generated image: its category, its class by the classifier if there is one, and argmax Q; [G]."""
+        categories_G = torch.arange(model.categories, device=self._device).repeat(images_per_category)
         classes, recovered = [], []
-        for part in categories_N.split(_CHUNK):
-            noise = torch.randn(len(part), model.noise_dim, generator=generator, device=self._device)
-            images = model.generate(part, noise)
-            recovered.append(model.category_logits(images).argmax(dim=1))
+        for part in categories_G.split(_CHUNK):
+            noise_ND = torch.randn(len(part), model.noise_dim, generator=generator, device=self._device)
+            images_NCHW = model.generate(part, noise_ND)
+            recovered.append(model.category_logits(images_NCHW).argmax(dim=1))
             if self._classifier is not None:
                 with torch.no_grad():
-                    classes.append(self._classifier(images).argmax(dim=1))
-        return categories_N.cpu().numpy(), _joined(classes) if classes else None, _joined(recovered)
+                    classes.append(self._classifier(images_NCHW).argmax(dim=1))
+        return categories_G.cpu().numpy(), _joined(classes) if classes else None, _joined(recovered)
 
-    def _label_free(
+    def _on_training_images(
         self, model: EvaluatedModel, generator: torch.Generator
-    ) -> tuple[dict[str, float], NDArray[np.float64]]:
-        """Quantities on pool images that need no label, and Q(c|x) of those images [N, K]."""
-        q, augmented_q = [], []
-        for part in self._pool.split(_CHUNK):
-            images = to_unit_range(part)
-            q.append(model.category_logits(images).softmax(dim=1))
-            augmented_q.append(model.category_logits(augment(images, self._augment, generator)))
-        q_NK = torch.cat(q).double().cpu().numpy()
-        measured = {
-            "augment_agreement": metrics.agreement(q_NK.argmax(axis=1), _joined([a.argmax(1) for a in augmented_q])),
-            "q_entropy": metrics.q_entropy(q_NK),
-            "q_mutual_information": metrics.q_mutual_information(q_NK),
-        }
-        return measured, q_NK
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Q(c|x) of training images [N, K], and argmax Q of the same images under a random transformation [N]."""
+        q, augmented = [], []
+        for part in self._training_images.split(_CHUNK):
+            images_NCHW = to_unit_range(part)
+            q.append(model.category_logits(images_NCHW).softmax(dim=1))
+            transformed_NCHW = augment(images_NCHW, self._augment, generator)
+            augmented.append(model.category_logits(transformed_NCHW).argmax(dim=1))
+        return torch.cat(q).double().cpu().numpy(), _joined(augmented)
 
-    def _labelled(
-        self,
-        model: EvaluatedModel,
-        table_KC: NDArray[np.float64],
-        prior_K: NDArray[np.float64],
-        posterior_K: NDArray[np.float64],
-    ) -> dict[str, float]:
-        assert self._class_distribution is not None and self._held_out_labels is not None
+    def _on_held_out_images(self, model: EvaluatedModel) -> NDArray[np.float64]:
+        """Counts [K, C] of argmax Q and true class."""
+        assert self._held_out_labels is not None, "labels are known for all images or for none"
         read = [model.category_logits(to_unit_range(part)).argmax(dim=1) for part in self._held_out.split(_CHUNK)]
-        real_KC = metrics.category_table(_joined(read), self._held_out_labels, table_KC.shape)
-        return {
-            "nmi": metrics.nmi(table_KC),
-            "average_entropy": metrics.average_entropy(table_KC),
-            "prior_rmse": metrics.prior_rmse(table_KC, prior_K, self._class_distribution),
-            "nmi_real": metrics.nmi(real_KC),
-            "posterior_rmse": metrics.prior_rmse(table_KC, posterior_K, self._class_distribution),
-        }
+        return metrics.category_table(_joined(read), self._held_out_labels, (model.categories, self._classes))
 
 
 def samples_per_category(categories: int) -> int:
@@ -194,7 +153,7 @@ def _joined(parts: list[Tensor]) -> NDArray[np.int64]:
 
 
 def _spread(pixels: NDArray[np.uint8], most: int) -> NDArray[np.uint8]:
-    """At most ``most`` images, evenly spread over the (already shuffled) pool."""
+    """At most ``most`` images, evenly spread over them: they are shuffled already."""
     if len(pixels) <= most:
         return pixels
     return pixels[np.linspace(0, len(pixels) - 1, most).astype(np.int64)]

@@ -1,15 +1,29 @@
-"""The metrics of the paper's comparison, from a table of categories × classes.
+"""The metrics: one row of a table each, beside the formula that computes it.
 
-``table_KC[k, c]`` counts the images that were generated from category k and put into class c by the evaluation
-classifier. Ojha et al. (arXiv 1910.01112, section 4): NMI, average entropy and the prior's RMSE. Everything
-is NumPy, float64 and a pure function.
+To add one, write its formula and its row in ``METRICS`` here: directions, what needs labels, the columns of the
+terminal, of comparisons and of the documentation follow from the row. A user's own is a row given from Python to
+:func:`register_metric`.
+
+Formulas are NumPy, float64 and pure functions. The paper's three come from a table of categories × classes (Ojha et
+al., arXiv 1910.01112, section 4): ``table_KC[k, c]`` counts the images of category k that are of class c.
+
+Shape suffixes: N images, K categories, C classes.
 """
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr
 
-Array = NDArray[np.float64]
+from eig_tune.errors import EigTuneError
+from eig_tune.evaluation.observations import Array, LabelledObservations, Observations
+from eig_tune.schema import suggestion
+
+Direction = Literal["maximize", "minimize"]
 
 
 def category_table(categories_N: NDArray[np.int64], classes_N: NDArray[np.int64], shape: tuple[int, int]) -> Array:
@@ -94,3 +108,180 @@ def total_variation(p_K: Array, q_K: Array) -> float:
 def agreement(first_N: NDArray[np.int64], second_N: NDArray[np.int64]) -> float:
     """Share of equal entries."""
     return float(np.mean(first_N == second_N))
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric of a model: its row in the table.
+
+    Attributes:
+        name: by which spaces, MLflow and tables name it; letters, digits and underscores.
+        compute: its value. Where it needs labels it is given :class:`LabelledObservations`, which have more.
+        meaning: what it measures, in a few words.
+        direction: which way is better; None when it is reported only and cannot be an objective.
+        needs_labels: whether it needs true labels; without them it is left out.
+        unit: of its values, such as ``nats``; empty for a share or another number without one.
+        bounds: its smallest and its largest value.
+        source: where its formula comes from.
+        shown: it stands in the lines of ``train`` and in the table of ``best``.
+        compared: it is a column of ``compare``.
+    """
+
+    name: str
+    compute: Callable[[LabelledObservations], float]
+    meaning: str
+    direction: Direction | None
+    needs_labels: bool = False
+    unit: str = ""
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    source: str = ""
+    shown: bool = True
+    compared: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier():
+            raise EigTuneError(f"metric {self.name!r}: a name has letters, digits and underscores only")
+        if self.direction not in ("maximize", "minimize", None):
+            raise EigTuneError(f"metric {self.name}: got direction {self.direction!r}; give maximize, minimize or None")
+
+
+_PAPER = "Ojha et al. 2020, arXiv 1910.01112, section 4"
+_SHARE = (0.0, 1.0)
+_NATS = (0.0, math.inf)
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            "nmi",
+            lambda seen: nmi(seen.table_KC),
+            "normalised mutual information of category and predicted class over generated images",
+            direction="maximize", needs_labels=True, bounds=_SHARE, source=_PAPER, compared=True,
+        ),
+        Metric(
+            "average_entropy",
+            lambda seen: average_entropy(seen.table_KC),
+            "mean entropy of a category's classes and of a class's categories over generated images",
+            direction="minimize", needs_labels=True, unit="nats", bounds=_NATS, source=_PAPER, compared=True,
+        ),
+        Metric(
+            "prior_rmse",
+            lambda seen: prior_rmse(seen.table_KC, seen.prior_K, seen.class_distribution_C),
+            "error of the prior, carried over to classes, against the true class distribution",
+            direction="minimize", needs_labels=True, bounds=_SHARE, source=_PAPER, compared=True,
+        ),
+        Metric(
+            "nmi_real",
+            lambda seen: nmi(seen.real_table_KC),
+            "normalised mutual information of argmax Q(c|x) and true class over held-out images",
+            direction="maximize", needs_labels=True, bounds=_SHARE, source="nmi, on real images", compared=True,
+        ),
+        Metric(
+            "posterior_rmse",
+            lambda seen: prior_rmse(seen.table_KC, seen.posterior_K, seen.class_distribution_C),
+            "prior_rmse with the mean of Q(c|x) over the training images in the prior's place",
+            direction="minimize", needs_labels=True, bounds=_SHARE, source="prior_rmse, of the posterior",
+        ),
+        Metric(
+            "augment_agreement",
+            lambda seen: agreement(seen.q_NK.argmax(axis=1), seen.augmented_N),
+            "share of training images whose category stays the same under a random transformation",
+            direction="maximize", bounds=_SHARE, source="share of equal argmax Q(c|x) and argmax Q(c|δ(x))",
+        ),
+        Metric(
+            "q_entropy",
+            lambda seen: q_entropy(seen.q_NK),
+            "mean entropy of Q(c|x) over the training images",
+            direction="minimize", unit="nats", bounds=_NATS, source="Shannon 1948", shown=False,
+        ),
+        Metric(
+            "q_mutual_information",
+            lambda seen: q_mutual_information(seen.q_NK),
+            "mutual information of training image and category under Q",
+            direction="maximize", unit="nats", bounds=_NATS, source="Krause et al. 2010 (RIM)", shown=False,
+        ),
+        Metric(
+            "prior_posterior_gap",
+            lambda seen: total_variation(seen.prior_K, seen.posterior_K),
+            "total variation distance of the prior and the mean of Q(c|x) over the training images",
+            direction="minimize", bounds=_SHARE, source="half the sum of absolute differences", shown=False,
+        ),
+        Metric(
+            "code_recovery",
+            lambda seen: agreement(seen.categories_G, seen.recovered_G),
+            "share of generated images whose argmax Q(c|x) is the category that they were made from",
+            direction="maximize", bounds=_SHARE, source="share of equal entries",
+        ),
+        Metric(
+            "prior_entropy",
+            lambda seen: entropy(seen.prior_K),
+            "entropy of the prior, which says whether it has collapsed",
+            direction=None, unit="nats", bounds=_NATS, source="Shannon 1948", shown=False,
+        ),
+    )
+}  # fmt: skip
+_BUILT_IN = frozenset(METRICS)
+
+
+def register_metric(metric: Metric) -> None:
+    """Make an own metric known in this process: it is computed at every report, and may be an objective.
+
+    A second one of the same name takes the place of the first. Trials in other processes have those that were
+    registered when their :class:`~eig_tune.training.loop.TrialData` was made.
+
+    Raises:
+        EigTuneError: eig-tune has a metric of that name.
+    """
+    if metric.name in _BUILT_IN:
+        raise EigTuneError(f"metric {metric.name}: eig-tune has one of this name; give yours another")
+    METRICS[metric.name] = metric
+
+
+def own_metrics() -> tuple[Metric, ...]:
+    """What was given to :func:`register_metric` in this process."""
+    return tuple(metric for name, metric in METRICS.items() if name not in _BUILT_IN)
+
+
+def directions() -> dict[str, Direction]:
+    """Every metric that may be an objective, with the way in which it is better."""
+    return {name: metric.direction for name, metric in METRICS.items() if metric.direction is not None}
+
+
+def direction_of(name: str) -> Direction:
+    """The way in which the metric ``name`` is better.
+
+    Raises:
+        EigTuneError: there is no such metric, or neither way is better.
+    """
+    known = directions()
+    if name not in known:
+        raise EigTuneError(f"{name}: no such metric{suggestion(name, known)}")
+    return known[name]
+
+
+def compared() -> dict[str, Direction]:
+    """The columns of a comparison, with the way in which each is better."""
+    return {name: direction for name, direction in directions().items() if METRICS[name].compared}
+
+
+def computed(observations: Observations) -> dict[str, float]:
+    """Every metric that can be computed from ``observations``, by name.
+
+    Raises:
+        EigTuneError: an own metric cannot be computed.
+    """
+    labelled = isinstance(observations, LabelledObservations)
+    return {
+        name: _compute(metric, observations)
+        for name, metric in METRICS.items()
+        if labelled or not metric.needs_labels
+    }
+
+
+def _compute(metric: Metric, observations: Observations) -> float:
+    if metric.name in _BUILT_IN:
+        return metric.compute(observations)
+    try:
+        return float(metric.compute(observations))
+    except Exception as error:  # whatever a user's own function raises
+        raise EigTuneError(f"metric {metric.name} cannot be computed: {error!r}") from error

@@ -17,7 +17,7 @@ from eig_tune import strict_json
 from eig_tune.errors import CheckpointError, EigTuneError, one_line
 from eig_tune.export.card import model_card
 from eig_tune.export.programs import write_programs
-from eig_tune.models import Model
+from eig_tune.models.base import Model
 from eig_tune.paths import expanded
 from eig_tune.tracking.registry import MODELS, download_bundle
 from eig_tune.training import checkpoint
@@ -69,7 +69,8 @@ def _write(
     record = checkpoint.read_run(model)
     tensors = checkpoint.read_tensors_file(model / checkpoint.TENSORS_FILE, record.step)
     shutil.copy(model / checkpoint.TENSORS_FILE, directory / WEIGHTS_FILE)
-    differences = write_programs(model_of(record, tensors), record.image_size, record.channels, directory)
+    network = model_of(record, tensors)
+    differences = write_programs(network, record.image_size, record.channels, directory)
     config = {
         **checkpoint.as_document(record),
         "provenance": dict(provenance),
@@ -81,7 +82,7 @@ def _write(
         if (pictures / picture).is_file():
             shutil.copy(pictures / picture, directory / picture)
     shown = [picture for picture in PICTURES if (directory / picture).is_file()]
-    (directory / CARD_FILE).write_text(model_card(record, metrics, provenance, shown), encoding="utf-8")
+    (directory / CARD_FILE).write_text(model_card(record, network.noise_dim, metrics, provenance, shown), encoding="utf-8")
     _write_json(directory / SUMS_FILE, {file.name: _sha256(file) for file in sorted(directory.iterdir())})
 
 

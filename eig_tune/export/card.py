@@ -50,7 +50,7 @@ seeds, by another classifier, mean ± standard deviation.
 
 
 def model_card(
-    record: RunRecord, metrics: Mapping[str, Any], provenance: Mapping[str, Any], pictures: Sequence[str]
+    record: RunRecord, noise_dim: int, metrics: Mapping[str, Any], provenance: Mapping[str, Any], pictures: Sequence[str]
 ) -> str:
     """The card as Markdown."""
     config = record.config
@@ -62,7 +62,7 @@ def model_card(
         count_of_classes=len(record.classes) or "unknown",
         size=record.image_size,
         channels=record.channels,
-        noise_dim=record.noise_dim,
+        noise_dim=noise_dim,
         found=f"(search {provenance.get('search', '?')}, trial {provenance.get('trial', '?')})",
         metrics="\n".join(_metric_rows(metrics)),
         pictures="\n\n".join(f"![{picture}]({picture})" for picture in pictures),

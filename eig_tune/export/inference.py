@@ -18,7 +18,7 @@ from eig_tune.data.reading import in_parallel
 from eig_tune.errors import DataError, EigTuneError
 from eig_tune.evaluation.evaluator import sample_rows, to_unit_range
 from eig_tune.evaluation.figures import sample_picture
-from eig_tune.models import Model
+from eig_tune.models.base import Model
 from eig_tune.training.checkpoint import RunRecord
 
 _BATCH = 256

@@ -11,45 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 from eig_tune.errors import EigTuneError
-from eig_tune.models import InfoGan, JointVae, Model
+from eig_tune.models.base import Model
 
 LARGEST_DIFFERENCE = 1e-4
 ENCODER, GENERATOR = "encoder", "generator"
 _CHECKED = 256
 _OPSET = 18
-
-
-class EncoderProgram(nn.Module):
-    """Images [N, C, S, S] in [-1, 1] to category probabilities Q(c|x), [N, K]."""
-
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        parts = [model.front_end, model.category_head] if isinstance(model, InfoGan) else [model.encoder]
-        self.layers = nn.ModuleList(parts)
-
-    def forward(self, images: Tensor) -> Tensor:
-        seen = images
-        for layer in self.layers:
-            seen = layer(seen)
-        logits: Tensor = seen[-1]  # Q gives its features, JointVAE's encoder its Gaussian, before the logits
-        return logits.softmax(dim=1)
-
-
-class GeneratorProgram(nn.Module):
-    """Noise [N, D] and categories [N] (int64) to images [N, C, S, S] in [-1, 1]."""
-
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.categories = model.categories
-        self.is_vae = isinstance(model, JointVae)
-        self.layer = model.decoder if isinstance(model, JointVae) else model.generator
-
-    def forward(self, noise: Tensor, category: Tensor) -> Tensor:
-        images: Tensor = self.layer(noise, one_hot(category, self.categories).float())
-        return images.sigmoid() * 2 - 1 if self.is_vae else images
 
 
 def write_programs(model: Model, image_size: int, channels: int, directory: Path) -> dict[str, float]:
@@ -67,8 +36,8 @@ def write_programs(model: Model, image_size: int, channels: int, directory: Path
     categories = torch.randint(model.categories, (_CHECKED,), generator=random)
     differences: dict[str, float] = {}
     for name, program, inputs in (
-        (ENCODER, EncoderProgram(model), (images,)),
-        (GENERATOR, GeneratorProgram(model), (noise, categories)),
+        (ENCODER, model.encoder_program(), (images,)),
+        (GENERATOR, model.generator_program(), (noise, categories)),
     ):
         differences |= _write_program(name, program.eval(), inputs, directory)
     wrong = [f"{name} by {value:.2g}" for name, value in differences.items() if not value <= LARGEST_DIFFERENCE]

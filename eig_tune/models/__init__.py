@@ -1,21 +1,30 @@
-"""The networks, priors, losses and methods, and the models they make."""
+"""Methods, their models and what these are made of. The table of methods is here; models need PyTorch: import them
+from ``eig_tune.models.base``, ``infogan`` or ``jointvae``."""
 
-from eig_tune.models.infogan import InfoGan, InfoGanSettings
-from eig_tune.models.jointvae import JointVae, JointVaeSettings
-from eig_tune.models.methods import DECIDING, METHODS, USES, Method
-from eig_tune.models.networks import NetworkSettings
-
-Model = InfoGan | JointVae
+from eig_tune.models.methods import (
+    DECIDING,
+    METHODS,
+    USES,
+    InfoGanSettings,
+    JointVaeSettings,
+    Method,
+    ModelKind,
+    ModelSettings,
+    NetworkSettings,
+    own_methods,
+    register_method,
+)
 
 __all__ = [
     "DECIDING",
     "METHODS",
     "USES",
-    "InfoGan",
     "InfoGanSettings",
-    "JointVae",
     "JointVaeSettings",
     "Method",
-    "Model",
+    "ModelKind",
+    "ModelSettings",
     "NetworkSettings",
+    "own_methods",
+    "register_method",
 ]

@@ -1,60 +1,23 @@
-"""InfoGAN with a fixed or learned prior: one training step for the six InfoGAN rows of the methods table."""
+"""InfoGAN with a fixed or learned prior: one training step for the six InfoGAN rows of the methods table.
 
-from typing import Any, Literal
+Shape suffixes: N images of a batch, C channels, H and W the side S, K categories, D noise numbers. A trunk is the front
+end's output, [N, T].
+"""
+
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from eig_tune.models import losses
-from eig_tune.models.methods import Method
-from eig_tune.models.networks import (
-    CategoryHead,
-    Discriminator,
-    FrontEnd,
-    Generator,
-    NetworkSettings,
-    initialise,
-)
-from eig_tune.models.precision import Precision, autocast
+from eig_tune.models.base import ModelSetup
+from eig_tune.models.distances import DISTANCES, QOutput
+from eig_tune.models.networks import CategoryHead, Discriminator, FrontEnd, Generator, initialise
+from eig_tune.models.precision import autocast
 from eig_tune.models.prior import FixedPrior, LearnedPrior, Prior
-from eig_tune.schema import Section
 
 _ADAM_BETAS = (0.5, 0.999)
-
-
-class InfoGanSettings(Section):
-    """The weights and rates of the objective; a method's row decides which of them are used.
-
-    The switches are questions that the paper leaves open; benchmarks/RESULTS.md has the measurements.
-
-    Attributes:
-        category_loss_trains_front_end: Q's losses move the trunk that D and Q share, not Q's own layers only.
-        code_target: what Q must read back in L1: the code that G saw, or its largest entry alone.
-        prior_entropy_in_information: H(c) is part of L1 and so draws a learned prior towards the uniform one.
-        straight_through: G sees one-hot codes, and gradients pass as if they were soft (Jang et al. 2017).
-        prior_update: a learned prior follows G's gradient by Adam at ``prior_lr``, or moves at each step by the
-            share ``prior_lr`` towards the mean of Q(c|x) over the real batch.
-        shared_batch_statistics: D's step normalises real and generated images as one batch.
-    """
-
-    lambda_1: float = Field(default=1.0, ge=0)
-    lambda_2: float = Field(default=10.0, ge=0)
-    lambda_3: float = Field(default=1.0, ge=0)
-    tau: float = Field(default=0.1, gt=0)
-    prior_lr: float = Field(default=1e-2, ge=0)
-    generator_lr: float = Field(default=2e-4, gt=0)
-    discriminator_lr: float = Field(default=2e-4, gt=0)
-    distance: losses.Distance = "nt_xent"
-    nt_xent_temperature: float = Field(default=1.0, gt=0)
-    category_loss_trains_front_end: bool = True
-    code_target: Literal["soft", "hard"] = "soft"
-    prior_entropy_in_information: bool = True
-    straight_through: bool = False
-    prior_update: Literal["gradient", "posterior"] = "gradient"
-    shared_batch_statistics: bool = False
-    precision: Precision = "fp32"
 
 
 class InfoGan:
@@ -64,30 +27,29 @@ class InfoGan:
     in fp32, since codes and contrasts need more than bfloat16's three digits.
     """
 
-    def __init__(
-        self,
-        method: Method,
-        networks: NetworkSettings,
-        settings: InfoGanSettings,
-        image_size: int,
-        channels: int,
-        class_distribution_K: Tensor | None,
-        generator: torch.Generator,
-    ) -> None:
-        self.method = method
-        self.settings = settings
-        self.noise_dim = networks.noise_dim
-        self.categories = networks.categories
-        self.device = generator.device
-        self.generator = Generator(networks, image_size, channels)
-        self.front_end = FrontEnd(networks, image_size, channels)
-        self.discriminator = Discriminator(networks)
-        self.category_head = CategoryHead(networks)
-        self.prior: Prior = _make_prior(method, networks.categories, settings, class_distribution_K)
+    def __init__(self, setup: ModelSetup) -> None:
+        self.method = setup.method
+        self.settings = setup.settings
+        self.noise_dim = setup.networks.noise_dim
+        self.categories = setup.networks.categories
+        self.device = setup.generator.device
+        self.generator = self.make_generator(setup)
+        self.front_end = self.make_front_end(setup)
+        self.discriminator = Discriminator(setup.networks)
+        self.category_head = CategoryHead(setup.networks)
+        self.prior: Prior = _make_prior(setup)
         for module in self.modules().values():
             module.to(self.device)
-            initialise(module, generator)
+            initialise(module, setup.generator)
         self._optimizers = self._make_optimizers()
+
+    def make_generator(self, setup: ModelSetup) -> nn.Module:
+        """G: noise [N, D] and code [N, K] to images [N, C, S, S] in [-1, 1]. A child class may make its own."""
+        return Generator(setup.networks, setup.image_size, setup.channels)
+
+    def make_front_end(self, setup: ModelSetup) -> nn.Module:
+        """The trunk that D and Q share: images [N, C, S, S] to [N, 16 · width]. A child class may make its own."""
+        return FrontEnd(setup.networks, setup.image_size, setup.channels)
 
     @property
     def uses_augmented(self) -> bool:
@@ -203,25 +165,21 @@ class InfoGan:
             augmented_trunk = self.front_end(augmented_NCHW)
             if trains_front_end:
                 real_trunk = self.front_end(real_NCHW)
-        features, logits = self.category_head(real_trunk.float())
-        augmented_features, augmented_logits = self.category_head(augmented_trunk.float())
+        seen = QOutput(*self.category_head(real_trunk.float()))
+        seen_augmented = QOutput(*self.category_head(augmented_trunk.float()))
         if self.method.transformation:
-            parts["transformation"] = self._distance(features, augmented_features, logits, augmented_logits)
+            distance = DISTANCES[self.settings.distance]
+            parts["transformation"] = distance.between(seen, seen_augmented, self.settings)
         if self.method.entropy:
-            parts["entropy"] = losses.entropy(logits) + losses.entropy(augmented_logits)
+            parts["entropy"] = losses.entropy(seen.logits) + losses.entropy(seen_augmented.logits)
         return parts
-
-    def _distance(self, features: Tensor, other_features: Tensor, logits: Tensor, other_logits: Tensor) -> Tensor:
-        if self.settings.distance == "nt_xent":
-            return losses.nt_xent(features, other_features, self.settings.nt_xent_temperature)
-        return losses.PROBABILITY_DISTANCES[self.settings.distance](logits, other_logits)
 
     def _backward(
         self, adversarial: Tensor, objective: Tensor, fake_trunk: Tensor, seen_NCHW: Tensor, fake_NCHW: Tensor
     ) -> None:
         """Gradients of G's step; ``seen_NCHW`` are G's images ``fake_NCHW`` as a leaf, so that G's part comes last.
 
-        The adversarial loss goes through the front end to the images alone: the trunk that D judges with must not
+        The adversarial loss goes through the front end to the images alone: the trunk that D decides by must not
         learn to be fooled. Q's objective may also train it.
         """
         if not self.settings.category_loss_trains_front_end:
@@ -262,11 +220,11 @@ class InfoGan:
         return self.prior.probabilities().detach().float().cpu()
 
     @torch.no_grad()
-    def generate(self, categories_N: Tensor, noise: Tensor) -> Tensor:
+    def generate(self, categories_N: Tensor, noise_ND: Tensor) -> Tensor:
         """Images [N, C, S, S] of the given categories, in [-1, 1], in evaluation mode."""
         self.generator.eval()
         code_NK = one_hot(categories_N, self.categories).float()
-        images: Tensor = self.generator(noise, code_NK)
+        images: Tensor = self.generator(noise_ND, code_NK)
         return images
 
     @torch.no_grad()
@@ -277,14 +235,41 @@ class InfoGan:
         logits: Tensor = self.category_head(self.front_end(images_NCHW))[1]
         return logits
 
+    def encoder_program(self) -> nn.Module:
+        """Images [N, C, S, S] to Q(c|x) [N, K]."""
+        return _EncoderProgram(self.front_end, self.category_head)
 
-def _make_prior(
-    method: Method, categories: int, settings: InfoGanSettings, class_distribution_K: Tensor | None
-) -> Prior:
+    def generator_program(self) -> nn.Module:
+        """Noise [N, D] and categories [N] to images [N, C, S, S]."""
+        return _GeneratorProgram(self.generator, self.categories)
+
+
+class _EncoderProgram(nn.Module):
+    def __init__(self, front_end: nn.Module, category_head: nn.Module) -> None:
+        super().__init__()
+        self.front_end, self.category_head = front_end, category_head
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits_NK: Tensor = self.category_head(self.front_end(images))[1]
+        return logits_NK.softmax(dim=1)
+
+
+class _GeneratorProgram(nn.Module):
+    def __init__(self, generator: nn.Module, categories: int) -> None:
+        super().__init__()
+        self.generator, self.categories = generator, categories
+
+    def forward(self, noise: Tensor, category: Tensor) -> Tensor:
+        images_NCHW: Tensor = self.generator(noise, one_hot(category, self.categories).float())
+        return images_NCHW
+
+
+def _make_prior(setup: ModelSetup) -> Prior:
+    method, categories, shares_K = setup.method, setup.networks.categories, setup.class_distribution_K
     if method.prior == "learned":
-        return LearnedPrior(categories, settings.tau, settings.straight_through)
+        return LearnedPrior(categories, setup.settings.tau, setup.settings.straight_through)
     if method.prior == "uniform":
         return FixedPrior(torch.full((categories,), 1 / categories))
-    if class_distribution_K is None or len(class_distribution_K) != categories:
+    if shares_K is None or len(shares_K) != categories:
         raise ValueError(f"{method.name} needs the share of each of its {categories} classes")
-    return FixedPrior(class_distribution_K)
+    return FixedPrior(shares_K)

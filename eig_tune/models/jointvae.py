@@ -8,34 +8,22 @@ to be maximised, with p(z) = N(0, I), p(c) uniform, and capacities C that rise l
 its own the categorical latent is ignored. The defaults are the published ones for MNIST at 32 × 32, where γ = 30; for
 other sizes γ wants to follow the number of pixels, as the reconstruction loss does. A γ above what a nat of information
 gains in reconstruction is paid with sure but empty categories: the encoder puts every image into a few of them.
+
+Shape suffixes: N images of a batch, C channels, H and W the side S, D numbers of the continuous latent, K categories.
 """
 
 import math
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 
-from eig_tune.models.networks import NetworkSettings
-from eig_tune.models.precision import Precision, autocast
+from eig_tune.models.base import ModelSetup
+from eig_tune.models.methods import JointVaeSettings, NetworkSettings
+from eig_tune.models.precision import autocast
 from eig_tune.models.prior import gumbel_softmax
-from eig_tune.schema import MOST, Section
 
 _SMALLEST_SIDE = 4
-
-
-class JointVaeSettings(Section):
-    """Latents, capacities (nats) and rate of JointVAE; ``capacity_steps`` is how long both capacities rise."""
-
-    continuous_dim: int = Field(default=10, ge=1, le=4096)
-    continuous_capacity: float = Field(default=5.0, ge=0)
-    categorical_capacity: float = Field(default=5.0, ge=0)
-    capacity_steps: int = Field(default=25_000, ge=1, le=MOST)
-    capacity_gamma: float = Field(default=30.0, ge=0)
-    code_temperature: float = Field(default=0.67, gt=0)
-    vae_lr: float = Field(default=5e-4, gt=0)
-    precision: Precision = "fp32"
 
 
 def kl_gaussian(mean_ND: Tensor, log_variance_ND: Tensor) -> Tensor:
@@ -126,28 +114,22 @@ class Decoder(nn.Module):
 
 
 class JointVae:
-    """Encoder, decoder, capacities and optimiser of one run, on one device; the interface is that of InfoGan."""
+    """Encoder, decoder, capacities and optimiser of one run, on one device."""
 
-    def __init__(
-        self,
-        networks: NetworkSettings,
-        settings: JointVaeSettings,
-        image_size: int,
-        channels: int,
-        generator: torch.Generator,
-    ) -> None:
-        self.settings = settings
-        self.noise_dim = settings.continuous_dim
+    def __init__(self, setup: ModelSetup) -> None:
+        networks, shape = setup.networks, (setup.image_size, setup.channels)
+        self.settings = setup.settings
+        self.noise_dim = self.settings.continuous_dim
         self.categories = networks.categories
-        self.device = generator.device
-        self.encoder = Encoder(networks, settings.continuous_dim, image_size, channels)
-        self.decoder = Decoder(networks, settings.continuous_dim, image_size, channels)
-        self.schedule = CapacitySchedule(settings, networks.categories)
+        self.device = setup.generator.device
+        self.encoder = Encoder(networks, self.noise_dim, *shape)
+        self.decoder = Decoder(networks, self.noise_dim, *shape)
+        self.schedule = CapacitySchedule(self.settings, networks.categories)
         for module in self.modules().values():
             module.to(self.device)
-            _initialise(module, generator)
+            _initialise(module, setup.generator)
         weights = [*self.encoder.parameters(), *self.decoder.parameters()]
-        self._optimizer = torch.optim.Adam(weights, lr=settings.vae_lr, fused=True)
+        self._optimizer = torch.optim.Adam(weights, lr=self.settings.vae_lr, fused=True)
 
     @property
     def uses_augmented(self) -> bool:
@@ -196,10 +178,10 @@ class JointVae:
         return torch.full((self.categories,), 1 / self.categories)
 
     @torch.no_grad()
-    def generate(self, categories_N: Tensor, noise: Tensor) -> Tensor:
+    def generate(self, categories_N: Tensor, noise_ND: Tensor) -> Tensor:
         """Images [N, C, S, S] of the given categories and continuous latents [N, D], in [-1, 1], in evaluation mode."""
         self.decoder.eval()
-        decoded_NCHW: Tensor = self.decoder(noise, one_hot(categories_N, self.categories).float())
+        decoded_NCHW: Tensor = self.decoder(noise_ND, one_hot(categories_N, self.categories).float())
         return decoded_NCHW.sigmoid() * 2 - 1
 
     @torch.no_grad()
@@ -209,12 +191,40 @@ class JointVae:
         logits_NK: Tensor = self.encoder(images_NCHW)[2]
         return logits_NK
 
+    def encoder_program(self) -> nn.Module:
+        """Images [N, C, S, S] to q(c|x) [N, K]."""
+        return _EncoderProgram(self.encoder)
+
+    def generator_program(self) -> nn.Module:
+        """Continuous latents [N, D] and categories [N] to images [N, C, S, S]."""
+        return _GeneratorProgram(self.decoder, self.categories)
+
     @torch.no_grad()
     def reconstruct(self, images_NCHW: Tensor) -> Tensor:
         """The images again, from the mean of q(z|x) and the likeliest category, in [-1, 1], in evaluation mode."""
         self.encoder.eval()
         mean_ND, _, logits_NK = self.encoder(images_NCHW)
         return self.generate(logits_NK.argmax(dim=1), mean_ND)
+
+
+class _EncoderProgram(nn.Module):
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits_NK: Tensor = self.encoder(images)[2]
+        return logits_NK.softmax(dim=1)
+
+
+class _GeneratorProgram(nn.Module):
+    def __init__(self, decoder: nn.Module, categories: int) -> None:
+        super().__init__()
+        self.decoder, self.categories = decoder, categories
+
+    def forward(self, noise: Tensor, category: Tensor) -> Tensor:
+        decoded_NCHW: Tensor = self.decoder(noise, one_hot(category, self.categories).float())
+        return decoded_NCHW.sigmoid() * 2 - 1
 
 
 def _pyramid(image_size: int, width: int) -> tuple[int, list[int]]:

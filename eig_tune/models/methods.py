@@ -1,100 +1,188 @@
-"""The systems of the paper's comparison, as rows of one table, and which of them each field of a run is for."""
+"""The methods that a run may name, the models that they train, and the settings that each model reads.
+
+To add a method, write its row in ``METHODS``. To add a model, write its class in a file of its own (what it has to
+fulfil is :class:`eig_tune.models.base.Model`), and here its settings, its :class:`ModelKind` and a method that trains
+it. Reading a space needs this table and no PyTorch.
+"""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from eig_tune.data.settings import AugmentSettings
+from eig_tune.errors import EigTuneError
+from eig_tune.models import uses
+from eig_tune.models.distances import DistanceSettings
+from eig_tune.models.uses import AUGMENTED, BY_GRADIENT, ENTROPY, LEARNED, TRANSFORMATION, Use
+from eig_tune.schema import MOST, Section
+
+if TYPE_CHECKING:
+    from eig_tune.models.base import Model
 
 PriorKind = Literal["uniform", "ground-truth", "learned"]
+Precision = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class ModelKind:
+    """A model: its class, imported when a run needs it, the settings that it reads, and, in words, what trains it."""
+
+    name: str
+    load: "Callable[[], type[Model]]"
+    settings: type[Section]
+    trained_by: str
 
 
 @dataclass(frozen=True)
 class Method:
-    """One row: which model, which prior, and which of the two further losses are on."""
+    """One row: which prior, which of the two further losses are on, and which model."""
 
     name: str
     prior: PriorKind
     transformation: bool
     entropy: bool
     citation: str
-    model: Literal["infogan", "joint-vae"] = "infogan"
+    model: ModelKind
+
+    def with_model(self, name: str, model: "type[Model]") -> "Method":
+        """A method ``name`` like this one that trains an own model, which reads the same settings.
+
+        Args:
+            model: a class that fulfils :class:`eig_tune.models.base.Model`, such as a child of ``InfoGan``.
+        """
+        return replace(self, name=name, model=ModelKind(name, lambda: model, self.model.settings, name))
 
 
-_INFOGAN = "Chen et al. 2016, arXiv 1606.03657"
-_ELASTIC = "Ojha et al. 2020, arXiv 1910.01112"
-_JOINT_VAE = "Dupont 2018, arXiv 1804.00104"
-
-METHODS = {
-    method.name: method
-    for method in (
-        Method("uniform-infogan", "uniform", transformation=False, entropy=False, citation=_INFOGAN),
-        Method("ground-truth-infogan", "ground-truth", transformation=False, entropy=False, citation=_INFOGAN),
-        Method(
-            "ground-truth-infogan+trans",
-            "ground-truth",
-            transformation=True,
-            entropy=False,
-            citation=_ELASTIC,
-        ),
-        Method("gumbel-softmax", "learned", transformation=False, entropy=False, citation=_ELASTIC),
-        Method("gumbel-softmax+trans", "learned", transformation=True, entropy=False, citation=_ELASTIC),
-        Method("elastic-infogan", "learned", transformation=True, entropy=True, citation=_ELASTIC),
-        Method("joint-vae", "uniform", transformation=False, entropy=False, citation=_JOINT_VAE, model="joint-vae"),
-    )
-}
+_INFOGAN_NOISE = Use("with an InfoGAN method", lambda method, _: issubclass(method.model.settings, InfoGanSettings))
 
 
-@dataclass(frozen=True)
-class Use:
-    """When a field of a run changes anything in it.
+class NetworkSettings(Section):
+    """The shape of the networks."""
 
-    Attributes:
-        where: which runs, in words.
-        holds: whether such a run is one with this method and these fields, named flat.
+    width: int = Field(default=64, ge=4, le=512, description="width w of every layer; 64 gives the published networks")
+    noise_dim: Annotated[int, _INFOGAN_NOISE] = Field(default=62, ge=1, le=4096, description="numbers of the noise z")
+    categories: int = Field(default=10, ge=2, le=1000, description="number K of categories")
+
+
+class InfoGanSettings(DistanceSettings):
+    """The weights and rates of the objective; a method's row decides which of them are used.
+
+    The switches are questions that the paper leaves open; benchmarks/RESULTS.md has the measurements.
     """
 
-    where: str
-    holds: Callable[[Method, Mapping[str, object]], bool]
+    lambda_1: float = Field(default=1.0, ge=0, description="weight λ1 of the mutual information L1")
+    lambda_2: Annotated[float, TRANSFORMATION] = Field(
+        default=10.0, ge=0, description="weight λ2 of the transformation loss L_trans"
+    )
+    lambda_3: Annotated[float, ENTROPY] = Field(default=1.0, ge=0, description="weight λ3 of the entropy loss L_ent")
+    tau: Annotated[float, LEARNED] = Field(default=0.1, gt=0, description="temperature τ of the Gumbel-softmax")
+    prior_lr: Annotated[float, LEARNED] = Field(
+        default=1e-2, ge=0, description="learning rate of the prior's logits, or the share by which a posterior moves it"
+    )
+    generator_lr: float = Field(default=2e-4, gt=0, description="learning rate of G and Q")
+    discriminator_lr: float = Field(default=2e-4, gt=0, description="learning rate of D and the front end")
+    category_loss_trains_front_end: bool = Field(
+        default=True, description="Q's losses move the trunk that D and Q share, not Q's own layers only"
+    )
+    code_target: Annotated[Literal["soft", "hard"], LEARNED] = Field(
+        default="soft", description="what Q must read back in L1: the code that G saw, or its largest entry alone"
+    )
+    prior_entropy_in_information: Annotated[bool, BY_GRADIENT] = Field(
+        default=True, description="H(c) is part of L1 and so draws a learned prior towards the uniform one"
+    )
+    straight_through: Annotated[bool, LEARNED] = Field(
+        default=False,
+        description="G sees one-hot codes, and gradients pass as if they were soft (Jang et al. 2017)",
+    )
+    prior_update: Annotated[Literal["gradient", "posterior"], LEARNED] = Field(
+        default="gradient",
+        description="a learned prior follows G's gradient by Adam at prior_lr, or moves at each step by the share "
+        "prior_lr towards the mean of Q(c|x) over the real batch",
+    )
+    shared_batch_statistics: bool = Field(
+        default=False, description="D's step normalises real and generated images as one batch"
+    )
+    precision: Precision = Field(default="fp32", description="number format of matrix products and convolutions")
 
 
-_INFOGAN_ONLY = Use("with an InfoGAN method", lambda method, _: method.model == "infogan")
-_JOINT_VAE_ONLY = Use("with joint-vae", lambda method, _: method.model == "joint-vae")
-_LEARNED = Use("with a method that learns its prior", lambda method, _: method.prior == "learned")
-_BY_GRADIENT = Use(
-    "where a prior is learned by prior_update: gradient",
-    lambda method, fields: method.prior == "learned" and fields["prior_update"] == "gradient",
-)
-_TRANSFORMED = Use("with a method that has the transformation loss", lambda method, _: method.transformation)
-_NT_XENT = Use(
-    "where the transformation loss has distance: nt_xent",
-    lambda method, fields: method.transformation and fields["distance"] == "nt_xent",
-)
-_ENTROPY = Use("with a method that has the entropy loss", lambda method, _: method.entropy)
-_AUGMENTED = Use(
-    "with a method that has the transformation or the entropy loss",
-    lambda method, _: method.transformation or method.entropy,
-)
+class JointVaeSettings(Section):
+    """Latents, capacities and rate of JointVAE (Dupont 2018, arXiv 1804.00104)."""
 
-# Fields that are not here are used by every method.
-USES: Mapping[str, Use] = {
-    **dict.fromkeys(
-        (
-            "lambda_1", "generator_lr", "discriminator_lr", "noise_dim",
-            "category_loss_trains_front_end", "shared_batch_statistics",
-        ),
-        _INFOGAN_ONLY,
-    ),
-    **dict.fromkeys(("tau", "prior_lr", "prior_update", "straight_through", "code_target"), _LEARNED),
-    "prior_entropy_in_information": _BY_GRADIENT,
-    **dict.fromkeys(("lambda_2", "distance"), _TRANSFORMED),
-    "nt_xent_temperature": _NT_XENT,
-    "lambda_3": _ENTROPY,
-    **dict.fromkeys(("rotation", "zoom", "shear", "shift", "distortion", "flip"), _AUGMENTED),
-    **dict.fromkeys(
-        (
-            "continuous_dim", "continuous_capacity", "categorical_capacity", "capacity_steps", "capacity_gamma",
-            "code_temperature", "vae_lr",
-        ),
-        _JOINT_VAE_ONLY,
-    ),
+    continuous_dim: int = Field(default=10, ge=1, le=4096, description="numbers of the continuous latent z")
+    continuous_capacity: float = Field(default=5.0, ge=0, description="capacity C_z of the continuous latent, nats")
+    categorical_capacity: float = Field(default=5.0, ge=0, description="capacity C_c of the categorical latent, nats")
+    capacity_steps: int = Field(default=25_000, ge=1, le=MOST, description="steps for which both capacities rise")
+    capacity_gamma: float = Field(default=30.0, ge=0, description="weight γ of being off a capacity")
+    code_temperature: float = Field(default=0.67, gt=0, description="temperature of the categorical latent's samples")
+    vae_lr: float = Field(default=5e-4, gt=0, description="learning rate of encoder and decoder")
+    precision: Precision = Field(default="fp32", description="number format of matrix products and convolutions")
+
+
+class ModelSettings(InfoGanSettings, JointVaeSettings):
+    """The settings of every model; each reads its own."""
+
+
+def _infogan() -> "type[Model]":
+    from eig_tune.models.infogan import InfoGan
+
+    return InfoGan
+
+
+def _joint_vae() -> "type[Model]":
+    from eig_tune.models.jointvae import JointVae
+
+    return JointVae
+
+
+INFOGAN = ModelKind("infogan", _infogan, InfoGanSettings, trained_by="an InfoGAN method")
+JOINT_VAE = ModelKind("joint-vae", _joint_vae, JointVaeSettings, trained_by="joint-vae")
+
+_INFOGAN_PAPER = "Chen et al. 2016, arXiv 1606.03657"
+_ELASTIC_PAPER = "Ojha et al. 2020, arXiv 1910.01112"
+_JOINT_VAE_PAPER = "Dupont 2018, arXiv 1804.00104"
+
+#                             name                          prior           trans  entropy paper             model
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        Method("uniform-infogan",            "uniform",      False, False, _INFOGAN_PAPER,   INFOGAN),
+        Method("ground-truth-infogan",       "ground-truth", False, False, _INFOGAN_PAPER,   INFOGAN),
+        Method("ground-truth-infogan+trans", "ground-truth", True,  False, _ELASTIC_PAPER,   INFOGAN),
+        Method("gumbel-softmax",             "learned",      False, False, _ELASTIC_PAPER,   INFOGAN),
+        Method("gumbel-softmax+trans",       "learned",      True,  False, _ELASTIC_PAPER,   INFOGAN),
+        Method("elastic-infogan",            "learned",      True,  True,  _ELASTIC_PAPER,   INFOGAN),
+        Method("joint-vae",                  "uniform",      False, False, _JOINT_VAE_PAPER, JOINT_VAE),
+    )
 }  # fmt: skip
-DECIDING = frozenset({"method", "distance", "prior_update"})  # the fields that ``Use.holds`` looks at
+_BUILT_IN = frozenset(METHODS)
+
+# Fields that are not here are used by every run.
+USES: Mapping[str, Use] = {
+    **uses.of_models([INFOGAN, JOINT_VAE]),
+    **uses.of_distances(),
+    **dict.fromkeys(AugmentSettings.model_fields, AUGMENTED),
+    **dict(uses.annotated(NetworkSettings)),
+    **dict(uses.annotated(ModelSettings)),
+}
+DECIDING = frozenset({"method", *(name for use in USES.values() for name in use.fields)})  # what ``Use.holds`` looks at
+
+
+def register_method(method: Method) -> None:
+    """Make an own method known in this process, so that a run may name it; a second one of its name replaces it.
+
+    Runs in other processes know those that were registered when their
+    :class:`~eig_tune.training.loop.TrialData` was made.
+
+    Raises:
+        EigTuneError: eig-tune has a method of that name.
+    """
+    if method.name in _BUILT_IN:
+        raise EigTuneError(f"method {method.name}: eig-tune has one of this name; give yours another")
+    METHODS[method.name] = method
+
+
+def own_methods() -> tuple[Method, ...]:
+    """What was given to :func:`register_method` in this process."""
+    return tuple(method for name, method in METHODS.items() if name not in _BUILT_IN)

@@ -5,22 +5,13 @@ in [-1, 1], shape [N, C, S, S] with S a multiple of 4.
 """
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from eig_tune.schema import Section
+from eig_tune.models.methods import NetworkSettings
 
 FEATURES = 128
 _SLOPE = 0.2
 _WEIGHT_STD = 0.02
-
-
-class NetworkSettings(Section):
-    """The shape of the networks."""
-
-    width: int = Field(default=64, ge=4, le=512)
-    noise_dim: int = Field(default=62, ge=1, le=4096)
-    categories: int = Field(default=10, ge=2, le=1000)
 
 
 class Generator(nn.Module):

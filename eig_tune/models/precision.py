@@ -1,11 +1,10 @@
 """The number format of a training step's matrix products."""
 
 from contextlib import AbstractContextManager
-from typing import Literal
 
 import torch
 
-Precision = Literal["fp32", "bf16"]
+from eig_tune.models.methods import Precision
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[None]:

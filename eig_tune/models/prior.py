@@ -2,6 +2,8 @@
 
 Jang et al. (arXiv 1611.01144) and Maddison et al. (arXiv 1611.00712): a sample of the relaxed categorical
 distribution is softmax((log p + g) / τ), g standard Gumbel noise; gradients reach the logits of p.
+
+Shape suffixes: N codes, K categories.
 """
 
 import torch

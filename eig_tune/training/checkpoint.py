@@ -13,7 +13,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from eig_tune.errors import CheckpointError, StorageError, one_line
-from eig_tune.models import METHODS
 from eig_tune.training.config import TrainConfig
 
 TENSORS_FILE = "state.safetensors"
@@ -29,13 +28,6 @@ class RunRecord:
     image_size: int
     channels: int
     classes: tuple[str, ...]
-
-    @property
-    def noise_dim(self) -> int:
-        """How many numbers the generator's noise has."""
-        if METHODS[self.config.method].model == "joint-vae":
-            return self.config.train.continuous_dim
-        return self.config.model.noise_dim
 
 
 def save(directory: Path, tensors: Mapping[str, Tensor], record: RunRecord) -> None:

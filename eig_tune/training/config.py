@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError
 
 from eig_tune.data import AugmentSettings
-from eig_tune.models import METHODS, InfoGanSettings, JointVaeSettings, NetworkSettings
+from eig_tune.models import METHODS, ModelSettings, NetworkSettings
 from eig_tune.schema import MOST, Section, problems_of, suggestion
 
 Value = bool | int | float | str
@@ -21,7 +21,7 @@ def _known_method(name: str) -> str:
 MethodName = Annotated[str, AfterValidator(_known_method)]
 
 
-class TrainSettings(InfoGanSettings, JointVaeSettings):
+class TrainSettings(ModelSettings):
     """The section ``train``: the objective's weights and rates, and the budget in steps.
 
     A method uses the fields of its own model and leaves those of the other alone.

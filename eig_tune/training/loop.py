@@ -8,19 +8,21 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from eig_tune.data import ImageData, augment
+from eig_tune.data import ImageData
+from eig_tune.data.augment import augment
 from eig_tune.errors import CheckpointError
-from eig_tune.evaluation import Evaluation, EvaluationClassifier, Evaluator
+from eig_tune.evaluation import Evaluation, Evaluator, EvaluationClassifier
 from eig_tune.evaluation.evaluator import to_unit_range
 from eig_tune.evaluation.record import write_evaluation
-from eig_tune.models import METHODS, InfoGan, JointVae, Model
+from eig_tune.models import METHODS, Method, own_methods, register_method
+from eig_tune.models.base import Model, ModelSetup, build_model
 from eig_tune.training import checkpoint
 from eig_tune.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
 class TrialData:
-    """What a run is given: the images, and the judge where there are labels."""
+    """What a run is given: the images, the classifier where there are labels, and what the user has given from Python."""
 
     images: ImageData
     classifier: EvaluationClassifier | None
@@ -88,11 +90,13 @@ class Run:
         self.step = 0
         self._images = data.images
         self._random = torch.Generator(device).manual_seed(config.seed)
-        self._pool = torch.tensor(data.images.pool.pixels, device=device)
+        self._training_images = torch.tensor(data.images.pool.pixels, device=device)
         self._evaluator = Evaluator(data.images, data.classifier, config.augment, device)
         distribution = data.images.class_distribution
         shares = None if distribution is None else torch.tensor(distribution)
-        self.model = build_model(config, data.images.image_size, data.images.channels, shares, self._random)
+        self.model = build_model(
+            _setup(config, data.images.image_size, data.images.channels, shares, self._random)
+        )
 
     def advance(self, steps: int) -> dict[str, float]:
         """Train for ``steps`` steps; the mean of every loss over them."""
@@ -105,15 +109,15 @@ class Run:
 
     def _train_step(self) -> dict[str, Tensor]:
         batch = (self.config.train.batch_size,)
-        chosen = torch.randint(len(self._pool), batch, generator=self._random, device=self._pool.device)
-        real_NCHW = to_unit_range(self._pool[chosen])
+        chosen = torch.randint(len(self._training_images), batch, generator=self._random, device=self._training_images.device)
+        real_NCHW = to_unit_range(self._training_images[chosen])
         augmented_NCHW = real_NCHW
         if self.model.uses_augmented:
             augmented_NCHW = augment(real_NCHW, self.config.augment, self._random)
         return self.model.train_step(real_NCHW, augmented_NCHW, self._random)
 
     def evaluate(self) -> Evaluation:
-        """Judge the model now; at the last step on more images."""
+        """EvaluationClassifier the model now; at the last step on more images."""
         train = self.config.train
         last = self.step >= train.steps
         return self._evaluator.evaluate(
@@ -141,14 +145,11 @@ class Run:
         checkpoint.distribute(tensors, self.model.modules(), self.model.optimizers())
 
 
-def build_model(
-    config: TrainConfig, image_size: int, channels: int, class_shares: Tensor | None, generator: torch.Generator
-) -> Model:
-    """The model that ``config`` describes, freshly initialised from ``generator``, on its device."""
+def _setup(
+    config: TrainConfig, image_size: int, channels: int, class_shares_C: Tensor | None, generator: torch.Generator
+) -> ModelSetup:
     method = METHODS[config.method]
-    if method.model == "joint-vae":
-        return JointVae(config.model, config.train, image_size, channels, generator)
-    return InfoGan(method, config.model, config.train, image_size, channels, class_shares, generator)
+    return ModelSetup(method, config.model, config.train, image_size, channels, class_shares_C, generator)
 
 
 def model_of(record: checkpoint.RunRecord, tensors: Mapping[str, Tensor]) -> Model:
@@ -159,6 +160,6 @@ def model_of(record: checkpoint.RunRecord, tensors: Mapping[str, Tensor]) -> Mod
     """
     categories = record.config.model.categories
     shares = torch.full((categories,), 1 / categories)  # a fixed prior's own are among the weights
-    model = build_model(record.config, record.image_size, record.channels, shares, torch.Generator())
+    model = build_model(_setup(record.config, record.image_size, record.channels, shares, torch.Generator()))
     checkpoint.distribute(tensors, model.modules(), {})
     return model

@@ -8,8 +8,8 @@ from kornia.geometry.transform import warp_perspective
 from pydantic import ValidationError
 from torch import Tensor
 
-from eig_tune.data import AugmentSettings, augment
-from eig_tune.data.augment import draw_warps
+from eig_tune.data import AugmentSettings
+from eig_tune.data.augment import augment, draw_warps
 
 STILL = AugmentSettings(rotation=0, zoom=0, shear=0, shift=0, distortion=0)
 
