@@ -17,6 +17,7 @@ from torchvision import transforms
 
 from eig_tune.data import ImageData
 from eig_tune.models import losses
+from eig_tune.models.distances import nt_xent
 from eig_tune.models.networks import CategoryHead, Discriminator, FrontEnd, Generator, initialise
 from eig_tune.models.prior import LearnedPrior
 from eig_tune.training import TrainConfig
@@ -131,7 +132,7 @@ class AuthorsRecipe:
         return (
             losses.generator_loss(self._discriminator(fake_trunk))
             - settings.lambda_1 * losses.mutual_information(fake_categories, code_NK, self._prior.probabilities())
-            + settings.lambda_2 * losses.nt_xent(features, augmented_features, settings.nt_xent_temperature)
+            + settings.lambda_2 * nt_xent(features, augmented_features, settings.nt_xent_temperature)
             + settings.lambda_3 * (losses.entropy(logits) + losses.entropy(augmented_logits))
         )
 

@@ -19,7 +19,7 @@ from eig_tune.data import load_images
 from eig_tune.evaluation import train_classifier
 from eig_tune.evaluation.evaluator import to_pixels, to_unit_range
 from eig_tune.evaluation.figures import sample_picture
-from eig_tune.models import JointVae
+from eig_tune.models.jointvae import JointVae
 from eig_tune.training import TrialData, fit
 
 COLUMNS = 12

@@ -44,7 +44,7 @@ class SlowProxy:
                 except OSError:
                     return  # the client did not wait
 
-            do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = _pass_on  # noqa: N815
+            do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = _pass_on
 
             def log_message(self, format: str, *arguments: object) -> None:
                 """What a proxy says is of no interest."""

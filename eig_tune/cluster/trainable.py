@@ -38,6 +38,8 @@ class EigTrainable(tune.Trainable):  # type: ignore[misc]
     ) -> None:
         """Take images and judge from the object store, once per actor."""
         assert datasets is not None and storage is not None, "tune.with_parameters gives them"
+        for data in datasets.values():
+            data.register()
         self._datasets = datasets
         self._where = storage
         # Ray may promise a GPU that PyTorch cannot use: no driver, or a build without CUDA.

@@ -12,13 +12,14 @@ from eig_tune.config.distributions import Distribution
 from eig_tune.config.document import read_document
 from eig_tune.data import AugmentSettings, DatasetConfig
 from eig_tune.errors import ConfigError, Problem
-from eig_tune.evaluation.evaluator import DIRECTIONS, LABELLED_METRICS
+from eig_tune.evaluation.base import Direction
+from eig_tune.evaluation.metrics import METRICS
+from eig_tune.evaluation.registry import directions
 from eig_tune.models import NetworkSettings
 from eig_tune.schema import MOST, Section, problems_of, suggestion
 from eig_tune.training import TrainConfig, TrainSettings
 from eig_tune.training.config import MethodName, Value
 
-Direction = Literal["maximize", "minimize"]
 SamplerKind = Literal["tpe", "nsga2", "random", "quasi-random"]
 
 
@@ -90,7 +91,7 @@ class SearchSpec(Section):
 
     def needs_labels(self) -> bool:
         """Whether an objective can only be computed with true labels."""
-        return any(name in LABELLED_METRICS for name in self.objectives)
+        return any(METRICS[name].needs_labels for name in self.objectives)
 
 
 _SECTIONS: dict[str, type[Section]] = {
@@ -176,14 +177,15 @@ def _check_objectives(document: Mapping[str, Any]) -> list[Problem]:
     objectives = document.get("objectives")
     if not isinstance(objectives, dict):
         return []
+    known = directions()
     return [
-        Problem(f"objectives.{name}", f"no such metric{suggestion(str(name), DIRECTIONS)}")
+        Problem(f"objectives.{name}", f"no such metric{suggestion(str(name), known)}")
         for name in objectives
-        if name not in DIRECTIONS
+        if name not in known
     ] + [
-        Problem(f"objectives.{name}", f"got {direction!r}; {name} is better when you {DIRECTIONS[name]} it")
+        Problem(f"objectives.{name}", f"got {direction!r}; {name} is better when you {known[name]} it")
         for name, direction in objectives.items()
-        if name in DIRECTIONS and direction in ("maximize", "minimize") and direction != DIRECTIONS[name]
+        if name in known and direction in ("maximize", "minimize") and direction != known[name]
     ]
 
 

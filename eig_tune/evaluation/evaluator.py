@@ -13,9 +13,9 @@ from torch import Tensor
 
 from eig_tune.data import AugmentSettings, ImageData
 from eig_tune.data.augment import augment
-from eig_tune.evaluation import metrics
+from eig_tune.evaluation import metrics, registry
+from eig_tune.evaluation.base import LabelledObservations, Observations
 from eig_tune.evaluation.classifier import EvaluationClassifier
-from eig_tune.evaluation.observations import LabelledObservations, Observations
 from eig_tune.models.base import EvaluatedModel
 
 _SAMPLES_PER_CATEGORY, _MOST_SAMPLES = 10, 1000
@@ -48,7 +48,11 @@ class Evaluator:
     """Evaluates models of one data set on one device; the same model always gets the same metrics."""
 
     def __init__(
-        self, data: ImageData, classifier: EvaluationClassifier | None, augment_settings: AugmentSettings, device: torch.device
+        self,
+        data: ImageData,
+        classifier: EvaluationClassifier | None,
+        augment_settings: AugmentSettings,
+        device: torch.device,
     ) -> None:
         self._device = device
         self._augment = augment_settings
@@ -63,7 +67,7 @@ class Evaluator:
         """Evaluate ``model`` on ``images_per_category`` generated images of each category, and on real ones."""
         observations = self._observe(model, images_per_category)
         return Evaluation(
-            metrics.computed(observations),
+            registry.computed(observations),
             observations.table_KC if isinstance(observations, LabelledObservations) else None,
             observations.prior_K,
             self._class_distribution,
@@ -75,11 +79,16 @@ class Evaluator:
         categories_G, classes_G, recovered_G = self._generated(model, images_per_category, generator)
         q_NK, augmented_N = self._on_training_images(model, generator)
         prior_K = model.prior_probabilities().double().numpy()
-        seen = Observations(model, categories_G, recovered_G, prior_K, q_NK, augmented_N)
+        seen = Observations(model, categories_G, recovered_G, prior_K, q_NK, q_NK.mean(axis=0), augmented_N)
         if classes_G is None or self._class_distribution is None:
             return seen
         table_KC = metrics.category_table(categories_G, classes_G, (model.categories, self._classes))
-        return LabelledObservations(**vars(seen), table_KC=table_KC, real_table_KC=self._on_held_out_images(model), class_distribution_C=self._class_distribution)
+        return LabelledObservations(
+            **vars(seen),
+            table_KC=table_KC,
+            real_table_KC=self._on_held_out_images(model),
+            class_distribution_C=self._class_distribution,
+        )
 
     def _generated(
         self, model: EvaluatedModel, images_per_category: int, generator: torch.Generator

@@ -2,7 +2,7 @@
 
 To add one, write its formula and its row in ``METRICS`` here: directions, what needs labels, the columns of the
 terminal, of comparisons and of the documentation follow from the row. A user's own is a row given from Python to
-:func:`register_metric`.
+:func:`eig_tune.evaluation.registry.register_metric`.
 
 Formulas are NumPy, float64 and pure functions. The paper's three come from a table of categories × classes (Ojha et
 al., arXiv 1910.01112, section 4): ``table_KC[k, c]`` counts the images of category k that are of class c.
@@ -11,19 +11,12 @@ Shape suffixes: N images, K categories, C classes.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr
 
-from eig_tune.errors import EigTuneError
-from eig_tune.evaluation.observations import Array, LabelledObservations, Observations
-from eig_tune.schema import suggestion
-
-Direction = Literal["maximize", "minimize"]
+from eig_tune.evaluation.base import Array, Metric
 
 
 def category_table(categories_N: NDArray[np.int64], classes_N: NDArray[np.int64], shape: tuple[int, int]) -> Array:
@@ -110,41 +103,6 @@ def agreement(first_N: NDArray[np.int64], second_N: NDArray[np.int64]) -> float:
     return float(np.mean(first_N == second_N))
 
 
-@dataclass(frozen=True)
-class Metric:
-    """One metric of a model: its row in the table.
-
-    Attributes:
-        name: by which spaces, MLflow and tables name it; letters, digits and underscores.
-        compute: its value. Where it needs labels it is given :class:`LabelledObservations`, which have more.
-        meaning: what it measures, in a few words.
-        direction: which way is better; None when it is reported only and cannot be an objective.
-        needs_labels: whether it needs true labels; without them it is left out.
-        unit: of its values, such as ``nats``; empty for a share or another number without one.
-        bounds: its smallest and its largest value.
-        source: where its formula comes from.
-        shown: it stands in the lines of ``train`` and in the table of ``best``.
-        compared: it is a column of ``compare``.
-    """
-
-    name: str
-    compute: Callable[[LabelledObservations], float]
-    meaning: str
-    direction: Direction | None
-    needs_labels: bool = False
-    unit: str = ""
-    bounds: tuple[float, float] = (-math.inf, math.inf)
-    source: str = ""
-    shown: bool = True
-    compared: bool = False
-
-    def __post_init__(self) -> None:
-        if not self.name.isidentifier():
-            raise EigTuneError(f"metric {self.name!r}: a name has letters, digits and underscores only")
-        if self.direction not in ("maximize", "minimize", None):
-            raise EigTuneError(f"metric {self.name}: got direction {self.direction!r}; give maximize, minimize or None")
-
-
 _PAPER = "Ojha et al. 2020, arXiv 1910.01112, section 4"
 _SHARE = (0.0, 1.0)
 _NATS = (0.0, math.inf)
@@ -220,68 +178,3 @@ METRICS: dict[str, Metric] = {
         ),
     )
 }  # fmt: skip
-_BUILT_IN = frozenset(METRICS)
-
-
-def register_metric(metric: Metric) -> None:
-    """Make an own metric known in this process: it is computed at every report, and may be an objective.
-
-    A second one of the same name takes the place of the first. Trials in other processes have those that were
-    registered when their :class:`~eig_tune.training.loop.TrialData` was made.
-
-    Raises:
-        EigTuneError: eig-tune has a metric of that name.
-    """
-    if metric.name in _BUILT_IN:
-        raise EigTuneError(f"metric {metric.name}: eig-tune has one of this name; give yours another")
-    METRICS[metric.name] = metric
-
-
-def own_metrics() -> tuple[Metric, ...]:
-    """What was given to :func:`register_metric` in this process."""
-    return tuple(metric for name, metric in METRICS.items() if name not in _BUILT_IN)
-
-
-def directions() -> dict[str, Direction]:
-    """Every metric that may be an objective, with the way in which it is better."""
-    return {name: metric.direction for name, metric in METRICS.items() if metric.direction is not None}
-
-
-def direction_of(name: str) -> Direction:
-    """The way in which the metric ``name`` is better.
-
-    Raises:
-        EigTuneError: there is no such metric, or neither way is better.
-    """
-    known = directions()
-    if name not in known:
-        raise EigTuneError(f"{name}: no such metric{suggestion(name, known)}")
-    return known[name]
-
-
-def compared() -> dict[str, Direction]:
-    """The columns of a comparison, with the way in which each is better."""
-    return {name: direction for name, direction in directions().items() if METRICS[name].compared}
-
-
-def computed(observations: Observations) -> dict[str, float]:
-    """Every metric that can be computed from ``observations``, by name.
-
-    Raises:
-        EigTuneError: an own metric cannot be computed.
-    """
-    labelled = isinstance(observations, LabelledObservations)
-    return {
-        name: _compute(metric, observations)
-        for name, metric in METRICS.items()
-        if labelled or not metric.needs_labels
-    }
-
-
-def _compute(metric: Metric, observations: Observations) -> float:
-    if metric.name in _BUILT_IN:
-        return metric.compute(observations)
-    try:
-        return float(metric.compute(observations))
-    except Exception as error:  # whatever a user's own function raises
-        raise EigTuneError(f"metric {metric.name} cannot be computed: {error!r}") from error

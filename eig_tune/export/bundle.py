@@ -82,7 +82,9 @@ def _write(
         if (pictures / picture).is_file():
             shutil.copy(pictures / picture, directory / picture)
     shown = [picture for picture in PICTURES if (directory / picture).is_file()]
-    (directory / CARD_FILE).write_text(model_card(record, network.noise_dim, metrics, provenance, shown), encoding="utf-8")
+    (directory / CARD_FILE).write_text(
+        model_card(record, network.noise_dim, metrics, provenance, shown), encoding="utf-8"
+    )
     _write_json(directory / SUMS_FILE, {file.name: _sha256(file) for file in sorted(directory.iterdir())})
 
 

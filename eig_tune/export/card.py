@@ -50,7 +50,11 @@ seeds, by another classifier, mean ± standard deviation.
 
 
 def model_card(
-    record: RunRecord, noise_dim: int, metrics: Mapping[str, Any], provenance: Mapping[str, Any], pictures: Sequence[str]
+    record: RunRecord,
+    noise_dim: int,
+    metrics: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    pictures: Sequence[str],
 ) -> str:
     """The card as Markdown."""
     config = record.config

@@ -79,7 +79,9 @@ class InfoGanSettings(DistanceSettings):
     lambda_3: Annotated[float, ENTROPY] = Field(default=1.0, ge=0, description="weight λ3 of the entropy loss L_ent")
     tau: Annotated[float, LEARNED] = Field(default=0.1, gt=0, description="temperature τ of the Gumbel-softmax")
     prior_lr: Annotated[float, LEARNED] = Field(
-        default=1e-2, ge=0, description="learning rate of the prior's logits, or the share by which a posterior moves it"
+        default=1e-2,
+        ge=0,
+        description="learning rate of the prior's logits, or the share by which a posterior moves it",
     )
     generator_lr: float = Field(default=2e-4, gt=0, description="learning rate of G and Q")
     discriminator_lr: float = Field(default=2e-4, gt=0, description="learning rate of D and the front end")

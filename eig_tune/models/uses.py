@@ -63,7 +63,9 @@ def of_distances() -> dict[str, Use]:
     """The choice of a distance, and the parameters that some distances have."""
     uses = dict.fromkeys(DistanceSettings.model_fields, TRANSFORMATION)
     names = {name for distance in DISTANCES.values() for name in distance.parameters.values()}
-    return uses | {name: _taken_by([d.name for d in DISTANCES.values() if name in d.parameters.values()]) for name in names}
+    return uses | {
+        name: _taken_by([d.name for d in DISTANCES.values() if name in d.parameters.values()]) for name in names
+    }
 
 
 def _taken_by(distances: list[str]) -> Use:

@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from eig_tune.evaluation import figures
-from eig_tune.evaluation.evaluator import DIRECTIONS
 from eig_tune.evaluation.record import EvaluationRecord, read_evaluation
+from eig_tune.evaluation.registry import compared_metrics, direction_of
 from eig_tune.hpo.objectives import mean_and_deviation
 from eig_tune.hpo.trial import Trial
 from eig_tune.models import METHODS
 from eig_tune.reports.paired_test import FEWEST_SPLITS, Cell, differences_of_splits, holm, p_value
 
-COMPARED = {"average_entropy": "minimize", "nmi": "maximize", "prior_rmse": "minimize", "nmi_real": "maximize"}
 _REFERENCE = "elastic-infogan"
 _PANELS = (
     ("uniform-infogan", "none", "InfoGAN, balanced images"),
@@ -50,14 +49,17 @@ def rows_of(trials: Sequence[Trial], methods: Sequence[str]) -> list[Row]:
         method: [t for t in trials if t.params["method"] == method and t.params["split"] != "none"]
         for method in methods
     }
-    measured = {metric: {method: _by_cell(cells, metric) for method, cells in of_method.items()} for metric in COMPARED}
+    measured = {
+        metric: {method: _by_cell(cells, metric) for method, cells in of_method.items()}
+        for metric in compared_metrics()
+    }
     p_values = {metric: _corrected(of) for metric, of in measured.items()}
     rows = []
     for method, cells in of_method.items():
         spread = {metric: mean_and_deviation(list(of[method].values())) for metric, of in measured.items()}
         splits = len(_differences(next(iter(measured.values())), method))
         means, deviations = ({metric: pair[which] for metric, pair in spread.items()} for which in (0, 1))
-        of_metric = {metric: p_values[metric][method] for metric in COMPARED}
+        of_metric = {metric: p_values[metric][method] for metric in compared_metrics()}
         ended = Counter(trial.status for trial in cells)
         rows.append(Row(method, ended["finished"], ended["failed"], splits, means, deviations, of_metric))
     return rows
@@ -67,7 +69,7 @@ def _by_cell(trials: Sequence[Trial], metric: str) -> dict[Cell, float]:
     return {
         (trial.params["split"], trial.params["seed"]): trial.last.metrics[metric]
         for trial in trials
-        if trial.status == "finished" and trial.last is not None
+        if trial.status == "finished" and trial.last is not None and metric in trial.last.metrics
     }
 
 
@@ -88,19 +90,20 @@ def best_of(rows: Sequence[Row], metric: str) -> str | None:
         if np.isfinite(row.means[metric])
         and not (metric == "prior_rmse" and METHODS[row.method].prior == "ground-truth")
     ]
-    sign = 1 if DIRECTIONS[metric] == "minimize" else -1
+    sign = 1 if direction_of(metric) == "minimize" else -1
     return min(competing, key=lambda row: sign * row.means[metric]).method if competing else None
 
 
 def markdown(rows: Sequence[Row]) -> str:
     """The table as Markdown: mean ± standard deviation, the best in bold."""
-    header = ["method", *(f"{metric} {'↓' if COMPARED[metric] == 'minimize' else '↑'}" for metric in COMPARED)]
+    arrows = {"minimize": "↓", "maximize": "↑"}
+    header = ["method", *(f"{metric} {arrows[direction]}" for metric, direction in compared_metrics().items())]
     header += ["p (average_entropy)", "p (nmi)", "cells", "splits"]
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    best = {metric: best_of(rows, metric) for metric in COMPARED}
+    best = {metric: best_of(rows, metric) for metric in compared_metrics()}
     for row in rows:
         values = []
-        for metric in COMPARED:
+        for metric in compared_metrics():
             text = f"{row.means[metric]:.3f} ± {row.deviations[metric]:.3f}"
             values.append(f"**{text}**" if best[metric] == row.method else text)
         tests = [p_text(row.p_values["average_entropy"]), p_text(row.p_values["nmi"])]
@@ -144,7 +147,7 @@ def write_report(
     (folder / "table.md").write_text(markdown(rows), encoding="utf-8")
     _write_table(rows, folder / "table.csv")
     _write_cells(trials, folder / "cells.csv")
-    columns = {m: ([row.means[m] for row in rows], [row.deviations[m] for row in rows]) for m in COMPARED}
+    columns = {m: ([row.means[m] for row in rows], [row.deviations[m] for row in rows]) for m in compared_metrics()}
     figures.save_figure(figures.methods_figure([row.method for row in rows], columns), folder / "methods.png")
     figures.save_figure(figures.learning_figure(mean_curves(trials, methods)), folder / "curves.png")
     _draw_panels(trials, evaluations, folder / "panels.png")
@@ -157,11 +160,11 @@ def _write_table(rows: Sequence[Row], file: Path) -> None:
         writer.writerow(
             [
                 *("method", "cells", "failed", "splits"),
-                *(f"{m}_{what}" for m in COMPARED for what in ("mean", "std", "p_holm")),
+                *(f"{m}_{what}" for m in compared_metrics() for what in ("mean", "std", "p_holm")),
             ]
         )
         for row in rows:
-            numbers = [(row.means[m], row.deviations[m], row.p_values[m]) for m in COMPARED]
+            numbers = [(row.means[m], row.deviations[m], row.p_values[m]) for m in compared_metrics()]
             values = [value for three in numbers for value in three]
             writer.writerow([row.method, row.cells, row.failed, row.splits, *values])
 
@@ -169,12 +172,12 @@ def _write_table(rows: Sequence[Row], file: Path) -> None:
 def _write_cells(trials: Sequence[Trial], file: Path) -> None:
     with file.open("w", newline="", encoding="utf-8") as opened:
         writer = csv.writer(opened)
-        writer.writerow(["method", "split", "seed", "status", "step", *COMPARED])
+        writer.writerow(["method", "split", "seed", "status", "step", *compared_metrics()])
         for trial in trials:
             metrics = trial.last.metrics if trial.last else {}
             cell = [trial.params["method"], trial.params["split"], trial.params["seed"]]
             step = trial.last.step if trial.last else 0
-            writer.writerow([*cell, trial.status, step, *(metrics.get(m, "") for m in COMPARED)])
+            writer.writerow([*cell, trial.status, step, *(metrics.get(m, "") for m in compared_metrics())])
 
 
 def mean_curves(trials: Sequence[Trial], methods: Sequence[str]) -> dict[str, dict[str, tuple[list[int], list[float]]]]:
@@ -184,11 +187,17 @@ def mean_curves(trials: Sequence[Trial], methods: Sequence[str]) -> dict[str, di
     reports = {m: [r for t in finished if t.params["method"] == m for r in t.reports.values()] for m in methods}
     return {
         metric: {
-            method: (steps, [float(np.mean([r.metrics[metric] for r in of if r.step == step])) for step in steps])
+            method: (
+                steps,
+                [
+                    float(np.mean([r.metrics[metric] for r in of if r.step == step and metric in r.metrics]))
+                    for step in steps
+                ],
+            )
             for method, of in reports.items()
             if (steps := sorted({r.step for r in of}))
         }
-        for metric in COMPARED
+        for metric in compared_metrics()
     }
 
 

@@ -10,11 +10,12 @@ from rich.text import Text
 
 from eig_tune.cluster.doctor import Check
 from eig_tune.config.space import SearchSpec
+from eig_tune.evaluation.registry import compared_metrics, shown_metrics
 from eig_tune.hpo.objectives import losses_of
 from eig_tune.hpo.plan import Plan
 from eig_tune.hpo.selection import eligible
 from eig_tune.hpo.trial import Trial
-from eig_tune.reports.comparison import COMPARED, best_of, p_in_words, p_text, rows_of
+from eig_tune.reports.comparison import best_of, p_in_words, p_text, rows_of
 from eig_tune.reports.description import (
     chosen_in_words,
     confirmation_in_words,
@@ -31,7 +32,6 @@ from eig_tune.workflows.search import Outcome
 from eig_tune.workflows.session import DiskUse, total
 
 _MOST_OTHERS = 3
-_SHOWN = ("nmi", "average_entropy", "prior_rmse", "nmi_real", "posterior_rmse", "augment_agreement", "code_recovery")
 
 
 def print_outcome(outcome: Outcome, spec: SearchSpec, console: Console) -> None:
@@ -123,13 +123,15 @@ def trial_outcome(trial: Trial) -> dict[str, Any]:
 def print_comparison(outcome: Comparison, methods: Sequence[str], console: Console) -> None:
     """The table, and where table and pictures lie."""
     rows = rows_of(outcome.trials, methods)
-    best = {metric: best_of(rows, metric) for metric in COMPARED}
+    best = {metric: best_of(rows, metric) for metric in compared_metrics()}
     table = Table(title=outcome.name, title_justify="left", box=None, pad_edge=False)
-    for column in ("method", *COMPARED, "p (nmi)", "cells", "splits"):
+    for column in ("method", *compared_metrics(), "p (nmi)", "cells", "splits"):
         table.add_column(column, justify="left" if column == "method" else "right")
     for row in rows:
-        values = [f"{row.means[m]:.3f} ± {row.deviations[m]:.3f}" for m in COMPARED]
-        marked = [Text(v, "bold" if best[m] == row.method else "") for m, v in zip(COMPARED, values, strict=True)]
+        values = [f"{row.means[m]:.3f} ± {row.deviations[m]:.3f}" for m in compared_metrics()]
+        marked = [
+            Text(v, "bold" if best[m] == row.method else "") for m, v in zip(compared_metrics(), values, strict=True)
+        ]
         table.add_row(row.method, *marked, p_text(row.p_values["nmi"]), str(row.cells), str(row.splits))
     console.print(table)
     console.print(p_in_words(rows), highlight=False, soft_wrap=True)
@@ -196,7 +198,7 @@ def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Con
             soft_wrap=True,
         )
     console.print(_two_columns("parameter", {name: short(v) for name, v in chosen.params.items()}))
-    shown = {name: f"{chosen.metrics[name]:.4f}" for name in _SHOWN if name in chosen.metrics}
+    shown = {name: f"{chosen.metrics[name]:.4f}" for name in shown_metrics() if name in chosen.metrics}
     console.print(_two_columns("metric", shown))
 
 
@@ -237,7 +239,7 @@ def metrics_document(chosen: TrackedTrial) -> dict[str, Any]:
 def print_progress(progress: Progress, steps: int, console: Console) -> None:
     """One line for one report of a single run."""
     metrics = progress.evaluation.metrics
-    told = " ".join(f"{name}={metrics[name]:.3f}" for name in _SHOWN if name in metrics)
+    told = " ".join(f"{name}={metrics[name]:.3f}" for name in shown_metrics() if name in metrics)
     console.print(f"step {progress.step:,}/{steps:,}: {told}", highlight=False, soft_wrap=True)
 
 

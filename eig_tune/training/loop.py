@@ -1,8 +1,11 @@
-"""The training loop, as a generator: callers own stopping, logging and checkpoints."""
+"""The training loop, as a generator: callers own stopping, logging and checkpoints.
+
+Shape suffixes: N images of a batch, C channels (of images) or classes (of shares), H and W the side S.
+"""
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -11,9 +14,11 @@ from torch import Tensor
 from eig_tune.data import ImageData
 from eig_tune.data.augment import augment
 from eig_tune.errors import CheckpointError
-from eig_tune.evaluation import Evaluation, Evaluator, EvaluationClassifier
+from eig_tune.evaluation import Evaluation, EvaluationClassifier, Evaluator
+from eig_tune.evaluation.base import Metric
 from eig_tune.evaluation.evaluator import to_unit_range
 from eig_tune.evaluation.record import write_evaluation
+from eig_tune.evaluation.registry import own_metrics, register_metric
 from eig_tune.models import METHODS, Method, own_methods, register_method
 from eig_tune.models.base import Model, ModelSetup, build_model
 from eig_tune.training import checkpoint
@@ -22,10 +27,26 @@ from eig_tune.training.config import TrainConfig
 
 @dataclass(frozen=True)
 class TrialData:
-    """What a run is given: the images, the classifier where there are labels, and what the user has given from Python."""
+    """What a run is given.
+
+    Attributes:
+        images: training and held-out images.
+        classifier: the evaluation classifier, where the images have labels.
+        metrics: the user's own ones; those that are registered in the process that makes this.
+        methods: the user's own ones, likewise.
+    """
 
     images: ImageData
     classifier: EvaluationClassifier | None
+    metrics: tuple[Metric, ...] = field(default_factory=own_metrics)
+    methods: tuple[Method, ...] = field(default_factory=own_methods)
+
+    def register(self) -> None:
+        """Make the user's own metrics and methods known in this process, which may be another one."""
+        for metric in self.metrics:
+            register_metric(metric)
+        for method in self.methods:
+            register_method(method)
 
 
 @dataclass(frozen=True)
@@ -37,7 +58,7 @@ class Progress:
         losses: mean of every loss since the last report.
         evaluation: metrics, table, prior and samples at this step.
         train_seconds: seconds spent in training steps since the last report.
-        evaluation_seconds: seconds spent in judging at this report.
+        evaluation_seconds: seconds spent in the evaluation at this report.
         run: the live run; its weights move on when the next report is asked for.
     """
 
@@ -94,9 +115,7 @@ class Run:
         self._evaluator = Evaluator(data.images, data.classifier, config.augment, device)
         distribution = data.images.class_distribution
         shares = None if distribution is None else torch.tensor(distribution)
-        self.model = build_model(
-            _setup(config, data.images.image_size, data.images.channels, shares, self._random)
-        )
+        self.model = build_model(_setup(config, data.images.image_size, data.images.channels, shares, self._random))
 
     def advance(self, steps: int) -> dict[str, float]:
         """Train for ``steps`` steps; the mean of every loss over them."""
@@ -109,7 +128,9 @@ class Run:
 
     def _train_step(self) -> dict[str, Tensor]:
         batch = (self.config.train.batch_size,)
-        chosen = torch.randint(len(self._training_images), batch, generator=self._random, device=self._training_images.device)
+        chosen = torch.randint(
+            len(self._training_images), batch, generator=self._random, device=self._training_images.device
+        )
         real_NCHW = to_unit_range(self._training_images[chosen])
         augmented_NCHW = real_NCHW
         if self.model.uses_augmented:
@@ -117,7 +138,7 @@ class Run:
         return self.model.train_step(real_NCHW, augmented_NCHW, self._random)
 
     def evaluate(self) -> Evaluation:
-        """EvaluationClassifier the model now; at the last step on more images."""
+        """Evaluate the model now; at the last step on more images."""
         train = self.config.train
         last = self.step >= train.steps
         return self._evaluator.evaluate(

@@ -14,6 +14,7 @@ from eig_tune.config.space import SearchSpec
 from eig_tune.data import ImageData, ImbalanceSplit
 from eig_tune.errors import CheckpointError, ConfigError, Problem
 from eig_tune.evaluation.record import EVALUATION_FILE, SAMPLES_FILE
+from eig_tune.evaluation.registry import compared_metrics
 from eig_tune.home import Home
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
@@ -22,7 +23,7 @@ from eig_tune.hpo.policies import GivenRuns
 from eig_tune.hpo.selection import choose
 from eig_tune.hpo.trial import Trial
 from eig_tune.models import METHODS
-from eig_tune.reports.comparison import COMPARED, rows_of, write_report
+from eig_tune.reports.comparison import rows_of, write_report
 from eig_tune.reports.description import comparison_note
 from eig_tune.reports.mlflow_runs import MlflowRuns, wanted_checkpoints
 from eig_tune.schema import suggestion
@@ -211,9 +212,9 @@ def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home
             mlflow_runs = MlflowRuns(tracker, place.storage, images[BALANCED].classes, spec.method)
             seen = KeptEvaluations(folder / "evaluations", place.storage)
             known = [trial.params for trial in event_log.trials.values()]
-            strategy = GivenRuns(runs, partial(_budget, spec, plan), COMPARED, known)
+            strategy = GivenRuns(runs, partial(_budget, spec, plan), compared_metrics(), known)
             steps = sum(_budget(spec, plan, cell) for cell in runs)
-            with Terminal(event_log.trials, strategy.num_trials, steps, COMPARED, console) as terminal:
+            with Terminal(event_log.trials, strategy.num_trials, steps, compared_metrics(), console) as terminal:
                 engine = Engine(strategy, event_log, (seen, mlflow_runs, terminal))
                 seen.catch_up(event_log.trials)
                 tidy(place, wanted_checkpoints(event_log.trials.values(), tracker.ended), home)
@@ -251,7 +252,9 @@ def _images(spec: SearchSpec, plan: Plan, home: Home, console: Console) -> dict[
     balanced = spec.dataset.model_copy(update={"imbalance": BALANCED})
     # The most that any method asks of its images: labels, and the true class shares.
     demanding = spec.of_run(spec.fixed_config("ground-truth-infogan", 0, {}))
-    images = prepare_images(demanding.model_copy(update={"dataset": balanced, "objectives": COMPARED}), console, home)
+    images = prepare_images(
+        demanding.model_copy(update={"dataset": balanced, "objectives": compared_metrics()}), console, home
+    )
     imbalanced = {str(split): images.with_imbalance(ImbalanceSplit(split=split)) for split in plan.splits}
     for pool in imbalanced.values():
         check_fit(demanding, pool)

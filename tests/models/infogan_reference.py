@@ -15,12 +15,14 @@ from torch.nn.functional import (
     relu,
 )
 
-from eig_tune.models import METHODS, InfoGan, InfoGanSettings, NetworkSettings
+from eig_tune.models import METHODS, ModelSettings, NetworkSettings
+from eig_tune.models.base import ModelSetup
+from eig_tune.models.infogan import InfoGan
 
 SIZE, BATCH = 16, 12
 NETWORKS = NetworkSettings(width=4, noise_dim=6, categories=5)
 TRUE_SHARES = torch.tensor([0.1, 0.3, 0.2, 0.25, 0.15], dtype=torch.float64)
-SETTINGS = InfoGanSettings(
+SETTINGS = ModelSettings(
     lambda_1=0.7,
     lambda_2=3.0,
     lambda_3=0.5,
@@ -38,8 +40,17 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def make(method: str = "elastic-infogan", settings: InfoGanSettings = SETTINGS, seed: int = 0) -> InfoGan:
-    return InfoGan(METHODS[method], NETWORKS, settings, SIZE, 1, TRUE_SHARES, seeded(seed))
+def setup(
+    method: str = "elastic-infogan",
+    settings: ModelSettings = SETTINGS,
+    seed: int = 0,
+    shares: Tensor | None = TRUE_SHARES,
+) -> ModelSetup:
+    return ModelSetup(METHODS[method], NETWORKS, settings, SIZE, 1, shares, seeded(seed))
+
+
+def make(method: str = "elastic-infogan", settings: ModelSettings = SETTINGS, seed: int = 0) -> InfoGan:
+    return InfoGan(setup(method, settings, seed))
 
 
 def images(seed: int = 7) -> tuple[Tensor, Tensor]:

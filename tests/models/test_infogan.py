@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import pytest
 import torch
 from infogan_reference import (
-    NETWORKS,
     SETTINGS,
     SIZE,
     TRUE_SHARES,
@@ -15,11 +14,13 @@ from infogan_reference import (
     make,
     naive_step,
     seeded,
+    setup,
     weights_of,
 )
 from torch import Tensor, nn
 
-from eig_tune.models import METHODS, InfoGan
+from eig_tune.models import METHODS
+from eig_tune.models.infogan import InfoGan
 
 INFOGAN_METHODS = [
     "uniform-infogan",
@@ -154,9 +155,8 @@ def test_prior_at_first_is_the_one_of_the_row(method: str) -> None:
 
 @pytest.mark.parametrize("shares", [None, torch.full((7,), 1 / 7)])
 def test_ground_truth_needs_the_share_of_every_category(shares: Tensor | None) -> None:
-    method = METHODS["ground-truth-infogan"]
     with pytest.raises(Exception, match=r"ground-truth-infogan needs the share of each of its 5"):
-        InfoGan(method, NETWORKS, SETTINGS, SIZE, 1, shares, seeded())
+        InfoGan(setup("ground-truth-infogan", shares=shares))
 
 
 @pytest.mark.parametrize("distance", ["l2", "cosine", "js", "nt_xent"])

@@ -8,11 +8,11 @@ from torch import Tensor
 from torch.distributions import Categorical, Independent, Normal, kl_divergence
 from torch.nn.functional import binary_cross_entropy
 
-from eig_tune.models import NetworkSettings
+from eig_tune.models import METHODS, JointVaeSettings, ModelSettings, NetworkSettings
+from eig_tune.models.base import ModelSetup
 from eig_tune.models.jointvae import (
     CapacitySchedule,
     JointVae,
-    JointVaeSettings,
     kl_categorical,
     kl_gaussian,
     reconstruction_loss,
@@ -20,13 +20,16 @@ from eig_tune.models.jointvae import (
 from eig_tune.training.checkpoint import collect, distribute
 
 SIZE, BATCH = 16, 8
-SETTINGS = JointVaeSettings(continuous_dim=3, capacity_steps=4)
+SETTINGS = ModelSettings(continuous_dim=3, capacity_steps=4)
 
 
-def make(seed: int = 0, size: int = SIZE, channels: int = 1, **settings: float) -> tuple[JointVae, torch.Generator]:
+def make(
+    seed: int = 0, size: int = SIZE, channels: int = 1, **settings: float | str
+) -> tuple[JointVae, torch.Generator]:
     generator = torch.Generator().manual_seed(seed)
-    networks = NetworkSettings(width=8, categories=5)
-    return JointVae(networks, SETTINGS.model_copy(update=settings), size, channels, generator), generator
+    networks, method = NetworkSettings(width=8, categories=5), METHODS["joint-vae"]
+    changed = SETTINGS.model_copy(update=settings)
+    return JointVae(ModelSetup(method, networks, changed, size, channels, None, generator)), generator
 
 
 def images(size: int = SIZE, channels: int = 1) -> Tensor:
@@ -155,10 +158,7 @@ def test_losses_stay_finite_with_certain_posteriors() -> None:
 
 
 def test_bf16_trains_and_its_losses_are_float32() -> None:
-    generator = torch.Generator().manual_seed(0)
-    model = JointVae(
-        NetworkSettings(width=8, categories=5), SETTINGS.model_copy(update={"precision": "bf16"}), SIZE, 1, generator
-    )
+    model, generator = make(precision="bf16")
     losses = model.train_step(images(), images(), generator)
     assert all(loss.dtype == torch.float32 and loss.isfinite() and not loss.requires_grad for loss in losses.values())
 

@@ -30,7 +30,7 @@ def test_row_is_as_designed(name: str, prior: str, transformation: bool, entropy
 
 def test_table_has_the_seven_systems_of_the_paper_and_no_other() -> None:
     assert list(METHODS) == [name for name, *_ in ROWS]
-    assert {name for name, method in METHODS.items() if method.model == "joint-vae"} == {"joint-vae"}
+    assert {name for name, method in METHODS.items() if method.model.name == "joint-vae"} == {"joint-vae"}
 
 
 def test_every_row_is_found_by_its_own_name_and_cites_its_paper() -> None:

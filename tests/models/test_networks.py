@@ -5,12 +5,12 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from eig_tune.models import NetworkSettings
 from eig_tune.models.networks import (
     CategoryHead,
     Discriminator,
     FrontEnd,
     Generator,
-    NetworkSettings,
     initialise,
 )
 

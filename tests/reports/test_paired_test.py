@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eig_tune.evaluation.registry import compared_metrics
 from eig_tune.hpo.trial import Report, Trial
 from eig_tune.models import METHODS
-from eig_tune.reports.comparison import COMPARED, Row, markdown, p_in_words, rows_of, write_report
+from eig_tune.reports.comparison import Row, markdown, p_in_words, rows_of, write_report
 from eig_tune.reports.paired_test import FEWEST_SPLITS, Cell, differences_of_splits, holm, p_value
 
 REFERENCE = "elastic-infogan"
@@ -30,7 +31,7 @@ def cells(
         for split, of_split in enumerate(0.05 * random.standard_normal(splits)):
             for number in range(seeds):
                 nmi = 0.7 + of_split + 0.02 * random.standard_normal() + effect * (method == REFERENCE)
-                trials.append(cell(method, split, number, dict.fromkeys(COMPARED, nmi)))
+                trials.append(cell(method, split, number, dict.fromkeys(compared_metrics(), nmi)))
     return trials
 
 
@@ -58,7 +59,9 @@ def test_method_that_is_worse_is_found_with_five_splits() -> None:
 def test_more_seeds_are_no_more_witnesses() -> None:
     """Of the same five differences between splits, once more precisely."""
     once = [
-        cell(m, s, 0, dict.fromkeys(COMPARED, 0.7 + 0.01 * s * (m == REFERENCE))) for m in METHODS for s in range(5)
+        cell(m, s, 0, dict.fromkeys(compared_metrics(), 0.7 + 0.01 * s * (m == REFERENCE)))
+        for m in METHODS
+        for s in range(5)
     ]
     twenty = [
         cell(str(t.params["method"]), int(t.params["split"]), n, t.reports[100].metrics)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from eig_tune.data import ImageData
-from eig_tune.evaluation.evaluator import HEALTH_METRICS, LABEL_FREE_METRICS, LABELLED_METRICS
+from eig_tune.evaluation.metrics import METRICS
 from eig_tune.models import METHODS
 from eig_tune.training import Progress, TrainConfig, TrialData, fit
 
@@ -59,7 +59,7 @@ def test_budget_is_met_exactly(
 
 def test_report_has_every_loss_and_metric(uninterrupted: tuple[list[Progress], dict[str, Tensor], Path]) -> None:
     for progress in uninterrupted[0]:
-        assert set(progress.evaluation.metrics) == {*LABELLED_METRICS, *LABEL_FREE_METRICS, *HEALTH_METRICS}
+        assert set(progress.evaluation.metrics) == set(METRICS)
         assert progress.metrics() == {**progress.losses, **progress.evaluation.metrics}
         assert {"discriminator_loss", "generator_loss", "mutual_information", "transformation", "entropy"} == set(
             progress.losses
@@ -174,7 +174,7 @@ def test_unlabelled_images_are_trained_on_without_a_judge(
     tiny_config: TrainConfig, unlabelled_digits: ImageData
 ) -> None:
     reports = run(tiny_config, TrialData(unlabelled_digits, None))
-    assert set(reports[-1].evaluation.metrics) == {*LABEL_FREE_METRICS, *HEALTH_METRICS}
+    assert set(reports[-1].evaluation.metrics) == {name for name, metric in METRICS.items() if not metric.needs_labels}
 
 
 def test_labels_of_the_pool_do_not_reach_the_run(

@@ -14,12 +14,13 @@ from scipy.stats import ttest_rel
 from eig_tune.cluster.storage import Storage
 from eig_tune.errors import ConfigError
 from eig_tune.evaluation.record import EVALUATION_FILE, SAMPLES_FILE
+from eig_tune.evaluation.registry import compared_metrics
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.policies import GivenRuns
 from eig_tune.hpo.trial import Report, Status, Trial
 from eig_tune.models import METHODS
-from eig_tune.reports.comparison import COMPARED, best_of, markdown, mean_curves, rows_of, write_report
+from eig_tune.reports.comparison import best_of, markdown, mean_curves, rows_of, write_report
 from eig_tune.tracking import TrackedTrial
 from eig_tune.workflows.compare import KeptEvaluations, Plan, parse_methods, parse_splits, values_of
 
@@ -49,7 +50,7 @@ def measured(values: Mapping[str, Any]) -> dict[str, float]:
 def strategy(of: Plan, event_log: EventLog) -> GivenRuns:
     runs = of.cells()
     done = [trial.params for trial in event_log.trials.values()]
-    return GivenRuns(runs, lambda values: 100, COMPARED, done)
+    return GivenRuns(runs, lambda values: 100, compared_metrics(), done)
 
 
 def run(of: Plan, path: Path, most: int = 1000) -> list[Trial]:
@@ -91,7 +92,7 @@ def test_table_is_numpys_and_scipys(tmp_path: Path) -> None:
     trials = run(plan(splits=splits), tmp_path / "events.jsonl")
     rows = {row.method: row for row in rows_of(trials, METHODS_HERE)}
     assert list(rows) == list(METHODS_HERE)
-    for metric in COMPARED:
+    for metric in compared_metrics():
         of = {m: [measured(t.params)[metric] for t in trials if t.params["method"] == m] for m in METHODS_HERE}
         values = of["uniform-infogan"][:-1]  # the last one is that on balanced images
         row = rows["uniform-infogan"]
