@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from eig_tune.errors import CheckpointError
 from eig_tune.export.bundle import PICTURES, read_bundle, write_bundle
 from eig_tune.export.inference import sample
-from eig_tune.hpo.selection import CONFIRMED, CONFIRMED_DEVIATION
 from eig_tune.reports.mlflow_runs import MODEL_FOLDER
 from eig_tune.terminal.tables import metrics_document
 from eig_tune.tracking import (
@@ -21,8 +20,9 @@ from eig_tune.tracking import (
     download,
     has_artifact,
 )
-from eig_tune.tracking.champion import DATA_TAG, crown
+from eig_tune.tracking.champion import set_champion
 from eig_tune.tracking.registry import BUNDLE, add_version, find_version, update_tags
+from eig_tune.tracking.tags import DATA_TAG
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def lacks_model(found: TrackedSearch, chosen: TrackedTrial) -> str | None:
 
 def _no_model(found: TrackedSearch, chosen: TrackedTrial) -> str:
     remedy = "somebody has deleted it; `eig-tune train` with its parameters makes it again"
-    if not chosen.whole:
+    if not chosen.complete:
         remedy = "MLflow does not have everything of that trial yet; `eig-tune search --resume` writes the rest"
     return f"trial {chosen.number} of {found.name!r} has no model in run {chosen.run_id}: {remedy}"
 
@@ -114,7 +114,7 @@ def register_trial(
         update_tags(found.store, version, tags)
     number = int(version.version)
     metric = next(iter(found.objectives)) if by == "knee" else by
-    champion, decision = crown(found.store, name, number, tags, metric, found.objectives[metric], force)
+    champion, decision = set_champion(found.store, name, number, tags, metric, found.objectives[metric], force)
     return Registered(name, number, earlier is None, champion, decision)
 
 
@@ -139,15 +139,10 @@ def _example(bundle: Path) -> NDArray[np.uint8]:
 
 def _tags(found: TrackedSearch, chosen: TrackedTrial) -> dict[str, str]:
     """Where a version came from and what it has reached, found and confirmed."""
-    reached = {
-        **chosen.found,
-        **{f"{CONFIRMED}{name}": value for name, value in chosen.confirmed.items()},
-        **{f"{CONFIRMED_DEVIATION}{name}": value for name, value in chosen.confirmed_deviations.items()},
-    }
     return {
         "search": found.name,
         "trial": str(chosen.number),
         "run_id": chosen.run_id,
         DATA_TAG: found.provenance[DATA_TAG],
-        **{name: str(value) for name, value in reached.items() if not name.endswith("_seconds")},
+        **{name: str(value) for name, value in chosen.counted.items() if not name.endswith("_seconds")},
     }

@@ -180,7 +180,7 @@ def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Con
         highlight=False,
         soft_wrap=True,
     )
-    for trial in found.lacking():
+    for trial in found.finished(lacking_objectives=True):
         told = (
             f"trial {trial.number} is left out: MLflow has not all of its metrics; `eig-tune search --resume` adds them"
         )

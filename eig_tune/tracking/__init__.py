@@ -1,17 +1,12 @@
-"""MLflow: the only part that knows it."""
+"""MLflow, which only this package imports."""
 
-from eig_tune.tracking.address import check_address, masked
-from eig_tune.tracking.databases import is_local, local_uri, usable_address
-from eig_tune.tracking.found import SearchRun
-from eig_tune.tracking.reader import (
-    CONFIRMATION_TAG,
-    TrackedSearch,
-    TrackedTrial,
-    download,
-    has_artifact,
-    read_search,
-)
-from eig_tune.tracking.store import OBJECTIVES_TAG, Store, check_store, open_store
+from eig_tune.tracking.address import check_address, is_local, local_uri, masked, usable_address
+from eig_tune.tracking.artifacts import download, has_artifact
+from eig_tune.tracking.client import check_store
+from eig_tune.tracking.find_search import SearchRun
+from eig_tune.tracking.reader import TrackedSearch, TrackedTrial, read_search
+from eig_tune.tracking.store import Store, open_store
+from eig_tune.tracking.tags import CONFIRMATION_TAG, OBJECTIVES_TAG
 from eig_tune.tracking.tracker import SearchTracker
 
 __all__ = [

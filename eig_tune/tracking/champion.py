@@ -1,21 +1,22 @@
-"""Which version of a registered model is its champion."""
+"""The champion of a registered model: the version with that alias, and the rule by which another one replaces it."""
 
 import math
 from collections.abc import Mapping
 
 from eig_tune.hpo.selection import CONFIRMED
-from eig_tune.tracking.store import Store, readable_errors
+from eig_tune.tracking.client import readable_errors
+from eig_tune.tracking.store import Store
+from eig_tune.tracking.tags import DATA_TAG
 
 CHAMPION = "champion"
-DATA_TAG = "data_sha256"
 
 Tags = Mapping[str, str]
 
 
-def crown(
+def set_champion(
     store: Store, name: str, number: int, tags: Tags, metric: str, direction: str, force: bool
 ) -> tuple[bool, str]:
-    """Give the alias ``champion`` to a version when it has earned it, or when ``force`` is given.
+    """Give the alias ``champion`` to a version if it is better than the present champion, or if ``force`` is given.
 
     Returns:
         Whether the version is the champion now, and a sentence that says why.
@@ -28,22 +29,25 @@ def crown(
         if present is not None and int(present) == number:
             return True, f"version {number} is the champion of {name} already"
         if present is None:
-            earned, told = True, "there was none before"
+            is_better, why = True, "there was none before"
         else:
-            earned, told = compare(tags, store.client.get_model_version(name, present).tags, metric, direction)
-        if earned or force:
+            is_better, why = compare(tags, store.client.get_model_version(name, present).tags, metric, direction)
+        if is_better or force:
             store.client.set_registered_model_alias(name, CHAMPION, str(number))
-            forced = "" if earned else f", by --force instead of version {present}"
-            return True, f"version {number} is the champion of {name} now{forced}: {told}"
-    return False, f"version {present} stays the champion of {name}: {told}; --force overrides"
+            forced = "" if is_better else f", by --force instead of version {present}"
+            return True, f"version {number} is the champion of {name} now{forced}: {why}"
+    return False, f"version {present} stays the champion of {name}: {why}; --force overrides"
 
 
 def compare(tags: Tags, champion: Tags, metric: str, direction: str) -> tuple[bool, str]:
-    """Whether a version with ``tags`` is better than the champion by one metric, and why in words.
+    """Compare a version with the champion by one metric.
 
-    Like is compared with like: confirmed means where both have them, else what was found. A found value is the luckiest
-    of many, so a version that is not confirmed never beats one that is. Versions of other data, or without the metric,
-    are not better.
+    Confirmed means are compared where both have them, else the values found. A found value is subject to selection
+    bias, so a version that is not confirmed never beats one that is. Versions of other data, or without the metric, are
+    not better.
+
+    Returns:
+        Whether the version with ``tags`` is better, and a phrase that says why.
     """
     data = tags.get(DATA_TAG, "unknown")
     if data == "unknown" or data != champion.get(DATA_TAG):
@@ -65,6 +69,6 @@ def compare(tags: Tags, champion: Tags, metric: str, direction: str) -> tuple[bo
 def _value(tags: Tags, name: str) -> float | None:
     try:
         value = float(tags[name])
-    except (KeyError, ValueError):  # tags can be edited by anybody
+    except (KeyError, ValueError):  # users can edit tags
         return None
     return value if math.isfinite(value) else None

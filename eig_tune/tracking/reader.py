@@ -1,17 +1,17 @@
-"""Reading a search back from MLflow alone, on any machine."""
+"""A search read back from MLflow alone, on any machine."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from eig_tune.errors import ResultError, TrackingError
+from eig_tune.errors import ResultError
 from eig_tune.hpo.selection import COMPLETE, CONFIRMED, CONFIRMED_DEVIATION
-from eig_tune.tracking.found import SearchRun, find_store, search_run
-from eig_tune.tracking.store import ENDED_TAG, KEY_TAG, OBJECTIVES_TAG, Store, first_line, readable_errors
+from eig_tune.tracking.client import readable_errors
+from eig_tune.tracking.find_search import SearchRun, find_run, search_run
+from eig_tune.tracking.store import Store
+from eig_tune.tracking.tags import CONFIRMATION_TAG, DATA_TAG, ENDED_TAG, KEY_TAG, OBJECTIVES_TAG
 
-CONFIRMATION_TAG = "confirmation"
 _Value = bool | int | float | str
 
 
@@ -20,9 +20,10 @@ class TrackedTrial:
     """One trial as MLflow knows it.
 
     Attributes:
-        metrics: the latest values.
-        confirmation: how far its confirmation has come: ``complete``, or in words; empty where there was none.
-        whole: MLflow has had everything of it.
+        params: hyperparameters.
+        metrics: the latest value of each.
+        confirmation: how far its confirmation has come: ``complete``, or a phrase; empty where there was none.
+        complete: MLflow has everything of it.
     """
 
     number: int
@@ -32,7 +33,7 @@ class TrackedTrial:
     params: Mapping[str, _Value]
     metrics: Mapping[str, float]
     confirmation: str = ""
-    whole: bool = True
+    complete: bool = True
 
     @property
     def found(self) -> dict[str, float]:
@@ -42,17 +43,22 @@ class TrackedTrial:
         }
 
     @property
+    def counted(self) -> dict[str, float]:
+        """What it has found, and what was confirmed of it if that is complete, by the names that MLflow has."""
+        return dict(self.metrics) if self.confirmation == COMPLETE else self.found
+
+    @property
     def confirmed(self) -> dict[str, float]:
         """Means over the fresh seeds of its confirmation; empty unless that is complete."""
-        return below(self.metrics, CONFIRMED) if self.confirmation == COMPLETE else {}
+        return _below(self.metrics, CONFIRMED) if self.confirmation == COMPLETE else {}
 
     @property
     def confirmed_deviations(self) -> dict[str, float]:
         """Standard deviations over the same seeds."""
-        return below(self.metrics, CONFIRMED_DEVIATION) if self.confirmation == COMPLETE else {}
+        return _below(self.metrics, CONFIRMED_DEVIATION) if self.confirmation == COMPLETE else {}
 
 
-def below(metrics: Mapping[str, float], prefix: str) -> dict[str, float]:
+def _below(metrics: Mapping[str, float], prefix: str) -> dict[str, float]:
     """The metrics whose names begin with ``prefix``, without it."""
     return {name.removeprefix(prefix): value for name, value in metrics.items() if name.startswith(prefix)}
 
@@ -76,26 +82,20 @@ class TrackedSearch:
     others: tuple[SearchRun, ...]
     provenance: Mapping[str, str]
 
-    def finished(self) -> list[TrackedTrial]:
-        """Trials that were trained to the full budget."""
-        return [trial for trial in self._trained() if self.objectives.keys() <= trial.metrics.keys()]
-
-    def lacking(self) -> list[TrackedTrial]:
-        """Trials that were trained to the full budget, but of which MLflow has not all objectives."""
-        return [trial for trial in self._trained() if not self.objectives.keys() <= trial.metrics.keys()]
-
-    def _trained(self) -> list[TrackedTrial]:
-        return [trial for trial in self.trials if trial.status == "finished"]
+    def finished(self, *, lacking_objectives: bool = False) -> list[TrackedTrial]:
+        """Trials that were trained to the full budget: those of which MLflow has all objectives, or has not."""
+        finished = [trial for trial in self.trials if trial.status == "finished"]
+        return [t for t in finished if (self.objectives.keys() <= t.metrics.keys()) is not lacking_objectives]
 
 
-def read_search(uri: str, wanted: str | None, own: Sequence[str] = ()) -> TrackedSearch:
-    """A search as ``find_store`` finds it.
+def read_search(uri: str, name: str | None, own: Sequence[str] = ()) -> TrackedSearch:
+    """Read the search that :func:`~eig_tune.tracking.find_search.find_run` finds.
 
     Raises:
         TrackingError: the store cannot be reached.
         ResultError: there is no such search.
     """
-    store, parent = find_store(uri, wanted, own)
+    store, parent = find_run(uri, name, own)
     with readable_errors(uri):
         runs, searches = store.trial_runs(parent.info.run_id), store.searches()
     trials = [
@@ -107,7 +107,7 @@ def read_search(uri: str, wanted: str | None, own: Sequence[str] = ()) -> Tracke
             params={name: _parsed(text) for name, text in run.data.params.items()},
             metrics=dict(run.data.metrics),
             confirmation=run.data.tags.get(CONFIRMATION_TAG, ""),
-            whole=ENDED_TAG in run.data.tags,
+            complete=ENDED_TAG in run.data.tags,
         )
         for run in runs
     ]
@@ -126,49 +126,20 @@ def _objectives(parent: Any) -> dict[str, str]:
     try:
         return {str(name): str(direction) for name, direction in json.loads(parent.data.tags[OBJECTIVES_TAG]).items()}
     except (KeyError, ValueError, AttributeError) as error:
-        told = f"run {parent.info.run_id}: its tag {OBJECTIVES_TAG} does not say what the search was for"
-        raise ResultError(told) from error
+        raise ResultError(f"run {parent.info.run_id}: its tag {OBJECTIVES_TAG} has no objectives") from error
 
 
 def _provenance(parent: Any) -> dict[str, str]:
     kept = {name: value for name, value in parent.data.tags.items() if name.startswith("version.")}
     return {
         "git_commit": parent.data.tags.get("git_commit", "unknown"),
-        "data_sha256": parent.data.params.get("data_sha256", "unknown"),
+        DATA_TAG: parent.data.params.get(DATA_TAG, "unknown"),
         **kept,
     }
 
 
-def download(store: Store, run_id: str, wanted: Collection[str], destination: Path) -> None:
-    """Fetch those files and folders among a run's artifacts that are ``wanted``; what is not there is left out.
-
-    Raises:
-        TrackingError: one cannot be fetched.
-    """
-    from mlflow.exceptions import MlflowException
-
-    try:
-        for artifact in store.client.list_artifacts(run_id):
-            if artifact.path in wanted:
-                store.client.download_artifacts(run_id, artifact.path, str(destination))
-    except (MlflowException, OSError) as error:
-        raise TrackingError(
-            f"run {run_id}: its artifacts cannot be fetched ({first_line(error, store.uri)})"
-        ) from error
-
-
-def has_artifact(store: Store, run_id: str, path: str) -> bool:
-    """Whether a run has a file or folder of that name among its artifacts.
-
-    Raises:
-        TrackingError: the store cannot be reached.
-    """
-    with readable_errors(store.uri):
-        return any(artifact.path == path for artifact in store.client.list_artifacts(run_id))
-
-
 def _parsed(text: str) -> _Value:
-    """A parameter, which MLflow keeps as Python prints it, as the value it was."""
+    """A parameter parsed from MLflow's text, which is what Python prints of it."""
     if text in ("True", "False"):
         return text == "True"
     for kind in (int, float):

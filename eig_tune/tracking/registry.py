@@ -1,4 +1,4 @@
-"""Trials as versions of a registered model, and their bundles back from there."""
+"""Versions of a registered model: made from a trial's bundle, found, tagged, and downloaded as a bundle again."""
 
 import os
 import re
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from eig_tune.errors import EigTuneError, ResultError, TrackingError
 from eig_tune.hpo.selection import CONFIRMED, CONFIRMED_DEVIATION
 from eig_tune.paths import check_name
+from eig_tune.tracking.address import missing_file
 from eig_tune.tracking.champion import CHAMPION, Tags
-from eig_tune.tracking.databases import missing_file
-from eig_tune.tracking.doubles import make_one
-from eig_tune.tracking.paging import everything
-from eig_tune.tracking.store import Store, first_line, open_client, readable_errors
+from eig_tune.tracking.client import all_results, first_line, open_client, readable_errors
+from eig_tune.tracking.duplicates import make_once
+from eig_tune.tracking.store import Store
 
 BUNDLE = "bundle"  # the model's artifact; its folder must have this name when the model is made
 MODELS = "models:/"
@@ -30,10 +30,10 @@ _SERVED_WITH = ("mlflow", "numpy", "onnxruntime", "pandas")
 
 
 def check_model_name(name: str) -> None:
-    """See that MLflow will take the name, before anything is made.
+    """Check that MLflow accepts the name, before anything is made.
 
     Raises:
-        EigTuneError: it will not.
+        EigTuneError: it does not.
     """
     if ":" in name:  # models:/NAME@champion must be read back
         raise EigTuneError(f"--register: got {name!r}; a model's name has no colon; give another name")
@@ -51,14 +51,21 @@ def find_version(store: Store, name: str, run_id: str) -> Any | None:
 
 
 def add_version(store: Store, name: str, run_id: str, bundle: Path, example: NDArray[np.uint8], tags: Tags) -> Any:
-    """Make a bundle the newest version of the model ``name``, and that model when there is none yet.
+    """Make a bundle the newest version of the model ``name``, and make that model when there is none yet.
 
-    The run gets a link to it; its status, times and metrics stay as they are. A model whose upload has failed remains
-    pending and never becomes a version.
+    The run gets a link to the version; its status, times and metrics stay as they are. A model whose upload has failed
+    remains pending and never becomes a version.
 
     Args:
+        store: an open store.
+        name: the registered model's.
+        run_id: the trial's run.
         bundle: a folder that is called ``bundle``.
         example: images [N, C, S, S] such as the model takes.
+        tags: the version's.
+
+    Returns:
+        MLflow's model version.
 
     Raises:
         TrackingError: the store cannot be reached, or refuses.
@@ -76,20 +83,20 @@ def add_version(store: Store, name: str, run_id: str, bundle: Path, example: NDA
             _new_registered(client, name)
         # By its place, not as models:/ID: a sqlite store would look for that in MLflow's global store, not in itself.
         place = model.artifact_location
-        return make_one(
+        return make_once(
             lambda: client.create_model_version(name, place, run_id, dict(tags), model_id=model.model_id),
             lambda: [version for version in _versions(client, name, run_id) if version.source == place],
-            lambda double: client.delete_model_version(name, double.version),
+            lambda duplicate: client.delete_model_version(name, duplicate.version),
         )
 
 
 def _new_model(store: Store, run_id: str) -> Any:
     client, mark = store.client, {_MADE_TAG: uuid.uuid4().hex}
     condition = f"tags.`{_MADE_TAG}` = '{mark[_MADE_TAG]}'"
-    return make_one(
+    return make_once(
         lambda: client.create_logged_model(store.experiment_id, "encoder", run_id, mark),
         lambda: list(client.search_logged_models([store.experiment_id], condition)),
-        lambda double: client.delete_logged_model(double.model_id),
+        lambda duplicate: client.delete_logged_model(duplicate.model_id),
     )
 
 
@@ -99,19 +106,19 @@ def _new_registered(client: Any, name: str) -> None:
     try:
         client.create_registered_model(name)
     except MlflowException:
-        # It is there by now if the client has had to ask twice, or if somebody else was faster.
+        # It is there by now if the client has repeated the request, or if another process was faster.
         if _registered(client, name) is None:
             raise
 
 
 def _versions(client: Any, name: str, run_id: str) -> list[Any]:
     """The versions of a model that were made of a run, the oldest first."""
-    found = everything(lambda token: client.search_model_versions(f"run_id = '{run_id}'", page_token=token))
+    found = all_results(lambda token: client.search_model_versions(f"run_id = '{run_id}'", page_token=token))
     return sorted((version for version in found if version.name == name), key=lambda version: int(version.version))
 
 
 def update_tags(store: Store, version: Any, tags: Tags) -> None:
-    """Bring a version's tags up to date: a trial may have been confirmed after it was registered, or be so no more.
+    """Update a version's tags: a trial may have been confirmed, or have lost its confirmation, since it was registered.
 
     Raises:
         TrackingError: the store cannot be reached.
@@ -126,7 +133,10 @@ def update_tags(store: Store, version: Any, tags: Tags) -> None:
 
 
 def download_bundle(uri: str, reference: str, destination: Path) -> Path:
-    """Fetch the bundle of a registered model, ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``.
+    """Download the bundle of a registered model, ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``.
+
+    Returns:
+        The bundle's folder, below ``destination``.
 
     Raises:
         ResultError: there is no such model, alias or version.
@@ -168,7 +178,7 @@ def _registered(client: Any, name: str) -> Any | None:
 
 
 def _found(look_up: Callable[[], Any]) -> Any | None:
-    """What is looked up, or None when MLflow says that there is no such thing."""
+    """The result of ``look_up``, or None when MLflow has no such thing."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -180,7 +190,7 @@ def _found(look_up: Callable[[], Any]) -> Any | None:
 
 
 def _save_model(folder: Path, bundle: Path, example: NDArray[np.uint8], model: Any) -> None:
-    """Write the MLflow model: the bundle, the code that serves it, what goes in and out, what it needs installed."""
+    """Write the MLflow model: the bundle, the code that serves it, its signature and its requirements."""
     import mlflow.pyfunc
     from mlflow.models import Model
 

@@ -1,4 +1,4 @@
-"""What MLflow runs when somebody loads or serves a registered model: the bundle's encoder, by ONNX Runtime alone.
+"""The program that MLflow runs to load or serve a registered model: the bundle's encoder, by ONNX Runtime alone.
 
 MLflow copies this file into the model and runs the copy, also where eig_tune is not installed. So it imports nothing
 of eig_tune, and eig_tune never imports it. MLflow's signature takes any array, because it would cast what JSON has to

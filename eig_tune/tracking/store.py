@@ -1,56 +1,34 @@
-"""Opening an MLflow store and finding the runs of a search in it."""
+"""An open MLflow store: the experiment of one search in it, also where it was renamed or deleted, and its runs."""
 
 import getpass
-import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eig_tune.errors import ResultError, TrackingError
-from eig_tune.tracking.address import LOGIN, masked, without_secrets
-from eig_tune.tracking.databases import connected, file_of, is_database, is_local, make_sqlite, missing_file
-from eig_tune.tracking.moved import follow
-from eig_tune.tracking.own_runs import DELETED, bring_back, carrying, experiment_of
-from eig_tune.tracking.paging import PAGE, everything
+from eig_tune.errors import ResultError, one_line
+from eig_tune.tracking.address import file_of, is_database, is_local
+from eig_tune.tracking.client import PAGE, all_results, experiments, open_client, readable_errors
+from eig_tune.tracking.tags import KEY_TAG, KIND_TAG, PARENT_TAG, runs_of_search
 
-KIND_TAG = "eig_tune.kind"
-KEY_TAG = "eig_tune.trial"  # a trial's number; a confirmation's with its seed behind a dot
-ENDED_TAG = "eig_tune.ended"  # set last of all: a run that has it lacks nothing
-OBJECTIVES_TAG = "eig_tune.objectives"
-PARENT_TAG = "mlflow.parentRunId"
-USER_TAG = "mlflow.user"
-NOTE_TAG = "mlflow.note.content"
-
-NO_TELEMETRY = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
-
-# A dead server should be noticed within seconds, not after MLflow's default minutes of retries.
-_PATIENCE = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout is for results
-    **NO_TELEMETRY,
-}
+DELETED = "deleted"  # MLflow's lifecycle stage of what is in its trash
 
 
 @dataclass(frozen=True)
 class Store:
-    """An open MLflow store and the experiment of one search in it; ``uri`` may have a password in it.
+    """An open MLflow store and the experiment of one search in it; ``uri`` may contain a password.
 
     Attributes:
         name: the search's; its experiment may have been renamed.
-        told: what a person should know of how it was opened.
+        notices: what a person should know about how it was opened: what was renamed, what was restored.
     """
 
     client: Any
     uri: str
     experiment_id: str
     name: str
-    told: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
     def searches(self) -> list[Any]:
         """The parent runs of all searches in the experiment, the newest first."""
@@ -61,13 +39,13 @@ class Store:
         return list(self._search(f"tags.`{PARENT_TAG}` = '{parent_id}' and tags.`{KIND_TAG}` = 'trial'"))
 
     def runs_of(self, search_id: str, key: str | None = None) -> list[Any]:
-        """Every run that carries the id of a search: its parent run, children and grandchildren; or those of one key,
-        which the parent run does not have."""
+        """Every run with the id of a search: its parent run, children and grandchildren; with ``key``, only the runs
+        of that key, which the parent run does not have."""
         condition = "" if key is None else f" and tags.`{KEY_TAG}` = '{key}'"
-        return list(self._search(carrying(search_id) + condition))
+        return list(self._search(runs_of_search(search_id) + condition))
 
     def answers(self) -> bool:
-        """Whether the store is there at all."""
+        """Whether the store can be reached at all."""
         try:
             self.client.get_experiment(self.experiment_id)
         except Exception:
@@ -78,11 +56,11 @@ class Store:
         def look_up(token: str | None) -> Any:
             return self.client.search_runs([self.experiment_id], condition, max_results=PAGE, page_token=token)
 
-        return everything(look_up)
+        return all_results(look_up)
 
 
 def user_name() -> str:
-    """Who works here: the login of the MLflow server if there is one, else the user of this machine."""
+    """The user: the login of the MLflow server if there is one, else that of this machine."""
     try:
         return os.environ.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()
     except (KeyError, OSError):  # a container may run as a user without a name
@@ -93,8 +71,10 @@ def open_store(uri: str, name: str, home: Path, resumed: str | None = None) -> S
     """Open the store at ``uri`` and the experiment ``name``, making either when it does not exist.
 
     Args:
-        home: where artifacts lie if the store is a database; an MLflow server has a place of its own for them, and
-            those of a sqlite file lie beside it, so that no home takes away what another one reads there.
+        uri: the store's address.
+        name: the search's name, which is that of its experiment.
+        home: where artifacts lie if the store is a database server. An MLflow server has its own place for them, and
+            those of a sqlite file lie beside it, so that moving one home does not take away another one's artifacts.
         resumed: the id of a search that may have runs there already: their experiment is opened, whatever it is called
             now, and what was deleted of them is restored.
 
@@ -105,8 +85,8 @@ def open_store(uri: str, name: str, home: Path, resumed: str | None = None) -> S
     artifacts = (file_of(uri).parent if is_local(uri) else home).resolve() / "artifacts"
     with readable_errors(uri):
         client = open_client(uri, make_in=artifacts)
-        if resumed is not None and (own := experiment_of(client, resumed, name)) is not None:
-            return Store(client, uri, own.experiment_id, name, bring_back(client, own, resumed, name))
+        if resumed is not None and (own := _experiment_of(client, resumed, name)) is not None:
+            return Store(client, uri, own.experiment_id, name, _restore(client, own, resumed, name))
         if (experiment := client.get_experiment_by_name(name)) is not None:
             _refuse_deleted(experiment)
             return Store(client, uri, experiment.experiment_id, name)
@@ -129,80 +109,52 @@ def _new_experiment(client: Any, name: str, location: str | None) -> str:
     try:
         return str(client.create_experiment(name, artifact_location=location))
     except MlflowException:
-        # A slow server is asked again by MLflow's client, and then has it already from the first time.
+        # MLflow's client repeats a request to a slow server, which then has the experiment from the first request.
         if (made := client.get_experiment_by_name(name)) is None:
             raise
         return str(made.experiment_id)
 
 
-def check_store(uri: str) -> None:
-    """See that the store answers, and takes the login; nothing is made where there is none yet.
+def _experiment_of(client: Any, search_id: str, name: str) -> Any | None:
+    """The experiment with runs of the search, deleted ones too, or None; the one called ``name`` is tried first."""
+    from mlflow.entities import ViewType
 
-    Raises:
-        TrackingError: it does not.
-    """
-    if missing_file(uri) is None:
-        with readable_errors(uri):
-            open_client(uri).search_experiments(max_results=1)
-
-
-def open_client(uri: str, make_in: Path | None = None) -> Any:
-    """A client of the store at ``uri`` that soon gives up on a dead server and does not talk.
-
-    Args:
-        make_in: where artifacts lie if the store is a file that is still to be made; without it none is made.
-    """
-    for variable, value in _PATIENCE.items():
-        os.environ.setdefault(variable, value)
-    from mlflow.tracking import MlflowClient
-
-    for noisy in ("alembic", "mlflow"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
-    # What a database says comes to us as an exception; it need not be in the log with its traceback, too.
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-    if is_database(uri):
-        with connected(uri):
-            return MlflowClient(tracking_uri=uri)
-    if (missing := missing_file(uri)) is None:
-        if is_local(uri):
-            follow(file_of(uri))
-    elif make_in is not None:
-        make_sqlite(missing, make_in)
-    return MlflowClient(tracking_uri=uri)
-
-
-@contextmanager
-def readable_errors(uri: str) -> Iterator[None]:
-    """Turn what MLflow raises into one line.
-
-    Raises:
-        TrackingError: MLflow has refused, or the store cannot be reached.
-    """
-    try:
-        yield
-    except Exception as error:
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
-        if not isinstance(error, MlflowException | SQLAlchemyError | OSError | ImportError):
-            raise
-        told = _refused_login(error) or f"cannot be used: {first_line(error, uri)}"
-        # Not `from error`: what MLflow and its drivers say may quote the password.
-        raise TrackingError(f"the MLflow store {masked(uri)} {told}") from None
-
-
-def first_line(error: Exception, uri: str) -> str:
-    """What an error says, without the paragraphs that MLflow and its servers append, and without a password."""
-    said = str(error).strip().splitlines()
-    return without_secrets(said[0], uri) if said else type(error).__name__
-
-
-def _refused_login(error: Exception) -> str | None:
-    """What to do about a server that wants another login, or None if that is not it."""
-    code = getattr(error, "error_code", None)
-    if code in ("UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"):
-        return f"does not take the login (401): set {LOGIN}"
-    if code == "PERMISSION_DENIED":
-        user = os.environ.get("MLFLOW_TRACKING_USERNAME", "nobody")
-        return f"does not let {user} do this (403): ask for the permission, or set {LOGIN} to another login"
+    for ids in _pages_of_ids(client, name):
+        if found := client.search_runs(ids, runs_of_search(search_id), run_view_type=ViewType.ALL, max_results=1):
+            return client.get_experiment(found[0].info.experiment_id)
     return None
+
+
+def _pages_of_ids(client: Any, name: str) -> Iterator[list[str]]:
+    if (named := client.get_experiment_by_name(name)) is not None:
+        yield [named.experiment_id]
+    for page in experiments(client, deleted=True):
+        yield [experiment.experiment_id for experiment in page]
+
+
+def _restore(client: Any, experiment: Any, search_id: str, name: str) -> tuple[str, ...]:
+    """Restore what was deleted of a search that is resumed, so that its models are not lost.
+
+    Returns:
+        A sentence for each thing that was restored, or is called otherwise now.
+    """
+    notices, called = [], repr(one_line(experiment.name))
+    if experiment.lifecycle_stage == DELETED:
+        client.restore_experiment(experiment.experiment_id)
+        notices.append(f"MLflow: the experiment {called} had been deleted; it is restored, with all its runs")
+    if experiment.name != name:
+        notices.append(f"MLflow: the experiment of {name!r} is called {called} now; the search goes on there")
+    if restored := _restore_runs(client, experiment.experiment_id, search_id):
+        notices.append(f"MLflow: {restored} of the search's runs had been deleted; they are restored")
+    return tuple(notices)
+
+
+def _restore_runs(client: Any, experiment_id: str, search_id: str) -> int:
+    from mlflow.entities import ViewType
+
+    restored, where = 0, ([experiment_id], runs_of_search(search_id), ViewType.DELETED_ONLY, PAGE)
+    while page := client.search_runs(*where):
+        for run in page:
+            client.restore_run(run.info.run_id)
+        restored += len(page)
+    return restored

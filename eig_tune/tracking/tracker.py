@@ -1,16 +1,11 @@
-"""Writing a search into MLflow from a background thread, so that no trial ever waits for it.
+"""The MLflow runs of one search: one parent run, one child run per trial, one grandchild per confirmation.
 
-One parent run per search, one child run per trial, one grandchild per confirmation. The thread gathers for ten
-seconds, then sends what belongs to one run in one request. Everything that is written is also in the search's event
-log, which is the spool: a job is tried again until the store takes it, and what a killed process has not written, the
-next one writes. Runs are found again by their tags, and MLflow keeps one copy of a metric that comes twice with the
-same step and time, so writing again is harmless.
+Everything that is written is also in the search's event log, so that what a killed process has not written, the next
+one writes. Runs are found again by their tags, and MLflow keeps one copy of a metric that is logged twice with the same
+step and time, so that writing again is harmless.
 """
 
-import queue
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
@@ -21,47 +16,33 @@ from urllib.parse import quote
 from PIL import Image
 
 from eig_tune.errors import EigTuneError
-from eig_tune.tracking.address import masked
 from eig_tune.tracking.artifacts import upload
-from eig_tune.tracking.corrections import correct
-from eig_tune.tracking.doubles import delete_double_runs, delete_run, make_one
-from eig_tune.tracking.own_runs import SEARCH_TAG
-from eig_tune.tracking.spool import LONGEST_NAME, LONGEST_PARAM, LONGEST_TAG, Batch, Job, cut, gathered
-from eig_tune.tracking.store import (
-    ENDED_TAG,
-    KEY_TAG,
-    KIND_TAG,
-    NOTE_TAG,
-    PARENT_TAG,
-    USER_TAG,
-    Store,
-    first_line,
-    readable_errors,
-    user_name,
-)
+from eig_tune.tracking.client import readable_errors
+from eig_tune.tracking.duplicates import delete_duplicate_runs, delete_run, make_once
+from eig_tune.tracking.replace_metrics import replace_metrics
+from eig_tune.tracking.store import Store, user_name
+from eig_tune.tracking.tags import DESCRIPTION_TAG, ENDED_TAG, KEY_TAG, KIND_TAG, PARENT_TAG, SEARCH_TAG, USER_TAG
+from eig_tune.tracking.writer import Batch, Job, Writer
 
-# A request costs MLflow some 5 ms and each report in it one more; its UI looks again every half minute at most.
-_GATHERING_SECONDS = 10.0
+# Characters that MLflow's databases take. Older servers refuse a whole batch for one text that is longer.
+_LONGEST_NAME, _LONGEST_PARAM, _LONGEST_TAG = 250, 500, 5000
 _MOST_METRICS, _MOST_PARAMS, _MOST_TAGS = 800, 100, 100  # MLflow takes 1,000 of all in one request
-_FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0
-_PATIENCE_AT_THE_END = 180.0
-_SECONDS_FOR_ONE_MORE_JOB = 5.0
 
 
 class SearchTracker:
-    """The MLflow runs of one search.
+    """Writes the MLflow runs of one search, in a background thread unless a method says otherwise.
 
     Args:
         store: an open store.
         kind: ``search`` or ``comparison``.
         search_id: by which its runs are found again; those of other searches in the same experiment are not touched.
-        params: what to log as the parent's parameters.
+        params: the parent run's parameters.
         tags: further tags of the parent run.
 
     Attributes:
         is_new: the store had no parent run of this search before.
         ended: keys of runs, also of earlier processes, of which MLflow has everything, pictures included.
-        errors: what could not be written although the store was there.
+        errors: what could not be written although the store could be reached.
     """
 
     def __init__(
@@ -71,7 +52,7 @@ class SearchTracker:
         self._client = store.client
         self._search_id = search_id
         with readable_errors(store.uri):
-            runs = delete_double_runs(store.client, store.runs_of(search_id))
+            runs = delete_duplicate_runs(store.client, store.runs_of(search_id))
             parent = next((run for run in runs if KEY_TAG not in run.data.tags), None)
             self.is_new = parent is None
             self.parent_id: str = (parent or self._create_parent(kind, tags)).info.run_id
@@ -80,38 +61,34 @@ class SearchTracker:
             self._adopt(below)
         self._runs = {run.data.tags[KEY_TAG]: str(run.info.run_id) for run in below}
         self.ended = {run.data.tags[KEY_TAG] for run in below if ENDED_TAG in run.data.tags}
-        self.errors: list[str] = []
-        self._lacking = set[str | None]()  # runs of which something could not be written; a resume tries again
-        self._queue: queue.Queue[Batch | Job] = queue.Queue()
-        noted = {} if parent is None else parent.data.params
-        self._queue.put(Batch(None, params={name: value for name, value in params.items() if name not in noted}))
-        self._closing = threading.Event()
-        self._retrying = False
-        self._given_up = threading.Event()
-        self._thread = threading.Thread(target=self._write, name="mlflow-writer", daemon=True)
-        self._thread.start()
+        self._writer = Writer(store, self._send, lambda key: key is None or key in self._runs)
+        self.errors = self._writer.errors
+        logged = {} if parent is None else parent.data.params
+        self._writer.put(Batch(None, params={name: value for name, value in params.items() if name not in logged}))
+        self._writer.start()
 
     def start_run(
         self, key: str, name: str, params: Mapping[str, Any], at: float, kind: str = "trial", below: str | None = None
     ) -> None:
-        """A run below the parent's, or below the run ``below``; ``at`` is seconds since the epoch."""
-        self._queue.put(Job(key, lambda: self._create_run(key, name, at, kind, below)))
-        self._queue.put(Batch(key, params=dict(params)))
+        """A run below the parent run, or below the run ``below``; ``at`` is seconds since the epoch."""
+        self._writer.put(
+            Job(key, lambda: self._create_run(key, name, at, kind, below)), Batch(key, params=dict(params))
+        )
 
     def log_metrics(self, key: str, step: int, metrics: Mapping[str, float], at: float) -> None:
-        """Metrics of a run at ``step``."""
-        self._queue.put(Batch(key, metrics=[(n, value, int(at * 1000), step) for n, value in metrics.items()]))
+        """Metrics of a run at ``step``; ``at`` is seconds since the epoch."""
+        self._writer.put(Batch(key, metrics=[(n, value, _milliseconds(at), step) for n, value in metrics.items()]))
 
-    def correct_metrics(
+    def replace_metrics(
         self, key: str, step: int, metrics: Mapping[str, float], at: float, tags: Mapping[str, str]
     ) -> None:
-        """Metrics of a run that may have other values already: these are what is read back from now on.
-
-        Args:
-            tags: set when the metrics are there.
-        """
-        told_at = int(at * 1000)
-        self._queue.put(Job(key, lambda: correct(self._client, self._runs[key], metrics, step, told_at, tags)))
+        """Metrics of a run that may have other values already, which these replace; ``tags`` are set with them."""
+        self._writer.put(
+            Job(
+                key,
+                lambda: replace_metrics(self._client, self._runs[key], metrics, step, _milliseconds(at), tags),
+            )
+        )
 
     def log_picture(self, key: str, name: str, png: bytes, step: int, at: float) -> None:
         """One of a series of pictures, which the UI shows with a slider over the steps.
@@ -121,37 +98,37 @@ class SearchTracker:
 
         def write() -> None:
             with Image.open(BytesIO(png)) as picture:
-                self._client.log_image(self._runs[key], picture, key=name, step=step, timestamp=int(at * 1000))
+                self._client.log_image(self._runs[key], picture, key=name, step=step, timestamp=_milliseconds(at))
 
-        self._queue.put(Job(key, write, aside=True))
+        self._writer.put(Job(key, write, unordered=True))
 
     def set_tags(self, key: str | None, tags: Mapping[str, str]) -> None:
         """Tags of a run, or of the parent run when ``key`` is None."""
-        self._queue.put(Batch(key, tags=dict(tags)))
+        self._writer.put(Batch(key, tags=dict(tags)))
 
-    def note(self, markdown: str) -> None:
-        """What the UI shows as the parent run's description."""
-        self.set_tags(None, {NOTE_TAG: markdown})
+    def describe(self, markdown: str) -> None:
+        """The parent run's description, which the UI shows."""
+        self.set_tags(None, {DESCRIPTION_TAG: markdown})
 
     def address(self, artifact: str) -> str:
-        """Where the UI's server has an artifact of the parent run, for a picture in its note."""
+        """Where the UI's server has an artifact of the parent run, for a picture in its description."""
         return f"get-artifact?path={quote(artifact)}&run_uuid={self.parent_id}"
 
     def page(self, artifact: str) -> str:
-        """The page on which the UI shows an artifact of the parent run, for a link in its note."""
+        """The page on which the UI shows an artifact of the parent run, for a link in its description."""
         return f"#/experiments/{self._store.experiment_id}/runs/{self.parent_id}/artifacts/{quote(artifact)}"
 
     def end_run(self, key: str, status: str, tags: Mapping[str, str], at: float) -> None:
-        """The run is over; ``status`` is MLflow's FINISHED, KILLED or FAILED."""
-        ended_at = int(at * 1000)
-        self._queue.put(
-            Job(key, lambda: self._client.set_terminated(self._runs[key], status=status, end_time=ended_at))
+        """End a run; ``status`` is MLflow's FINISHED, KILLED or FAILED."""
+        end = _milliseconds(at)
+        self._writer.put(
+            Job(key, lambda: self._client.set_terminated(self._runs[key], status=status, end_time=end)),
+            Batch(key, tags={**tags, ENDED_TAG: status}),
         )
-        self._queue.put(Batch(key, tags={**tags, ENDED_TAG: status}))
 
     def once_ended(self, key: str, do: Callable[[], None]) -> None:
-        """Do something about a run when MLflow has everything of it; called in the background thread."""
-        self._queue.put(Job(key, lambda: do() if key in self.ended else None))
+        """Call ``do`` when MLflow has everything of an ended run; not at all if something could not be written."""
+        self._writer.put(Job(key, lambda: do() if key in self.ended else None))
 
     def log_artifacts(self, key: str | None, prepare: Callable[[Path], object], folder: str = "") -> None:
         """Log the files that ``prepare`` writes into a directory; for the parent run when ``key`` is None.
@@ -164,7 +141,7 @@ class SearchTracker:
                 prepare(Path(directory))
                 upload(self._client, self._run_id(key), Path(directory), folder)
 
-        self._queue.put(Job(key, write))
+        self._writer.put(Job(key, write))
 
     def __enter__(self) -> "SearchTracker":
         return self
@@ -172,91 +149,42 @@ class SearchTracker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """What is waiting is written also when the search cannot go on."""
+        """Write what is waiting also when the search cannot go on."""
         if isinstance(error, EigTuneError):
             self.close("KILLED", {})
 
     def close(self, status: str, tags: Mapping[str, str], patience: Callable[[], float] | None = None) -> None:
-        """Write everything that is waiting, then end the parent run.
+        """Write everything that is waiting, then end the parent run with MLflow's ``status`` and ``tags``.
 
-        A store that is down is waited for, but not for ever: a resume writes what is missing.
-
-        Args:
-            patience: for how many seconds; asked again and again, since somebody may want it to end at any moment.
+        ``patience`` is that of :meth:`Writer.close`.
         """
+        self._writer.put(
+            Batch(None, tags=dict(tags)),
+            Job(None, self._delete_duplicates),
+            Job(None, lambda: self._client.set_terminated(self.parent_id, status=status), last=True),
+        )
+        self._writer.close(patience)
 
-        self._queue.put(Batch(None, tags=dict(tags)))
-        self._queue.put(Job(None, self._delete_doubles))
-        self._queue.put(Job(None, lambda: self._client.set_terminated(self.parent_id, status=status), last=True))
-        self._closing.set()
-        began = time.monotonic()
-        while self._thread.is_alive():
-            self._thread.join(0.1)
-            late = time.monotonic() - began - (_PATIENCE_AT_THE_END if patience is None else patience())
-            if late > 0:
-                self._given_up.set()
-            if patience is not None and late > _SECONDS_FOR_ONE_MORE_JOB:
-                self.errors.append("what was left to write took too long; nothing is lost: --resume will write it")
-                return
-
-    def _write(self) -> None:
-        while True:
-            waiting = [self._queue.get()]
-            self._closing.wait(_GATHERING_SECONDS)
-            while not self._queue.empty():
-                waiting.append(self._queue.get())
-            for job in gathered(waiting):
-                if not self._do(job):
-                    where = masked(self._store.uri)
-                    self.errors.append(
-                        f"{where} is not answering; nothing is lost: --resume will write what is missing"
-                    )
-                    return
-                if isinstance(job, Job) and job.last:
-                    return
-
-    def _do(self, job: Batch | Job) -> bool:
-        """Do a job, as often as it takes while the store is down; False when the time for that has run out."""
-        if job.key in self._lacking and job.key not in self._runs:
-            return True  # its run could not be made, which has been told
-        wait, answered_before = _FIRST_WAIT, False
-        self._retrying = False
-        while True:
-            try:
-                if isinstance(job, Batch):
-                    self._send(job)
-                else:
-                    job.do()
-                return True
-            except Exception as error:
-                # A picture or a metric less must not end a search; what went wrong is told at its end.
-                # The store may have come back between the job and the question, so the job gets another chance.
-                answers = self._store.answers()
-                if answers and answered_before:
-                    self.errors.append(first_line(error, self._store.uri))
-                    self._lacking.add(job.key)
-                    return True
-                answered_before = answers
-            if self._given_up.wait(wait):
-                return False
-            self._retrying = True
-            wait = min(2 * wait, _LONGEST_WAIT)
+    def join(self, timeout: float) -> None:
+        """Wait for the background thread's end, for ``timeout`` seconds at most."""
+        self._writer.join(timeout)
 
     def _create_parent(self, kind: str, tags: Mapping[str, str]) -> Any:
         own = {KIND_TAG: kind, SEARCH_TAG: self._search_id, USER_TAG: user_name()}
         where, name = self._store.experiment_id, self._store.name
-        return make_one(
+        return make_once(
             lambda: self._client.create_run(where, run_name=name, tags={**own, **tags}),
             lambda: [run for run in self._store.runs_of(self._search_id) if KEY_TAG not in run.data.tags],
-            lambda double: delete_run(self._client, double.info.run_id),
+            lambda duplicate: delete_run(self._client, duplicate.info.run_id),
         )
 
-    def _delete_doubles(self) -> None:
-        """A request that was repeated may have been answered twice, the second time long after."""
-        delete_double_runs(self._client, self._store.runs_of(self._search_id), {self.parent_id, *self._runs.values()})
+    def _delete_duplicates(self) -> None:
+        """A repeated request may have been answered twice, the second time long after the first."""
+        in_use = {self.parent_id, *self._runs.values()}
+        delete_duplicate_runs(self._client, self._store.runs_of(self._search_id), in_use)
 
     def _adopt(self, runs: Iterable[Any]) -> None:
-        """Put trials below the parent run; that which they were below may have been removed for good."""
+        """Put trials below the parent run; their former one may have been deleted for good."""
         for run in runs:
             if run.data.tags[KIND_TAG] == "trial" and run.data.tags.get(PARENT_TAG) != self.parent_id:
                 self._client.set_tag(run.info.run_id, PARENT_TAG, self.parent_id)
@@ -264,14 +192,13 @@ class SearchTracker:
     def _create_run(self, key: str, name: str, at: float, kind: str, below: str | None) -> None:
         if key in self._runs:
             return
-        parent = self.parent_id if below is None else self._runs[below]
-        tags = {KIND_TAG: kind, KEY_TAG: key, PARENT_TAG: parent, SEARCH_TAG: self._search_id}
-        where, start = self._store.experiment_id, int(at * 1000)
-        run = make_one(
-            lambda: self._client.create_run(where, start, tags, cut(name, LONGEST_NAME)),
+        tags = {KIND_TAG: kind, KEY_TAG: key, PARENT_TAG: self._run_id(below), SEARCH_TAG: self._search_id}
+        where, start = self._store.experiment_id, _milliseconds(at)
+        run = make_once(
+            lambda: self._client.create_run(where, start, tags, _cut(name, _LONGEST_NAME)),
             lambda: self._store.runs_of(self._search_id, key),
-            lambda double: delete_run(self._client, double.info.run_id),
-            again=self._retrying,
+            lambda duplicate: delete_run(self._client, duplicate.info.run_id),
+            repeated=self._writer.retrying,
         )
         self._runs[key] = str(run.info.run_id)
 
@@ -281,11 +208,11 @@ class SearchTracker:
     def _send(self, batch: Batch) -> None:
         from mlflow.entities import Metric, Param, RunTag
 
-        params = [Param(name, cut(str(value), LONGEST_PARAM)) for name, value in batch.params.items()]
+        params = [Param(name, _cut(str(value), _LONGEST_PARAM)) for name, value in batch.params.items()]
         metrics = [Metric(*metric) for metric in batch.metrics]
-        has_ended = ENDED_TAG in batch.tags and batch.key not in self._lacking
+        has_ended = ENDED_TAG in batch.tags and batch.key not in self._writer.incomplete
         tags = [
-            RunTag(name, cut(value, LONGEST_TAG))
+            RunTag(name, _cut(value, _LONGEST_TAG))
             for name, value in batch.tags.items()
             if name != ENDED_TAG or has_ended
         ]
@@ -296,3 +223,12 @@ class SearchTracker:
             del params[:_MOST_PARAMS], metrics[:_MOST_METRICS], tags[:_MOST_TAGS]
         if has_ended and batch.key is not None:
             self.ended.add(batch.key)
+
+
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * 1000)
+
+
+def _cut(text: str, most: int) -> str:
+    """A text of at most so many characters, which ends in … if it was longer."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -227,7 +227,7 @@ def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home
             draw = partial(write_report, trials, plan.methods, images[BALANCED].classes, seen.folder)
             draw(folder)
             tracker.log_artifacts(None, draw)
-            tracker.note(comparison_note(rows_of(trials, plan.methods), tracker))
+            tracker.describe(comparison_note(rows_of(trials, plan.methods), tracker))
             tracker.close("FINISHED" if engine.complete else "KILLED", {}, lambda: place.stop.patience)
         disk = tidy(place, wanted_checkpoints(trials, tracker.ended), home)
         stopped = "" if engine.complete else place.stop.reason

@@ -182,12 +182,12 @@ def finish(
         key, at = str(trial.number), trial.ended_at or trial.at
         metrics = reached.as_metrics() if reached.complete else {}
         step, tags = trial.last.step if trial.last else 0, {CONFIRMATION_TAG: str(reached)}
-        tracker.correct_metrics(key, step, metrics, at, tags)
+        tracker.replace_metrics(key, step, metrics, at, tags)
     front = {trial.number for trial in engine.front()}
     for trial in engine.finished():
         told = {"front": trial.number in front, "best": trial is best}
         tracker.set_tags(str(trial.number), {tag: str(holds).lower() for tag, holds in told.items()})
-    tracker.note(search_note(spec, trials, confirmed, pictures(trials, spec), tracker))
+    tracker.describe(search_note(spec, trials, confirmed, pictures(trials, spec), tracker))
     on_front = {"front": ",".join(map(str, sorted(front)))}
     tracker.close("FINISHED" if complete else "KILLED", on_front, lambda: stop.patience)
 

@@ -159,7 +159,7 @@ def as_many_as_fit(spec: SearchSpec, data: TrialData, given: Resources, console:
 
 def tell_of_runs(place: Workplace, tracker: SearchTracker, event_log: EventLog, console: Console) -> None:
     """What became of the search's runs in MLflow since it was stopped."""
-    told = [*place.store.told]
+    told = [*place.store.notices]
     if tracker.is_new and event_log.trials:
         where = masked(place.store.uri)
         told.append(f"MLflow: {where} does not have this search; all that its event log has is written there now")

@@ -41,8 +41,8 @@ def quick(monkeypatch: pytest.MonkeyPatch, unlabelled_digits: ImageData) -> pyte
     patch.setattr("eig_tune.reports.mlflow_runs.draw_trial", lambda *given: None)
     patch.setattr("eig_tune.workflows.session.start_ray", lambda *given: None)
     patch.setattr("eig_tune.stopping.Stop.listen", lambda self: None)
-    patch.setattr("eig_tune.tracking.tracker._GATHERING_SECONDS", 0.02)
-    patch.setattr("eig_tune.tracking.tracker._FIRST_WAIT", 0.02)
+    patch.setattr("eig_tune.tracking.writer._GATHERING_SECONDS", 0.02)
+    patch.setattr("eig_tune.tracking.writer._FIRST_WAIT", 0.02)
     patch.setattr("eig_tune.cluster.storage._WAITS", (0.0,))
     return patch
 

@@ -24,7 +24,8 @@ from eig_tune.hpo import event_log as event_log_module
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.trial import Trial
 from eig_tune.stopping import Stop
-from eig_tune.tracking import SearchTracker, store
+from eig_tune.tracking import SearchTracker
+from eig_tune.tracking.client import open_client
 from eig_tune.training import TrainConfig, checkpoint
 from eig_tune.workflows.search import run_search
 from eig_tune.workflows.session import RunOptions
@@ -104,8 +105,8 @@ class Life:
     def kill(self) -> None:
         self.alive = False
         for tracker in self.trackers:
-            tracker.note("")  # wakes its writer, which dies of it
-            tracker._thread.join(timeout=20)
+            tracker.describe("")  # its writer wakes, and ends because the client raises
+            tracker.join(timeout=20)
 
 
 class Client:
@@ -133,7 +134,7 @@ class World:
         self._install(patch)
 
     def _install(self, patch: pytest.MonkeyPatch) -> None:
-        tracker, world, open_client = SearchTracker, self, store.open_client
+        tracker, world = SearchTracker, self
         self.client = open_client(self._uri)
 
         def tracked(*given: Any, **named: Any) -> SearchTracker:

@@ -1,15 +1,14 @@
 """A PostgreSQL database as the store itself, without an MLflow server."""
 
-import multiprocessing
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from postgres_server import BINARIES, PostgresServer
+from processes import open_at_once
 
 from eig_tune.tracking import SearchTracker, open_store, usable_address
-from eig_tune.tracking.found import find_store
+from eig_tune.tracking.find_search import find_run
 
 pytestmark = [
     pytest.mark.slow,
@@ -24,31 +23,15 @@ def server() -> Iterator[PostgresServer]:
     running.stop()
 
 
-def _open(uri: str, name: str, home: Path, at_once: Any, told: Any) -> None:
-    at_once.wait()
-    try:
-        told.put(open_store(uri, name, home).name)
-    except BaseException as error:
-        told.put(repr(error))
-
-
 def test_processes_that_begin_a_database_at_once_share_it(server: PostgresServer, tmp_path: Path) -> None:
     names = [f"search {number}" for number in range(4)]
-    fork = multiprocessing.get_context("fork")
-    at_once, told = fork.Barrier(len(names)), fork.Queue()
-    uri = usable_address(f"postgres://{server.place}")
-    processes = [fork.Process(target=_open, args=(uri, name, tmp_path, at_once, told)) for name in names]
-    for process in processes:
-        process.start()
-    assert sorted(told.get(timeout=120) for _ in names) == names
-    for process in processes:
-        process.join()
+    assert open_at_once(usable_address(f"postgres://{server.place}"), names, tmp_path) == names
 
 
 def test_search_in_a_database_has_its_artifacts_in_its_home(
     server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The name of a run is 250 signs at the most there, and artifacts would lie in the current folder."""
+    """The name of a run has 250 characters at most there, and artifacts would lie in the current folder."""
     monkeypatch.chdir(tmp_path)
     home, uri = tmp_path / "home", usable_address(f"postgresql://{server.place}")
     store = open_store(uri, "mine", home)
@@ -59,6 +42,6 @@ def test_search_in_a_database_has_its_artifacts_in_its_home(
         to.end_run("0", "FINISHED", {"status": "finished"}, at=1004.0)
         to.close("FINISHED", {})
     assert to.errors == []
-    (run,) = find_store(uri, "mine")[0].runs_of("s1", "0")
+    (run,) = find_run(uri, "mine")[0].runs_of("s1", "0")
     assert Path(store.client.download_artifacts(run.info.run_id, "samples.txt")).read_text() == "seen"
     assert [entry.name for entry in tmp_path.iterdir()] == ["home"]

@@ -1,4 +1,4 @@
-"""One version for a trial, one champion that has earned it, and the run as it was before."""
+"""A trial is one version, only a better version becomes champion, and the run stays as it was."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 
 from eig_tune.errors import EigTuneError, ResultError
 from eig_tune.tracking import Store, open_store
-from eig_tune.tracking.champion import Tags, compare, crown
+from eig_tune.tracking.champion import Tags, compare, set_champion
 from eig_tune.tracking.registry import add_version, check_model_name, download_bundle, find_version, update_tags
 
 EXAMPLE = np.zeros((1, 1, 8, 8), dtype=np.uint8)
@@ -80,7 +80,7 @@ def test_model_has_no_pickle_and_says_what_it_needs(store: Store, bundle: Path, 
 
 def test_only_a_better_version_becomes_champion(store: Store, bundle: Path) -> None:
     steps = [
-        # tags, whether it is forced, the champion then, what is said of it
+        # tags, whether it is forced, the champion then, the message
         ({"nmi": "0.9"}, False, 1, "version 1 is the champion of best now: there was none before"),
         (
             {"nmi": "0.8"},
@@ -100,13 +100,13 @@ def test_only_a_better_version_becomes_champion(store: Store, bundle: Path) -> N
         ({"prior_rmse": "0.01"}, False, 3, "the champion is confirmed (nmi 0.7000), and this is not"),
         ({"nmi": "0.2"}, True, 8, "version 8 is the champion of best now, by --force instead of version 3: the cham"),
     ]
-    for number, (tags, force, expected, said) in enumerate(steps, start=1):
+    for number, (tags, force, expected, part) in enumerate(steps, start=1):
         all_tags = {**DIGITS, **tags}
         assert add(store, "best", bundle, all_tags) == number
-        crowned, told = crown(store, "best", number, all_tags, "nmi", "maximize", force)
-        assert (crowned, champion(store, "best")) == (expected == number, expected)
-        assert said in told and "\n" not in told
-    assert crown(store, "best", 8, DIGITS, "nmi", "maximize", force=False)[0]
+        is_champion, message = set_champion(store, "best", number, all_tags, "nmi", "maximize", force)
+        assert (is_champion, champion(store, "best")) == (expected == number, expected)
+        assert part in message and "\n" not in message
+    assert set_champion(store, "best", 8, DIGITS, "nmi", "maximize", force=False)[0]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_name_that_mlflow_would_refuse_is_refused_at_once(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reference", "told"),
+    ("reference", "message"),
     [
         ("models:/known", "write a registered model as models:/NAME@champion or models:/NAME/3"),
         ("models:/known/Production", "write a registered model as"),
@@ -152,15 +152,15 @@ def test_name_that_mlflow_would_refuse_is_refused_at_once(name: str) -> None:
         ("models:/known/7", "'known' has no version 7"),
     ],
 )
-def test_model_that_is_not_there_is_one_line(store: Store, tmp_path: Path, reference: str, told: str) -> None:
+def test_unknown_model_is_one_line(store: Store, tmp_path: Path, reference: str, message: str) -> None:
     if not store.client.search_registered_models("name = 'known'"):
         store.client.create_registered_model("known")
-    with pytest.raises(ResultError, match=told) as raised:
+    with pytest.raises(ResultError, match=message) as raised:
         download_bundle(store.uri, reference, tmp_path)
     assert "\n" not in str(raised.value)
 
 
-def test_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+def test_download_makes_no_store(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match="does not exist"):
         download_bundle(f"sqlite:///{tmp_path}/none.db", "models:/known@champion", tmp_path)
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""A registered model answers images as it was trained on, and tells what is wrong with all else."""
+"""A registered model predicts for images like those it was trained on, and refuses everything else with a reason."""
 
 import re
 from pathlib import Path
@@ -59,13 +59,13 @@ def test_whole_numbers_of_any_type_are_images(encoder: tuple[Any, np.ndarray], k
 
 
 @pytest.mark.parametrize("empty", [IMAGES[:0], np.array([])])
-def test_no_image_has_no_answer(encoder: tuple[Any, np.ndarray], empty: np.ndarray) -> None:
+def test_empty_input_has_no_rows(encoder: tuple[Any, np.ndarray], empty: np.ndarray) -> None:
     assert list(encoder[0].predict(empty)) == ["category", "probability", "entropy"]
     assert len(encoder[0].predict(empty)) == 0
 
 
 @pytest.mark.parametrize(
-    ("images", "told"),
+    ("images", "message"),
     [
         (IMAGES / 255, r"values from 0 to 1; .* multiply by 255"),
         ((IMAGES > 127).astype(np.uint8), r"values from 0 to 1; .* multiply by 255"),
@@ -86,9 +86,9 @@ def test_no_image_has_no_answer(encoder: tuple[Any, np.ndarray], empty: np.ndarr
         (np.array([[[1]], [2]], dtype=object), r"different sizes"),
     ],
 )
-def test_what_is_no_image_is_one_line(encoder: tuple[Any, np.ndarray], images: np.ndarray, told: str) -> None:
+def test_other_input_is_one_line(encoder: tuple[Any, np.ndarray], images: np.ndarray, message: str) -> None:
     from mlflow.exceptions import MlflowException
 
-    with pytest.raises(MlflowException, match=told) as caught:
+    with pytest.raises(MlflowException, match=message) as caught:
         encoder[0].predict(images)
     assert "\n" not in str(caught.value) and re.search("^got .*; images are ", str(caught.value))

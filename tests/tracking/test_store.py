@@ -1,4 +1,4 @@
-"""What is told about a store that cannot be used."""
+"""Stores that cannot be used, or have more experiments than MLflow lists at once."""
 
 import sqlite3
 import time
@@ -10,10 +10,10 @@ from mlflow_server import free_port
 
 from eig_tune.errors import ResultError, TrackingError
 from eig_tune.tracking import check_store, local_uri, open_store
-from eig_tune.tracking.found import find_store
+from eig_tune.tracking.find_search import find_run
 
 
-def test_database_that_is_away_is_told_at_once_and_its_password_is_not() -> None:
+def test_database_that_cannot_be_reached_is_reported_at_once_without_its_password() -> None:
     pytest.importorskip("psycopg2")
     port = free_port()
     with pytest.raises(TrackingError) as caught:
@@ -21,10 +21,10 @@ def test_database_that_is_away_is_told_at_once_and_its_password_is_not() -> None
     assert f"me:***@127.0.0.1:{port}/db cannot be used" in str(caught.value)
     assert "Connection refused" in str(caught.value)
     assert "s3cret" not in str(caught.value)
-    assert caught.value.__cause__ is None, "what the driver says may quote the password"
+    assert caught.value.__cause__ is None, "the driver's message may quote the password"
 
 
-def test_store_that_is_still_to_be_made_is_not_made(tmp_path: Path) -> None:
+def test_check_makes_no_store(tmp_path: Path) -> None:
     check_store(f"sqlite:///{tmp_path}/mlflow.db")
     assert not list(tmp_path.iterdir())
 
@@ -44,13 +44,13 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_search_is_found_among_more_experiments_than_a_page_has(crowded: str, tmp_path: Path) -> None:
-    assert find_store(crowded, None)[0].name == "oldest"
-    assert find_store(crowded, "oldest")[0].name == "oldest"
-    assert open_store(crowded, "renamed", tmp_path, resumed="s1").told == (
+    assert find_run(crowded, None)[0].name == "oldest"
+    assert find_run(crowded, "oldest")[0].name == "oldest"
+    assert open_store(crowded, "renamed", tmp_path, resumed="s1").notices == (
         "MLflow: the experiment of 'renamed' is called 'oldest' now; the search goes on there",
     )
 
 
-def test_search_that_is_not_there_is_one_line_with_some_of_what_is(crowded: str) -> None:
+def test_unknown_search_is_one_line_with_some_of_the_known_ones(crowded: str) -> None:
     with pytest.raises(ResultError, match=r"^no search 'none' in sqlite:.*; there are: other 0, .* and 2090 more$"):
-        find_store(crowded, "none")
+        find_run(crowded, "none")

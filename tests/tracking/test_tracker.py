@@ -1,4 +1,4 @@
-"""MLflow gets everything once, whatever happens to it or to us on the way."""
+"""MLflow gets everything once, whatever happens to it or to the writing process."""
 
 import os
 import threading
@@ -66,24 +66,24 @@ def test_search_is_read_back(local: Store) -> None:
     ]
 
 
-def test_values_come_back_as_what_they_were(local: Store) -> None:
+def test_params_keep_their_types(local: Store) -> None:
     """1e-05 has no point, and True and 0.0 are no numbers in every format that MLflow's text could be read as."""
-    values = {"prior_lr": 1e-05, "tau": 0.0, "batch_size": 64, "straight_through": True, "distance": "nt_xent"}
+    params = {"prior_lr": 1e-05, "tau": 0.0, "batch_size": 64, "straight_through": True, "distance": "nt_xent"}
     to = tracker(local)
-    to.start_run("0", "trial 0", values, at=1000.0)
+    to.start_run("0", "trial 0", params, at=1000.0)
     to.close("FINISHED", {})
     (trial,) = read_search(local.uri, local.name).trials
-    assert trial.params == values
-    assert [type(trial.params[name]) for name in values] == [type(value) for value in values.values()]
+    assert trial.params == params
+    assert [type(trial.params[name]) for name in params] == [type(value) for value in params.values()]
 
 
 def test_what_is_longer_than_mlflow_takes_is_cut(local: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its client cuts some of it, but not the name of a run, which Postgres refuses from 251 signs on."""
+    """Its client cuts some of it, but not the name of a run, which PostgreSQL refuses from 251 characters on."""
     monkeypatch.setenv("MLFLOW_TRUNCATE_LONG_VALUES", "false")
     to = tracker(local)
     to.start_run("0", "trial 0 · " + "lambda_1=0.5 " * 100, {"distance": "x" * 9000}, at=1000.0)
     to.end_run("0", "FAILED", {"status": "failed", "stop_reason": "y" * 9000}, at=2000.0)
-    to.note("z" * 9000)
+    to.describe("z" * 9000)
     to.close("FINISHED", {})
     assert to.errors == []
     runs = local.client.search_runs([local.experiment_id])
@@ -114,7 +114,7 @@ def test_confirmation_lies_below_its_trial(local: Store) -> None:
     assert grandchild.data.tags["mlflow.parentRunId"] == trial.info.run_id
 
 
-def test_what_cannot_be_written_is_told_and_stops_nothing(local: Store) -> None:
+def test_what_cannot_be_written_is_an_error_and_stops_nothing(local: Store) -> None:
     to = tracker(local)
 
     def broken(folder: Path) -> None:
@@ -122,13 +122,15 @@ def test_what_cannot_be_written_is_told_and_stops_nothing(local: Store) -> None:
 
     to.log_artifacts(None, broken)
     write_trial(to, 0, reports=2)
-    to.close("FINISHED", {})
+    to.close("FINISHED", {"front": "0"})
     assert to.errors == ["no space left on device"]
     assert_whole(local, trials=1, reports=2)
+    parent = local.client.get_run(to.parent_id)
+    assert (parent.info.status, parent.data.tags["front"]) == ("FINISHED", "0"), "the parent run, too, goes on"
 
 
 def test_two_searches_in_one_experiment_share_nothing(local: Store) -> None:
-    """Two people, one server, the default name: the second one's trials went into the first one's runs."""
+    """Two users of one server take the default name."""
     parents: dict[str, str] = {}
     for search_id, reports in ((MINE, 2), (ANOTHERS, 5), (MINE, 2)):
         to = SearchTracker(local, "search", search_id, {"trials": reports}, OBJECTIVES)
@@ -160,7 +162,7 @@ def test_parent_run_that_was_made_just_before_a_kill_gets_its_parameters(local: 
     assert local.client.get_run(made).data.params == {"trials": "2"}
 
 
-def test_run_says_who_began_it_also_where_users_have_no_names(local: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_has_its_user_also_where_users_have_no_names(local: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def nobody() -> str:
         raise KeyError("getpwuid(): uid not found: 4711")
 
@@ -200,17 +202,17 @@ def test_server_that_is_down_for_a_while_gets_everything_once(server: MlflowServ
 
 
 @pytest.mark.slow
-def test_server_that_stays_away_is_one_message(
+def test_server_that_does_not_come_back_is_one_message(
     server: MlflowServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eig_tune.tracking.tracker._PATIENCE_AT_THE_END", 1.0)
+    monkeypatch.setattr("eig_tune.tracking.writer._PATIENCE_AT_THE_END", 1.0)
     store = open_store(server.uri, "mine", tmp_path)
     to = tracker(store)
     server.kill()
     write_trial(to, 0, reports=2)
     to.close("FINISHED", {})
-    (told,) = to.errors
-    assert server.uri in told and "--resume" in told
+    (error,) = to.errors
+    assert server.uri in error and "--resume" in error
     server.start()
     again = tracker(store)
     write_trial(again, 0, reports=2)
@@ -218,27 +220,27 @@ def test_server_that_stays_away_is_one_message(
     assert_whole(store, trials=1, reports=2)
 
 
-def test_corrected_metric_is_what_is_read_back_whatever_clocks_said(local: Store) -> None:
+def test_replaced_metric_is_what_is_read_back_whatever_the_clock(local: Store) -> None:
     """Logged again with the same step and time, MLflow would give the larger value: NMI 0.94 for 0.80."""
-    told = [(0.94, 1000.0), (0.80, 1000.0), (0.80, 1000.0), (0.85, 400.0), (0.94, 1000.0), (0.70, 2000.0)]
-    for value, at in told:
+    logged = [(0.94, 1000.0), (0.80, 1000.0), (0.80, 1000.0), (0.85, 400.0), (0.94, 1000.0), (0.70, 2000.0)]
+    for value, at in logged:
         to = tracker(local)
         to.start_run("0", "trial 0", {}, at=1000.0)
-        to.correct_metrics("0", 3000, {"confirmed.nmi": value, "confirmed.seeds": 3.0}, at, {"told": str(value)})
+        to.replace_metrics("0", 3000, {"confirmed.nmi": value, "confirmed.seeds": 3.0}, at, {"value": str(value)})
         to.close("FINISHED", {})
         assert to.errors == []
         (trial,) = read_search(local.uri, local.name).trials
         assert trial.metrics == {"confirmed.nmi": value, "confirmed.seeds": 3.0}
-        assert local.client.get_run(trial.run_id).data.tags["told"] == str(value)
+        assert local.client.get_run(trial.run_id).data.tags["value"] == str(value)
     history = local.client.get_metric_history(trial.run_id, "confirmed.nmi")
     assert sorted(point.value for point in history) == [0.70, 0.80, 0.85, 0.94, 0.94], "equal ones are logged once"
     assert len(local.client.get_metric_history(trial.run_id, "confirmed.seeds")) == 1
 
 
-def test_closing_ends_when_somebody_loses_patience_and_says_what_is_missing(
+def test_closing_ends_when_patience_does_and_says_what_is_missing(
     local: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eig_tune.tracking.tracker._SECONDS_FOR_ONE_MORE_JOB", 0.3)
+    monkeypatch.setattr("eig_tune.tracking.writer._SECONDS_FOR_ONE_MORE_JOB", 0.3)
     drawing = threading.Event()
     to = tracker(local)
 

@@ -1,4 +1,4 @@
-"""A home that was moved or copied as a whole: its MLflow database has the absolute paths of its artifacts in it."""
+"""The absolute paths of artifacts in the MLflow database of a home that was moved or copied."""
 
 import sqlite3
 from collections.abc import Collection
@@ -19,15 +19,15 @@ _PATHS = (
 _PATIENCE_SECONDS = 30.0
 
 
-def follow(database: Path) -> None:
-    """Let the paths in a home's MLflow database follow the artifacts that have come along with it.
+def update_artifact_paths(database: Path) -> None:
+    """Update the paths in a home's MLflow database if it was moved or copied together with its artifacts.
 
     Otherwise a moved home would have no models, and the search of a copied one would write into the original.
 
     Raises:
-        TrackingError: they have to, but the file cannot be written.
+        TrackingError: they must be updated, but the file cannot be written.
     """
-    with suppress(sqlite3.Error):  # what is wrong with the file MLflow says
+    with suppress(sqlite3.Error):  # MLflow reports what is wrong with the file
         for old in _earlier_homes(database):
             _rewrite(database, *(f"{home.as_uri()}/{_ARTIFACTS}/" for home in (old, database.parent)))
 
@@ -45,22 +45,25 @@ def _earlier_homes(database: Path) -> list[Path]:
 
 
 def _was_here(database: Path, old: Path, names: Collection[str]) -> bool:
-    """Whether ``old`` is where the database's home was before, by what lies where."""
+    """Whether the database's home was at ``old`` before, by which of both places has the files."""
     here = database.parent
     if old == here or not any(_identity(here / _ARTIFACTS / name) for name in names):
         return False
     if not any(_identity(old / _ARTIFACTS / name) for name in names):
         return True
-    return _identity(old / database.name) not in (None, _identity(database))  # if it is there, this is a copy of it
+    return _identity(old / database.name) not in (
+        None,
+        _identity(database),
+    )  # else a copy
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """By which a file is known under any name; None where there is none, or none that we may see."""
+    """Device and inode of a file, the same under any name; None where there is none, or none that may be read."""
     try:
-        found = path.stat()
+        status = path.stat()
     except (OSError, ValueError):
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _rewrite(database: Path, before: str, now: str) -> None:
@@ -73,7 +76,7 @@ def _rewrite(database: Path, before: str, now: str) -> None:
                 )
     except sqlite3.Error as error:
         raise TrackingError(
-            f"{database} was moved with its artifacts, and the paths in it have to follow once: {error}"
+            f"{database} was moved with its artifacts, and the paths in it must be updated once: {error}"
         ) from error
 
 

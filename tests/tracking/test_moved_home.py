@@ -1,4 +1,4 @@
-"""A home is a folder like any other: it may be moved, copied and renamed, its models with it."""
+"""A home may be moved, copied and renamed like any folder, with its models."""
 
 import shutil
 from pathlib import Path
@@ -13,7 +13,7 @@ NAME = "digits"
 
 
 def forget() -> None:
-    """What a process of its own would not know: MLflow remembers where a run's artifacts lie."""
+    """Clear MLflow's memory of where a run's artifacts lie, as in a new process."""
     from mlflow.tracking._tracking_service import utils
 
     utils._artifact_repos_cache.clear()
@@ -32,7 +32,7 @@ def search(home: Path, weights: str, uri: str | None = None, name: str = NAME, s
 
 
 def weights(home: Path, to: Path) -> str:
-    """What `best` would take home."""
+    """The weights that `best` would export."""
     forget()
     found = read_search(local_uri(home), NAME)
     (trial,) = found.trials
@@ -49,7 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(made: Path, tmp_path: Path) -> Path:
-    """A home of one's own, made at another place; with a percent sign and a space in its name."""
+    """A home that was made at another place; with a percent sign and a space in its name."""
     shutil.copytree(made, tmp_path / "50% home")
     assert weights(tmp_path / "50% home", tmp_path / "taken first") == "of the original"
     return tmp_path / "50% home"
@@ -65,7 +65,7 @@ def test_moved_home_has_its_models_and_its_searches_go_on_there(home: Path, tmp_
     assert not home.exists(), "something was written to where it was before"
 
 
-def test_home_that_is_moved_while_nobody_reads_goes_on_there_at_once(home: Path, tmp_path: Path) -> None:
+def test_home_that_is_moved_and_resumed_before_it_is_read_goes_on_there(home: Path, tmp_path: Path) -> None:
     home.rename(tmp_path / "moved")
     search(tmp_path / "moved", "newer")
     assert not home.exists()
@@ -97,7 +97,7 @@ def test_shared_database_keeps_the_models_of_a_home_that_is_gone(tmp_path: Path)
     assert not (tmp_path / "shared").exists()
 
 
-def test_registered_models_come_along(home: Path, tmp_path: Path) -> None:
+def test_registered_models_are_moved_too(home: Path, tmp_path: Path) -> None:
     client = open_store(local_uri(home), NAME, home).client
     client.create_registered_model("m")
     client.create_model_version("m", (home / "artifacts" / NAME).as_uri())

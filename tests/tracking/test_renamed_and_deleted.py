@@ -1,4 +1,4 @@
-"""What becomes of a search's runs when somebody renames, deletes or loses things in MLflow."""
+"""A search's runs after experiments or runs were renamed or deleted in MLflow."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ MINE, ANOTHERS = "1" * 32, "2" * 32
 
 @pytest.fixture(autouse=True)
 def no_gathering(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eig_tune.tracking.tracker._GATHERING_SECONDS", 0.0)
+    monkeypatch.setattr("eig_tune.tracking.writer._GATHERING_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +64,13 @@ def test_search_goes_on_in_its_renamed_experiment(home: Path, name: str) -> None
     again = opened(home, name, MINE)
     assert search(again, trials=2).parent_id == began.parent_id
     assert again.experiment_id == store.experiment_id
-    assert again.told == (
+    assert again.notices == (
         f"MLflow: the experiment of {name!r} is called '{name} of Monday' now; the search goes on there",
     )
     assert models(again, began.parent_id) == {"0": ["model"], "1": ["model"]}
 
 
-def test_another_experiment_that_has_the_old_name_now_is_left_alone(home: Path, name: str) -> None:
+def test_another_experiment_that_has_the_old_name_now_is_not_touched(home: Path, name: str) -> None:
     store = opened(home, name)
     began = search(store, search_id=ANOTHERS)
     store.client.rename_experiment(store.experiment_id, f"{name} of Monday")
@@ -97,7 +97,7 @@ def delete_experiment(store: Store, parent_id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("delete", "told"),
+    ("delete", "notice"),
     [
         (delete_everything, "MLflow: 3 of the search's runs had been deleted; they are restored"),
         (delete_parent, "MLflow: 1 of the search's runs had been deleted; they are restored"),
@@ -106,21 +106,21 @@ def delete_experiment(store: Store, parent_id: str) -> None:
     ],
 )
 def test_what_was_deleted_of_a_search_that_goes_on_is_restored_with_its_models(
-    home: Path, delete: Callable[[Store, str], None], told: str
+    home: Path, delete: Callable[[Store, str], None], notice: str
 ) -> None:
     name = f"{delete.__name__} of a search"
     store = opened(home, name)
     began = search(store, trials=2)
     delete(store, began.parent_id)
     again = opened(home, name, MINE)
-    assert again.told == (told.format(name=name),)
+    assert again.notices == (notice.format(name=name),)
     assert search(again, trials=2).parent_id == began.parent_id
     assert models(again, began.parent_id) == {"0": ["model"], "1": ["model"]}
-    assert opened(home, name, MINE).told == ()
+    assert opened(home, name, MINE).notices == ()
 
 
 @pytest.mark.parametrize("delete", [delete_experiment, delete_parent, delete_trial, delete_everything])
-def test_what_is_deleted_while_a_search_runs_is_told_and_written_by_the_next_resume(
+def test_what_is_deleted_while_a_search_runs_is_an_error_and_written_by_the_next_resume(
     home: Path, delete: Callable[[Store, str], None]
 ) -> None:
     name = f"{delete.__name__} while it runs"
@@ -133,7 +133,7 @@ def test_what_is_deleted_while_a_search_runs_is_told_and_written_by_the_next_res
     began = time.monotonic()
     to.close("FINISHED", {})
     assert time.monotonic() - began < 60
-    assert bool(to.errors) is (delete is not delete_trial), "that of the ended trial lacks nothing"
+    assert bool(to.errors) is (delete is not delete_trial), "the deleted run of an ended trial was complete"
     again = search(opened(home, name, MINE), trials=2)
     assert again.parent_id == to.parent_id
     assert models(store, again.parent_id) == {"0": ["model"], "1": ["model"]}
@@ -167,7 +167,7 @@ def test_new_search_is_refused_where_its_experiment_was_deleted(home: Path, name
     assert store.client.get_experiment(store.experiment_id).lifecycle_stage == "deleted"
 
 
-def test_store_that_has_never_seen_the_search_gets_all_of_it(home: Path, name: str) -> None:
+def test_store_without_the_search_gets_all_of_it(home: Path, name: str) -> None:
     to = search(opened(home, name, "4" * 32), search_id="4" * 32)
     assert to.is_new
     assert not search(opened(home, name, "4" * 32), search_id="4" * 32).is_new

@@ -1,4 +1,4 @@
-"""Which search `best`, `--warm-start` and `--best-of` take, when a name stands for several."""
+"""The search that `best`, `--warm-start` and `--best-of` take when several have the same name."""
 
 import json
 import re
@@ -42,13 +42,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def taken(found: TrackedSearch) -> str:
-    """The search that was found, all that is told of it being of the same one."""
+    """The git commit of the search that was found; its trial and its run must be of the same search."""
     (trial,) = found.trials
     assert trial.params["lambda_1"] == found.run.began
     return found.provenance["git_commit"]
 
 
-def test_newest_of_a_name_is_taken_and_the_others_are_told(home: Path) -> None:
+def test_newest_of_a_name_is_taken_and_the_others_are_listed(home: Path) -> None:
     found = read_search(local_uri(home), "digits")
     assert taken(found) == BERTS
     assert [other.by for other in found.others] == ["anna"]
@@ -56,13 +56,13 @@ def test_newest_of_a_name_is_taken_and_the_others_are_told(home: Path) -> None:
     assert read_search(local_uri(home), "lone").others == ()
 
 
-def test_homes_own_search_is_taken_before_a_newer_one_of_somebody_else(home: Path) -> None:
+def test_homes_own_search_is_taken_before_a_newer_one_of_another_user(home: Path) -> None:
     assert taken(read_search(local_uri(home), "digits", [ANNAS])) == ANNAS
     assert taken(read_search(local_uri(home), None, [ANNAS])) == ANNAS
     assert taken(read_search(local_uri(home), None, ["9" * 32, COMPARISON, ANNAS, BERTS])) == ANNAS, "the first there"
 
 
-def test_best_says_whose_search_it_took_and_which_others_there_are(home: Path, tmp_path: Path) -> None:
+def test_best_names_the_user_of_the_search_it_took_and_lists_the_others(home: Path, tmp_path: Path) -> None:
     arguments = ["best", "--name", "digits", "--home", str(tmp_path), "--tracking-uri", local_uri(home), "--json"]
     newest = CliRunner().invoke(app, arguments)
     berts, others = newest.stderr.splitlines()[:2]
@@ -109,7 +109,7 @@ def test_homes_own_search_is_found_in_a_renamed_experiment(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("wanted", "told"),
+    ("name", "message"),
     [
         ("compared", "the MLflow experiment 'compared' holds no search of eig-tune"),
         ("digitz", "no search 'digitz' in .*; there are: .*digits.*"),
@@ -117,9 +117,9 @@ def test_homes_own_search_is_found_in_a_renamed_experiment(tmp_path: Path) -> No
         ("' or 1 = 1", "no search .* in "),
     ],
 )
-def test_search_that_is_not_there_is_one_line(home: Path, wanted: str, told: str) -> None:
-    with pytest.raises(ResultError, match=told) as refused:
-        read_search(local_uri(home), wanted)
+def test_unknown_search_is_one_line(home: Path, name: str, message: str) -> None:
+    with pytest.raises(ResultError, match=message) as refused:
+        read_search(local_uri(home), name)
     assert "\n" not in str(refused.value)
 
 
@@ -132,9 +132,9 @@ def test_run_of_a_trial_or_of_a_comparison_is_no_search(home: Path) -> None:
 
 
 @pytest.mark.parametrize("objectives", ["", "{", "[]", "3"])
-def test_run_that_does_not_say_what_it_was_for_is_one_line(tmp_path: Path, objectives: str) -> None:
+def test_run_without_objectives_is_one_line(tmp_path: Path, objectives: str) -> None:
     run_id = write(tmp_path, "digits", ANNAS, 1000, "anna")
     client = open_store(local_uri(tmp_path), "digits", tmp_path).client
     client.set_tag(run_id, "eig_tune.objectives", objectives)
-    with pytest.raises(ResultError, match="does not say what the search was for"):
+    with pytest.raises(ResultError, match=r"its tag eig_tune\.objectives has no objectives"):
         read_search(local_uri(tmp_path), "digits")

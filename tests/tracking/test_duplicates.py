@@ -1,4 +1,4 @@
-"""A server that answers too late makes everything once, though MLflow's client asks it three times."""
+"""A server that answers too late has everything once in the end, though MLflow's client repeats each request."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -73,27 +73,27 @@ def test_registered_model_and_its_version_are_made_once(
     assert (model.status, made.source) == ("READY", model.artifact_location)
 
 
-def test_double_that_comes_after_the_search_has_gone_on_is_deleted(server: MlflowServer, tmp_path: Path) -> None:
+def test_duplicate_that_is_made_late_is_deleted(server: MlflowServer, tmp_path: Path) -> None:
     store = open_store(server.uri, "late", tmp_path)
     with SearchTracker(store, "search", "s2", {}, {}) as to:
         to.start_run("0", "trial 0", {}, at=1000.0)
         to.end_run("0", "FINISHED", {}, at=1004.0)
-        double(store, "0")
-        double(store, None)
+        duplicate(store, "0")
+        duplicate(store, None)
         to.close("FINISHED", {})
     assert to.errors == []
     assert status_of_all(store) == {None: "FINISHED", "0": "FINISHED"}
     kept = {run.info.run_id for run in store.runs_of("s2")}
-    double(store, "0")
-    double(store, None)
+    duplicate(store, "0")
+    duplicate(store, None)
     again = SearchTracker(store, "search", "s2", {}, {})
     again.close("FINISHED", {})
     assert (again.is_new, again.ended) == (False, {"0"})
     assert {run.info.run_id for run in store.runs_of("s2")} == kept
-    assert open_store(server.uri, "late", tmp_path, resumed="s2").told == (), "a double was restored"
+    assert open_store(server.uri, "late", tmp_path, resumed="s2").notices == (), "a duplicate was restored"
 
 
-def double(store: Store, key: str | None) -> None:
+def duplicate(store: Store, key: str | None) -> None:
     tags = {"eig_tune.search_id": "s2", "eig_tune.kind": "search"}
     tags |= {} if key is None else {"eig_tune.trial": key, "eig_tune.kind": "trial"}
     store.client.create_run(store.experiment_id, tags=tags)

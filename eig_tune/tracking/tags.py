@@ -1,0 +1,18 @@
+"""The tags by which eig-tune finds its runs again in MLflow."""
+
+KIND_TAG = "eig_tune.kind"  # search or comparison on a parent run; trial or confirmation below it
+SEARCH_TAG = "eig_tune.search_id"  # of the search, on its parent run, children and grandchildren alike
+KEY_TAG = "eig_tune.trial"  # a trial's number; a confirmation's with its seed behind a dot; not on a parent run
+ENDED_TAG = "eig_tune.ended"  # set last of all: a run that has it is complete in MLflow
+OBJECTIVES_TAG = "eig_tune.objectives"
+CONFIRMATION_TAG = "confirmation"
+DATA_TAG = "data_sha256"
+
+PARENT_TAG = "mlflow.parentRunId"
+USER_TAG = "mlflow.user"
+DESCRIPTION_TAG = "mlflow.note.content"
+
+
+def runs_of_search(search_id: str) -> str:
+    """MLflow's filter for the parent run, children and grandchildren of a search."""
+    return f"tags.`{SEARCH_TAG}` = '{search_id}'"
