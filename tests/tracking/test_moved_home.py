@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from eig_tune.tracking import SearchTracker, download, local_uri, open_store, read_search
-from eig_tune.tracking.databases import sqlite_uri
+from eig_tune.tracking.address import sqlite_uri
 
 OBJECTIVES = {"eig_tune.objectives": '{"nmi": "maximize"}'}
 NAME = "digits"
