@@ -23,7 +23,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import optuna
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from optuna._hypervolume import compute_hypervolume
 
@@ -34,7 +33,8 @@ from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.objectives import losses_of
 from eig_tune.hpo.policies import Searching
 from eig_tune.hpo.simulation import simulate
-from eig_tune.reports.curves import VALUE_PREFIX
+from eig_tune.reports.curves import PARAM_PREFIX
+from eig_tune.reports.curves import read_curves as read_table
 
 HERE = Path(__file__).parent
 RANDOM_TRIALS = 64
@@ -164,11 +164,11 @@ def _move(study: optuna.Study, number: int, values: Mapping[str, Any]) -> None:
 def read_curves(file: Path, spec: SearchSpec) -> Curves:
     """The trials of a table that were trained to the full budget."""
     trials: dict[int, list[dict[str, Any]]] = {}
-    for row in pq.read_table(file).to_pylist():
+    for row in read_table(file).to_pylist():
         trials.setdefault(row["trial"], []).append(row)
     whole = [sorted(t, key=lambda r: int(r["step"])) for t in trials.values()]
     whole = [rows for rows in whole if rows[-1]["step"] == spec.train.steps]
-    values = [{name: rows[0][f"{VALUE_PREFIX}{name}"] for name in spec.search} for rows in whole]
+    values = [{name: rows[0][f"{PARAM_PREFIX}{name}"] for name in spec.search} for rows in whole]
     return Curves(
         np.array([position(spec, one) for one in values]),
         tuple(values),

@@ -1,1 +1,1 @@
-"""What is written about a search: MLflow runs, description, Optuna study, curves, plots, tables."""
+"""What is written about a search or a comparison: MLflow runs, description, Optuna study, curves, plots, tables."""

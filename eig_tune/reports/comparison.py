@@ -1,27 +1,18 @@
-"""The table and the pictures of a comparison."""
+"""The table of a comparison: one row per method."""
 
-import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from eig_tune.evaluation import figures
-from eig_tune.evaluation.record import EvaluationRecord, read_evaluation
 from eig_tune.evaluation.registry import compared_metrics, direction_of
 from eig_tune.hpo.objectives import mean_and_deviation
 from eig_tune.hpo.trial import Trial
 from eig_tune.models import METHODS
 from eig_tune.reports.paired_test import FEWEST_SPLITS, Cell, differences_of_splits, holm, p_value
 
-_REFERENCE = "elastic-infogan"
-_PANELS = (
-    ("uniform-infogan", "none", "InfoGAN, balanced images"),
-    ("uniform-infogan", None, "InfoGAN, imbalanced images"),
-    (_REFERENCE, None, "Elastic-InfoGAN, imbalanced images"),
-)
+REFERENCE = "elastic-infogan"
 
 
 @dataclass(frozen=True)
@@ -29,7 +20,12 @@ class Row:
     """One method: over its finished cells, mean and standard deviation of every metric.
 
     Attributes:
-        splits: on which both it and Elastic-InfoGAN have finished a run with the same seed.
+        method: its name.
+        cells: how many have finished.
+        failed: how many have failed.
+        splits: number of splits on which both it and Elastic-InfoGAN have finished a run with the same seed.
+        means: over the finished cells, by metric.
+        deviations: standard deviations over the same cells, by metric.
         p_values: of the paired t-test against Elastic-InfoGAN over these splits, corrected for all rows (Holm); None
             where there is nothing to test, or too few splits.
     """
@@ -74,16 +70,16 @@ def _by_cell(trials: Sequence[Trial], metric: str) -> dict[Cell, float]:
 
 
 def _differences(of_method: Mapping[str, Mapping[Cell, float]], method: str) -> list[float]:
-    return differences_of_splits(of_method[method], of_method.get(_REFERENCE, {}))
+    return differences_of_splits(of_method[method], of_method.get(REFERENCE, {}))
 
 
 def _corrected(of_method: Mapping[str, Mapping[Cell, float]]) -> dict[str, float | None]:
-    """Of every method against the reference, whose own is None."""
-    return holm({m: None if m == _REFERENCE else p_value(_differences(of_method, m)) for m in of_method})
+    """Corrected p-value of every method against the reference, whose own is None."""
+    return holm({m: None if m == REFERENCE else p_value(_differences(of_method, m)) for m in of_method})
 
 
 def best_of(rows: Sequence[Row], metric: str) -> str | None:
-    """The method with the best mean; whoever is given the true prior does not compete for its error."""
+    """The method with the best mean, None without any; methods given the true prior do not compete for prior_rmse."""
     competing = [
         row
         for row in rows
@@ -116,128 +112,19 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def p_in_words(rows: Sequence[Row]) -> str:
-    """What p is, or why there is none."""
-    others = [row for row in rows if row.method != _REFERENCE]
-    told = (
-        f"p: paired t-test against {_REFERENCE} over splits, each the mean over its seeds, corrected for the rows of a "
+    """A sentence on what p is, and on why there is none where there is none."""
+    others = [row for row in rows if row.method != REFERENCE]
+    what = (
+        f"p: paired t-test against {REFERENCE} over splits, each the mean over its seeds, corrected for the rows of a "
         "metric (Holm)."
     )
     few = [row for row in others if row.splits < FEWEST_SPLITS]
     if not few:
-        return told
+        return what
     which = "" if len(few) == len(others) else f" for {', '.join(row.method for row in few)}"
-    return f"{told} There is none{which}: it takes {FEWEST_SPLITS} splits, and seeds of one split are not independent."
+    return f"{what} There is none{which}: it takes {FEWEST_SPLITS} splits, and seeds of one split are not independent."
 
 
 def p_text(p: float | None) -> str:
     """A p-value in three digits."""
     return "–" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def write_report(
-    trials: Sequence[Trial], methods: Sequence[str], classes: Sequence[str], evaluations: Path, folder: Path
-) -> None:
-    """Write table.md, table.csv, cells.csv, methods.png, curves.png, panels.png and a prior-METHOD.png each into
-    ``folder``.
-
-    Args:
-        evaluations: has a folder for each finished trial, named by its number, with the evaluation at its end.
-    """
-    rows = rows_of(trials, methods)
-    (folder / "table.md").write_text(markdown(rows), encoding="utf-8")
-    _write_table(rows, folder / "table.csv")
-    _write_cells(trials, folder / "cells.csv")
-    columns = {m: ([row.means[m] for row in rows], [row.deviations[m] for row in rows]) for m in compared_metrics()}
-    figures.save_figure(figures.methods_figure([row.method for row in rows], columns), folder / "methods.png")
-    figures.save_figure(figures.learning_figure(mean_curves(trials, methods)), folder / "curves.png")
-    _draw_panels(trials, evaluations, folder / "panels.png")
-    _draw_priors(trials, methods, classes, evaluations, folder)
-
-
-def _write_table(rows: Sequence[Row], file: Path) -> None:
-    with file.open("w", newline="", encoding="utf-8") as opened:
-        writer = csv.writer(opened)
-        writer.writerow(
-            [
-                *("method", "cells", "failed", "splits"),
-                *(f"{m}_{what}" for m in compared_metrics() for what in ("mean", "std", "p_holm")),
-            ]
-        )
-        for row in rows:
-            numbers = [(row.means[m], row.deviations[m], row.p_values[m]) for m in compared_metrics()]
-            values = [value for three in numbers for value in three]
-            writer.writerow([row.method, row.cells, row.failed, row.splits, *values])
-
-
-def _write_cells(trials: Sequence[Trial], file: Path) -> None:
-    with file.open("w", newline="", encoding="utf-8") as opened:
-        writer = csv.writer(opened)
-        writer.writerow(["method", "split", "seed", "status", "step", *compared_metrics()])
-        for trial in trials:
-            metrics = trial.last.metrics if trial.last else {}
-            cell = [trial.params["method"], trial.params["split"], trial.params["seed"]]
-            step = trial.last.step if trial.last else 0
-            writer.writerow([*cell, trial.status, step, *(metrics.get(m, "") for m in compared_metrics())])
-
-
-def mean_curves(trials: Sequence[Trial], methods: Sequence[str]) -> dict[str, dict[str, tuple[list[int], list[float]]]]:
-    """Metric to method to (steps, means over the method's finished cells): whether it has been trained for long
-    enough shows where its line has become flat."""
-    finished = [t for t in trials if t.status == "finished" and t.params["split"] != "none"]
-    reports = {m: [r for t in finished if t.params["method"] == m for r in t.reports.values()] for m in methods}
-    return {
-        metric: {
-            method: (
-                steps,
-                [
-                    float(np.mean([r.metrics[metric] for r in of if r.step == step and metric in r.metrics]))
-                    for step in steps
-                ],
-            )
-            for method, of in reports.items()
-            if (steps := sorted({r.step for r in of}))
-        }
-        for metric in compared_metrics()
-    }
-
-
-def _draw_panels(trials: Sequence[Trial], evaluations: Path, file: Path) -> None:
-    """The paper's three: InfoGAN on balanced and on imbalanced images, Elastic-InfoGAN on imbalanced ones."""
-    panels = []
-    for method, split, title in _PANELS:
-        seen = _seen(_first(trials, method, split), evaluations)
-        if seen is not None:
-            samples = seen.samples if seen.table is None else figures.ordered_rows(seen.samples, seen.table)
-            panels.append((title, samples))
-    if panels:
-        figures.save_figure(figures.panels_figure(panels), file)
-
-
-def _draw_priors(
-    trials: Sequence[Trial], methods: Sequence[str], classes: Sequence[str], evaluations: Path, folder: Path
-) -> None:
-    """Learned against true prior of each method, on its first imbalance."""
-    for method in methods:
-        seen = _seen(_first(trials, method, None), evaluations)
-        if seen is not None and seen.table is not None and seen.class_distribution is not None:
-            figure = figures.prior_figure(seen.table, seen.prior, seen.class_distribution, classes)
-            figure.suptitle(method)
-            figures.save_figure(figure, folder / f"prior-{method}.png")
-
-
-def _seen(trial: Trial | None, evaluations: Path) -> EvaluationRecord | None:
-    if trial is None or not (evaluations / str(trial.number)).is_dir():
-        return None
-    return read_evaluation(evaluations / str(trial.number))
-
-
-def _first(trials: Sequence[Trial], method: str, split: str | None) -> Trial | None:
-    """The method's first finished cell: on balanced images when ``split`` says so, else on imbalanced ones."""
-    found = (
-        trial
-        for trial in trials
-        if trial.status == "finished"
-        and trial.params["method"] == method
-        and (trial.params["split"] == "none") == (split == "none")
-    )
-    return next(found, None)

@@ -1,4 +1,4 @@
-"""The engine's events, written into MLflow in the words of a search."""
+"""The MLflow runs of a search's trials: parameters, metrics, tags, pictures and models, as the engine's events come."""
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from eig_tune.training import checkpoint as checkpoints
 MODEL_FOLDER = "model"
 SAMPLES = "samples"  # the series of pictures that shows the classes emerging
 # Sending a picture takes MLflow some 0.1 s; a fast trial must not make more of them than can be sent. Its last one
-# is sent all the same: it shows what has come of it.
+# is always sent.
 _PICTURE_EVERY_SECONDS = 5.0
 _MLFLOW_STATUS = {"finished": "FINISHED", "stopped": "KILLED", "collapsed": "FAILED", "failed": "FAILED"}
 
@@ -27,9 +27,9 @@ class MlflowRuns(Observer):
 
     Args:
         tracker: where to write.
-        storage: where checkpoints lie; one that has ended is deleted when MLflow has everything of its trial.
+        storage: where checkpoints lie; that of an ended trial is deleted when MLflow has everything of the trial.
         classes: names of the true classes, for the pictures.
-        method: the method of trials whose values name none.
+        method: the method of trials whose params name none.
         rungs: steps at which trials are compared.
         models: keep the weights of every finished trial.
         confirming: the trials are confirmations, whose runs lie below those of the trials they confirm.
@@ -59,7 +59,7 @@ class MlflowRuns(Observer):
         return _key(trial, self._confirming)
 
     def catch_up(self, trials: Mapping[int, Trial]) -> None:
-        """Write what an earlier process may not have written before it died.
+        """Write what an earlier process may not have written before it was killed.
 
         Metrics that are there already are written again, which changes nothing: MLflow keeps one copy.
         """
@@ -70,7 +70,7 @@ class MlflowRuns(Observer):
             for report in trial.reports.values():
                 self.trial_reported(trial, report)
             self.trial_checkpointed(trial)
-            self.stopped([trial])
+            self.mark_interrupted([trial])
             if trial.ended:
                 self.trial_ended(trial)
 
@@ -85,8 +85,8 @@ class MlflowRuns(Observer):
     def trial_resumed(self, trial: Trial) -> None:
         self._tracker.set_tags(self._key(trial), {"status": "running"})
 
-    def stopped(self, trials: Iterable[Trial]) -> None:
-        """The search is being stopped: trials that have trained until now were interrupted."""
+    def mark_interrupted(self, trials: Iterable[Trial]) -> None:
+        """Tag those of ``trials`` that are training as interrupted, because the search is being stopped."""
         for trial in trials:
             if trial.status == "running":
                 self._tracker.set_tags(self._key(trial), {"status": trial.outcome})
@@ -110,7 +110,7 @@ class MlflowRuns(Observer):
             # Read at once: the file is deleted when the trial's next checkpoint is whole.
             picture = self._storage.read(trial.checkpoint, SAMPLES_FILE)
         except OSError:
-            return  # a picture less must not end a search; what is wrong is told when the trial's end is drawn
+            return  # a missing picture must not end a search; drawing the trial's end reports what is wrong
         self._tracker.log_picture(self._key(trial), SAMPLES, picture, trial.checkpoint_step, at)
 
     def trial_ended(self, trial: Trial) -> None:
@@ -120,7 +120,7 @@ class MlflowRuns(Observer):
             self._log_picture(trial)
         if location is not None:
             self._tracker.log_artifacts(key, lambda folder: self._draw(trial, location, folder))
-            # Of every finished one: which of them will be chosen is not known before all have been confirmed.
+            # Of every finished trial, because the best is not known before the confirmations have ended.
             if self._models and trial.status == "finished":
                 copy = partial(self._copy_weights, trial, location)
                 self._tracker.log_artifacts(key, copy, MODEL_FOLDER)
@@ -147,7 +147,7 @@ class MlflowRuns(Observer):
             raise CheckpointError(f"{name}: MLflow has no {what} of it ({one_line(error)})") from error
 
     def _tags(self, trial: Trial) -> dict[str, str]:
-        """What ended trials are filtered by; ``rung`` and ``halved_batch_size`` only where there is one."""
+        """Tags by which ended trials are filtered; ``rung`` and ``halved_batch_size`` only where there is one."""
         rung = trial.rung(self._rungs)
         halved = trial.last.metrics.get(HALVED_BATCH) if trial.last else None
         return {
@@ -170,23 +170,25 @@ def _key(trial: Trial, confirming: bool) -> str:
     return f"{trial.params['trial']}.{trial.params['seed']}" if confirming else str(trial.number)
 
 
-def wanted_checkpoints(trials: Iterable[Trial], ended: Container[str], *, confirming: bool = False) -> set[str]:
+def needed_checkpoints(trials: Iterable[Trial], ended: Container[str], *, confirming: bool = False) -> set[str]:
     """Locations of the checkpoints of trials that go on, or of which MLflow does not have everything yet.
 
     Args:
-        ended: keys of the runs of which it has.
+        trials: all trials of an event log.
+        ended: keys of the runs of which MLflow has everything.
+        confirming: the trials are confirmations.
     """
-    wanted = [trial for trial in trials if not trial.ended or _key(trial, confirming) not in ended]
-    newest = {trial.checkpoint for trial in wanted if trial.checkpoint is not None}
-    # The one before is still there only if a power failure came before the newest was on the disk.
-    return newest | {trial.earlier[0] for trial in wanted if trial.earlier is not None}
+    needing = [trial for trial in trials if not trial.ended or _key(trial, confirming) not in ended]
+    newest = {trial.checkpoint for trial in needing if trial.checkpoint is not None}
+    # The earlier one is still there only if a power failure came before the newest was on the disk.
+    return newest | {trial.earlier[0] for trial in needing if trial.earlier is not None}
 
 
 def draw_trial(checkpoint: Path, classes: Sequence[str], folder: Path) -> None:
-    """Pictures of a checkpoint: samples, category × class table, learned against true prior."""
-    seen = read_evaluation(checkpoint)
-    seen.samples.save(folder / "samples.png")
-    if seen.table is not None and seen.class_distribution is not None:
-        figures.save_figure(figures.table_figure(seen.table, classes), folder / "category_class_table.png")
-        prior = figures.prior_figure(seen.table, seen.prior, seen.class_distribution, classes)
+    """Draw a checkpoint into ``folder``: samples, category × class table, learned against true prior."""
+    record = read_evaluation(checkpoint)
+    record.samples.save(folder / "samples.png")
+    if record.table is not None and record.class_distribution is not None:
+        figures.save_figure(figures.table_figure(record.table, classes), folder / "category_class_table.png")
+        prior = figures.prior_figure(record.table, record.prior, record.class_distribution, classes)
         figures.save_figure(prior, folder / "prior.png")

@@ -1,6 +1,6 @@
 """The search as an Optuna study in a file, for optuna-dashboard and Optuna's own plots.
 
-A view of the event log: written as trials end, never read by the search itself, which learns rung by rung.
+It is written as trials end and never read by the search itself, which has one study per rung.
 """
 
 import os
@@ -31,11 +31,11 @@ _STATES = {
 class StudyFile(Observer):
     """An observer of the engine that adds every ended trial to the study, so that none stays RUNNING there for ever.
 
-    A trial that was stopped early is PRUNED and one that collapsed or crashed FAIL, so neither has values; what
-    they had reached stands in their user attributes.
+    A trial that was stopped early is PRUNED and one that collapsed or crashed FAIL, so neither has values; their last
+    metrics are among their user attributes.
 
     Args:
-        file: Optuna's journal; made when it does not exist.
+        file: of Optuna's journal storage; made when it does not exist.
         name: the study's name.
         spec: the search.
     """
@@ -55,7 +55,7 @@ class StudyFile(Observer):
         self._written = {trial.user_attrs["trial"] for trial in self._study.get_trials(deepcopy=False)}
 
     def catch_up(self, trials: Mapping[int, Trial]) -> None:
-        """Add what an earlier process may not have added before it died."""
+        """Add what an earlier process may not have added before it was killed."""
         for trial in trials.values():
             if trial.ended and trial.number not in self._written:
                 self.trial_ended(trial)
@@ -64,13 +64,13 @@ class StudyFile(Observer):
         try:
             self._study.add_trial(as_optuna(trial, self._spec, self._spec.objectives))
         except RuntimeError as error:
-            # Optuna says that it has lost its lock when the disk had no room for one.
+            # Optuna reports a lost lock when the disk had no room for one.
             raise _first_cause(error) from error
         self._written.add(trial.number)
 
 
 def as_optuna(trial: Trial, spec: SearchSpec, objectives: Iterable[str]) -> FrozenTrial:
-    """The trial as Optuna knows trials; only a finished one has values. ``rung`` is None before the first."""
+    """The trial as Optuna's; only a finished one has values. Its attribute ``rung`` is None before the first rung."""
     state, last = _STATES[trial.status], trial.last
     metrics = dict(last.metrics) if last is not None else {}
     return create_trial(
@@ -93,6 +93,8 @@ def study_of(trials: Sequence[Trial], spec: SearchSpec, objectives: Mapping[str,
     """A study in memory of all trials of a search in their order, so that Optuna's numbers are the search's own.
 
     Args:
+        trials: of the search.
+        spec: the search.
         objectives: those of the search, or some of them.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -119,7 +121,7 @@ def _first_cause(error: BaseException) -> BaseException:
 
 
 def _mend(file: Path) -> None:
-    """Undo what a killed writer leaves: a torn last line, and the lock, which only the event log's holder may hold."""
+    """Remove what a killed writer leaves: a torn last line, and the lock, which only the event log's owner may hold."""
     file.parent.mkdir(parents=True, exist_ok=True)
     for lock in file.parent.glob(f"{file.name}.lock*"):
         lock.unlink()

@@ -1,11 +1,11 @@
-"""Whether a method differs from the reference: one number for each split, tested pairwise, corrected for all methods.
+"""Paired test of a method against the reference: one difference per split, corrected for the number of methods.
 
-Runs on one split share its images, so that they are no independent witnesses: taken for such, they found a difference
-where there was none in 11 % of tests at 5 %. What is independent is a split. Its difference is the mean over the seeds
-that both methods have finished. Of these differences Student's paired t-test asks whether their mean is 0: tests by
-ranks or signs cannot get below 0.06 with five splits. Simulated differences of seven kinds (from uniform to log-normal,
-and in two lumps) kept its level from four splits on; with two or three, lumps passed for a difference in 15 % of
-tables.
+Runs on one split share its images, so they are not independent samples: treated as such, they gave a false difference
+in 11 % of tests at the 5 % level. Splits are independent. The difference of a split is the mean over the seeds that
+both methods have finished; Student's paired t-test asks whether the mean of these differences is 0. Rank and sign
+tests cannot get below p = 0.06 with five splits. In simulations with seven distributions (from uniform to log-normal,
+and bimodal) the test kept its level from four splits on; with two or three, bimodal differences were called
+significant in 15 % of tables.
 """
 
 from collections import defaultdict
@@ -19,7 +19,7 @@ Cell = tuple[object, object]  # split, seed
 
 
 def differences_of_splits(ours: Mapping[Cell, float], theirs: Mapping[Cell, float]) -> list[float]:
-    """Of every split on which both have finished a run with the same seed: the mean of ours − theirs over these."""
+    """Mean of ours − theirs over the seeds that both have finished, for every split on which there are any."""
     of_split: dict[object, list[float]] = defaultdict(list)
     for (split, seed), value in ours.items():
         if (split, seed) in theirs:
@@ -36,8 +36,10 @@ def p_value(differences: Sequence[float]) -> float | None:
 
 
 def holm(p_values: Mapping[str, float | None]) -> dict[str, float | None]:
-    """The p-values corrected for their number (Holm 1979): below 5 % is any of them in 5 % of tables at most, if no
-    method differs. Those that are None stay so and do not count."""
+    """The p-values corrected for their number (Holm 1979); those that are None stay None and do not count.
+
+    If no method differs, at most 5 % of tables have a corrected p below 5 %.
+    """
     rising = sorted((p, name) for name, p in p_values.items() if p is not None)
     corrected: dict[str, float | None] = dict.fromkeys(p_values)
     most = 0.0

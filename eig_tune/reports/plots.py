@@ -1,4 +1,4 @@
-"""A search in pictures, and in one page of plots that answer to the mouse: Optuna's own where it has them.
+"""Plots of a search, as pictures and on one interactive page: Optuna's own where it has them.
 
 Both of Optuna's drawing libraries are slow to load, so they are loaded where something is drawn: in the thread that
 writes MLflow.
@@ -31,7 +31,7 @@ _ENOUGH = 2  # finished trials; with fewer there is no history and nothing that 
 _PARALLEL = "parallel_coordinates"
 _SIZE, _PAGE_HEIGHT = (6.4, 4.4), "480px"
 
-# Drawn in this order, so that what went far lies on top: colour and opacity.
+# Colour and opacity by outcome, drawn in this order, so that the trials that got furthest lie on top.
 _STYLES = {
     "stopped": ("#999999", 0.35),
     "failed": ("#333333", 0.5),
@@ -43,7 +43,7 @@ _STYLES = {
 
 
 def pictures(trials: Sequence[Trial], spec: SearchSpec) -> dict[str, "Callable[[], Figure]"]:
-    """File name to what draws it, of every picture for which there are trials enough."""
+    """File name to the function that draws it, of every picture for which there are enough trials."""
     drawn: dict[str, Callable[[], Figure]] = {}
     if len(spec.objectives) > 1 and _finished(trials):
         drawn[FRONT] = partial(_front, trials, spec)
@@ -63,7 +63,7 @@ def write_pictures(trials: Sequence[Trial], spec: SearchSpec, folder: Path) -> N
 
 
 def write_page(trials: Sequence[Trial], spec: SearchSpec, title: str, folder: Path) -> None:
-    """Write ``search.html``, which needs nothing from outside; nothing where no trial has reported."""
+    """Write ``search.html``, which loads nothing from other addresses; nothing where no trial has reported."""
     if not any(trial.reports for trial in trials):
         return
     with _drawing():
@@ -93,7 +93,7 @@ def _front(trials: Sequence[Trial], spec: SearchSpec) -> "Figure":
 
 
 def _optuna_plots(trials: Sequence[Trial], spec: SearchSpec) -> dict[str, Callable[[ModuleType], Any]]:
-    """Name to what draws it with ``optuna.visualization``, or with its twin for matplotlib."""
+    """Name to the function that draws it with ``optuna.visualization``, or with its counterpart for matplotlib."""
     if len(_finished(trials)) < _ENOUGH:
         return {}
     plots: dict[str, Callable[[ModuleType], Any]] = {}
@@ -118,8 +118,10 @@ def _parallel_coordinates(trials: Sequence[Trial], spec: SearchSpec, module: Mod
 
 
 def _alone(trials: Sequence[Trial], spec: SearchSpec, name: str) -> "Study":
-    """The search as one for ``name`` alone: of an objective among others Optuna draws no best so far, and takes it
-    for one to be minimised."""
+    """The search as a study of the one objective ``name``.
+
+    For an objective among several, Optuna draws no best value so far and assumes that it is minimised.
+    """
     return study_of(trials, spec, {name: spec.objectives[name]})
 
 
@@ -127,16 +129,18 @@ def _still(plot: Callable[[ModuleType], Any], size: tuple[float, float]) -> "Fig
     from matplotlib import pyplot, rc_context
     from optuna.visualization import matplotlib
 
-    # Optuna sets a style for good: it is taken back.
+    # Optuna changes the style globally, so the change is reverted.
     with rc_context({"figure.constrained_layout.use": True, "figure.figsize": size}):
         figure: Figure = plot(matplotlib).figure
-    pyplot.close(figure)  # out of pyplot's list of open figures; it can be saved all the same
+    pyplot.close(figure)  # removes it from pyplot's list of open figures; it can still be saved
     return figure
 
 
 def _curves(trials: Sequence[Trial], spec: SearchSpec) -> dict[str, dict[str, tuple[list[float], list[float]]]]:
-    """Objective to status to (steps, values) of all trials of that status, a NaN between two of them: one line for
-    each status, since ten thousand lines could not be drawn."""
+    """Objective to outcome to (steps, values) of all trials of that outcome, separated by NaN.
+
+    There is one line for each outcome, because ten thousand lines could not be drawn.
+    """
     curves: dict[str, dict[str, tuple[list[float], list[float]]]] = {}
     for name in spec.objectives:
         curves[name] = {status: ([], []) for status in _STYLES}
@@ -165,19 +169,19 @@ def _interactive_rungs(trials: Sequence[Trial], spec: SearchSpec) -> Any:
 
 
 def _labels(trials: Sequence[Trial], name: str, status: str) -> list[str]:
-    """What is shown at each point of :func:`_curves`: its trial, and at the last one why that got no further."""
+    """The label of each point of :func:`_curves`: its trial, and at the trial's last point why it got no further."""
     labels: list[str] = []
     for trial in trials:
         reports = sum(name in report.metrics for report in trial.reports.values())
         if reports and trial.outcome == status:
-            told = f"trial {trial.number}"
-            labels += [*[told] * (reports - 1), f"{told}: {html.escape(trial.why)}" if trial.why else told, ""]
+            label = f"trial {trial.number}"
+            labels += [*[label] * (reports - 1), f"{label}: {html.escape(trial.why)}" if trial.why else label, ""]
     return labels
 
 
 @contextmanager
 def _drawing() -> Iterator[None]:
-    """Without a window, and without Optuna's warnings that its plots are experimental and its trials few."""
+    """Draw without a window, and without Optuna's warnings that its plots are experimental and its trials few."""
     import matplotlib
 
     matplotlib.use("Agg")

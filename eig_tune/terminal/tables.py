@@ -16,13 +16,13 @@ from eig_tune.hpo.plan import Plan
 from eig_tune.hpo.selection import eligible
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.comparison import best_of, p_in_words, p_text, rows_of
-from eig_tune.reports.description import (
+from eig_tune.reports.phrases import (
     chosen_in_words,
     confirmation_in_words,
     counted,
     criterion,
     found_and_confirmed,
-    optimism_in_words,
+    selection_bias_in_words,
     short,
 )
 from eig_tune.tracking import TrackedSearch, TrackedTrial
@@ -75,7 +75,7 @@ def _print_confirmed(outcome: Outcome, spec: SearchSpec, console: Console) -> No
     """What the best reach on fresh seeds, and how much of what was found was luck."""
     trials = {trial.number: trial for trial in outcome.trials}
     lines = [confirmation_in_words(spec, reached, trials) for reached in outcome.confirmed]
-    for line in filter(None, [*lines, optimism_in_words(spec.objectives, outcome.confirmed, trials)]):
+    for line in filter(None, [*lines, selection_bias_in_words(spec.objectives, outcome.confirmed, trials)]):
         console.print(line, highlight=False, soft_wrap=True)
 
 

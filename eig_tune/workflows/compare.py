@@ -23,9 +23,10 @@ from eig_tune.hpo.policies import GivenRuns
 from eig_tune.hpo.selection import choose
 from eig_tune.hpo.trial import Trial
 from eig_tune.models import METHODS
-from eig_tune.reports.comparison import rows_of, write_report
-from eig_tune.reports.description import comparison_note
-from eig_tune.reports.mlflow_runs import MlflowRuns, wanted_checkpoints
+from eig_tune.reports.comparison import rows_of
+from eig_tune.reports.comparison_report import write_report
+from eig_tune.reports.description import describe_comparison
+from eig_tune.reports.mlflow_runs import MlflowRuns, needed_checkpoints
 from eig_tune.schema import suggestion
 from eig_tune.terminal.progress import Console, Terminal
 from eig_tune.tracking import SearchTracker, TrackedTrial, read_search
@@ -217,19 +218,19 @@ def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home
             with Terminal(event_log.trials, strategy.num_trials, steps, compared_metrics(), console) as terminal:
                 engine = Engine(strategy, event_log, (seen, mlflow_runs, terminal))
                 seen.catch_up(event_log.trials)
-                tidy(place, wanted_checkpoints(event_log.trials.values(), tracker.ended), home)
+                tidy(place, needed_checkpoints(event_log.trials.values(), tracker.ended), home)
                 mlflow_runs.catch_up(event_log.trials)
                 try:
                     run_trials(engine, place, lambda trial: _order(spec, plan, trial), terminal)
                 finally:
-                    mlflow_runs.stopped(event_log.trials.values())
+                    mlflow_runs.mark_interrupted(event_log.trials.values())
             trials = tuple(event_log.trials.values())
             draw = partial(write_report, trials, plan.methods, images[BALANCED].classes, seen.folder)
             draw(folder)
             tracker.log_artifacts(None, draw)
-            tracker.describe(comparison_note(rows_of(trials, plan.methods), tracker))
+            tracker.describe(describe_comparison(rows_of(trials, plan.methods), tracker))
             tracker.close("FINISHED" if engine.complete else "KILLED", {}, lambda: place.stop.patience)
-        disk = tidy(place, wanted_checkpoints(trials, tracker.ended), home)
+        disk = tidy(place, needed_checkpoints(trials, tracker.ended), home)
         stopped = "" if engine.complete else place.stop.reason
         return Comparison(options.name, trials, folder, engine.complete, disk, tuple(tracker.errors), stopped)
 

@@ -1,7 +1,7 @@
 """Confirming a search's best: trained again from fresh seeds, evaluated by a classifier that the search never saw.
 
 The best of many noisy trials is partly the luckiest. What a trial reaches again on other seeds is what a user of
-its parameters may expect; the difference is the search's optimism (the winner's curse).
+its parameters may expect; the difference is the selection bias of the search (the winner's curse).
 """
 
 import hashlib
@@ -76,7 +76,7 @@ def confirm(
                 except (Interrupted, TimeIsOverError):
                     pass  # while the evaluation classifier was trained
                 finally:
-                    mlflow_runs.stopped(event_log.trials.values())
+                    mlflow_runs.mark_interrupted(event_log.trials.values())
         if engine.complete:
             note_complete(event_log, chosen, spec.confirm.seeds)
         return engine.complete

@@ -17,8 +17,8 @@ from eig_tune.hpo.policies import Searching
 from eig_tune.hpo.selection import Confirmed, choose, judged, start_points
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.curves import write_curves
-from eig_tune.reports.description import search_note
-from eig_tune.reports.mlflow_runs import MlflowRuns, wanted_checkpoints
+from eig_tune.reports.description import describe_search
+from eig_tune.reports.mlflow_runs import MlflowRuns, needed_checkpoints
 from eig_tune.reports.optuna_study import StudyFile
 from eig_tune.reports.plots import pictures, write_page, write_pictures
 from eig_tune.stopping import Stop
@@ -101,7 +101,7 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
                 try:
                     run_trials(engine, place, lambda trial: _order(spec, trial), terminal)
                 finally:
-                    mlflow_runs.stopped(event_log.trials.values())
+                    mlflow_runs.mark_interrupted(event_log.trials.values())
             trials = tuple(event_log.trials.values())
             write_curves(trials, home.study(options.name))
             _draw(tracker, trials, spec, options.name)
@@ -126,8 +126,8 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
 
 def _tidy(place: Workplace, tracker: SearchTracker, engine: Engine, home: Home) -> DiskUse:
     with confirmation_event_log(place, home) as confirmations:
-        wanted = wanted_checkpoints(engine.event_log.trials.values(), tracker.ended)
-        wanted |= wanted_checkpoints(confirmations.trials.values(), tracker.ended, confirming=True)
+        wanted = needed_checkpoints(engine.event_log.trials.values(), tracker.ended)
+        wanted |= needed_checkpoints(confirmations.trials.values(), tracker.ended, confirming=True)
     return tidy(place, wanted, home)
 
 
@@ -187,7 +187,7 @@ def finish(
     for trial in engine.finished():
         told = {"front": trial.number in front, "best": trial is best}
         tracker.set_tags(str(trial.number), {tag: str(holds).lower() for tag, holds in told.items()})
-    tracker.describe(search_note(spec, trials, confirmed, pictures(trials, spec), tracker))
+    tracker.describe(describe_search(spec, trials, confirmed, pictures(trials, spec), tracker))
     on_front = {"front": ",".join(map(str, sorted(front)))}
     tracker.close("FINISHED" if complete else "KILLED", on_front, lambda: stop.patience)
 
@@ -196,12 +196,12 @@ def _parameters(spec: SearchSpec, data: TrialData, fingerprint: str) -> dict[str
     return {
         "dataset": spec.dataset.name,
         "data_sha256": fingerprint,
-        "pool_images": len(data.images.pool),
+        "training_images": len(data.images.pool),
         "method": spec.method,
         "trials": spec.trials,
         "steps": spec.train.steps,
         "rungs": spec.rungs(),
         "objectives": dict(spec.objectives),
-        "judge_accuracy": "none" if data.classifier is None else f"{data.classifier.accuracy:.4f}",
+        "classifier_accuracy": "none" if data.classifier is None else f"{data.classifier.accuracy:.4f}",
         **{f"search.{name}": str(distribution) for name, distribution in spec.search.items()},
     }

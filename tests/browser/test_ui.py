@@ -1,4 +1,4 @@
-"""What `eig-tune ui` shows in a real browser: the search, its note and plots, its trials, their curves and pictures."""
+"""`eig-tune ui` in a real browser: a search with its description and plots, its trials with curves and pictures."""
 
 import shutil
 import subprocess
@@ -127,11 +127,11 @@ def test_search_is_a_parent_with_its_trials_below(pages: Pages, browser: webdriv
     _wait(browser, lambda: all(f"trial {number} ·" in _text(browser) for number in range(4)))
 
 
-def test_note_tells_the_result_and_shows_it(pages: Pages, browser: webdriver.Chrome) -> None:
+def test_description_has_the_result_and_the_plots(pages: Pages, browser: webdriver.Chrome) -> None:
     browser.get(pages.run("tags.`eig_tune.kind` = 'search'"))
     _wait(browser, lambda: "4 trials: " in _text(browser))
     browser.find_element(By.CSS_SELECTOR, "[aria-label='Expand description']").click()
-    for words in ("steps of training in all", "the only confirmed trial", "optimism of the search", "Pareto front"):
+    for words in ("steps of training in all", "the only confirmed trial", "selection bias", "Pareto front"):
         assert words in _text(browser)
     _wait(browser, lambda: len(_widths(browser, "get-artifact?path=")) == 2)  # the front and the rungs
     assert min(_widths(browser, "get-artifact?path=")) > 600

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from eig_tune.cluster.moved_checkpoints import find_checkpoints
@@ -27,7 +26,7 @@ from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.observers import Observer
 from eig_tune.hpo.policies import Searching
 from eig_tune.hpo.trial import Report, Trial
-from eig_tune.reports.curves import write_curves
+from eig_tune.reports.curves import read_curves, write_curves
 from eig_tune.training.checkpoint import RUN_FILE
 
 STEPS = (500, 1000, 1500, 2000)
@@ -509,8 +508,8 @@ def test_table_of_curves_has_every_report(tmp_path: Path) -> None:
     with EventLog(tmp_path / "a" / "events.jsonl") as event_log:
         run(Engine(Searching(spec()), event_log))
         write_curves(event_log.trials.values(), tmp_path)
-        rows = pq.read_table(tmp_path / "curves.parquet").to_pylist()
-        told = {(row["trial"], row["step"]): (row["nmi"], row["value.tau"], row["verdict"]) for row in rows}
+        rows = read_curves(tmp_path / "curves.parquet").to_pylist()
+        told = {(row["trial"], row["step"]): (row["nmi"], row["param.tau"], row["decision"]) for row in rows}
         assert told == {
             (number, step): (report.metrics["nmi"], trial.params["tau"], report.decision)
             for number, trial in event_log.trials.items()

@@ -1,4 +1,4 @@
-"""The note on a search says what became of it, and its table what `eig-tune best` says."""
+"""The description of a search in MLflow says what it has come to, and names the trial that `eig-tune best` does."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,13 @@ from eig_tune.config.space import SearchSpec, parse_spec
 from eig_tune.hpo.selection import Confirmed
 from eig_tune.hpo.trial import Report, Trial
 from eig_tune.reports.comparison import rows_of
-from eig_tune.reports.description import comparison_note, search_note
+from eig_tune.reports.description import describe_comparison, describe_search
 
 TWO = {"nmi": "maximize", "prior_rmse": "minimize"}
 
 
 class Artifacts:
-    """Where nothing is."""
+    """Addresses of artifacts that do not exist."""
 
     def address(self, artifact: str) -> str:
         return f"file/{artifact}"
@@ -36,9 +36,9 @@ def spec(objectives: dict[str, str] | None = None) -> SearchSpec:
     return parse_spec(document, "test")
 
 
-def ended(number: int, status: str, nmi: float, prior_rmse: float, **values: object) -> Trial:
+def ended(number: int, status: str, nmi: float, prior_rmse: float, **params: object) -> Trial:
     report = Report(100, {"nmi": nmi, "prior_rmse": prior_rmse}, 0.0, "finished", "")
-    return Trial(number, {"lambda_1": 1.23456, **values}, 0.0, status, reports={100: report})  # type: ignore[arg-type]
+    return Trial(number, {"lambda_1": 1.23456, **params}, 0.0, status, reports={100: report})  # type: ignore[arg-type]
 
 
 TRIALS = (
@@ -50,12 +50,12 @@ TRIALS = (
 )
 
 
-def note(trials: Sequence[Trial], confirmed: Sequence[Confirmed] = (), of: SearchSpec | None = None) -> str:
-    return search_note(of or spec(), trials, confirmed, ["pareto_front.png", "history_nmi.png"], Artifacts())
+def described(trials: Sequence[Trial], confirmed: Sequence[Confirmed] = (), of: SearchSpec | None = None) -> str:
+    return describe_search(of or spec(), trials, confirmed, ["pareto_front.png", "history_nmi.png"], Artifacts())
 
 
 def test_trials_are_counted_and_the_front_is_a_table() -> None:
-    lines = note(TRIALS).replace("&emsp;", " ").splitlines()
+    lines = described(TRIALS).replace("&emsp;", " ").splitlines()
     assert lines[0] == "**5 trials: 3 finished, 1 stopped, 1 failed**, 400 steps of training in all."
     table = lines[lines.index("### Pareto front") + 2 :]
     assert table[0] == "| trial | nmi | prior_rmse | lambda_1 | distance | nt_xent_temperature |"
@@ -66,59 +66,61 @@ def test_trials_are_counted_and_the_front_is_a_table() -> None:
     assert table[4] == ""
 
 
-def test_best_is_the_confirmed_one_and_luck_is_told() -> None:
+def test_best_is_the_confirmed_one_and_the_selection_bias_is_given() -> None:
     confirmed = [
         Confirmed(0, 3, 3, 0, {"nmi": 0.6, "prior_rmse": 0.12}, {"nmi": 0.02, "prior_rmse": 0.01}),
         Confirmed(1, 3, 3, 0, {"nmi": 0.8, "prior_rmse": 0.06}, {"nmi": 0.01, "prior_rmse": 0.01}),
     ]
-    told = note(TRIALS, confirmed)
-    assert "**Trial 1**, the best of 2 confirmed trials by the knee of the front" in told
-    assert "objective): **nmi found 0.800, confirmed 0.800 ± 0.010; prior_rmse found 0.050, confirmed 0.060" in told
-    assert "- trial 0, 3 fresh seeds: nmi found 0.900, confirmed 0.600 ± 0.020; prior_rmse found 0.100" in told
-    assert "optimism of the search (found − confirmed): nmi +0.150, prior_rmse -0.015" in told
+    text = described(TRIALS, confirmed)
+    assert "**Trial 1**, the best of 2 confirmed trials by the knee of the front" in text
+    assert "objective): **nmi found 0.800, confirmed 0.800 ± 0.010; prior_rmse found 0.050, confirmed 0.060" in text
+    assert "- trial 0, 3 fresh seeds: nmi found 0.900, confirmed 0.600 ± 0.020; prior_rmse found 0.100" in text
+    assert "selection bias (found − confirmed): nmi +0.150, prior_rmse -0.015" in text
 
 
-def test_confirmation_of_which_a_run_has_failed_is_told_and_does_not_count() -> None:
+def test_confirmation_of_which_a_run_has_failed_does_not_count() -> None:
     failed = Confirmed(0, 2, 3, 1, {"nmi": 0.99, "prior_rmse": 0.01}, {"nmi": 0.0, "prior_rmse": 0.0})
     complete = Confirmed(1, 3, 3, 0, {"nmi": 0.8, "prior_rmse": 0.06}, {"nmi": 0.01, "prior_rmse": 0.01})
-    told = note(TRIALS, [failed, complete])
-    assert "**Trial 1**, the only confirmed trial: **nmi found 0.800" in told
+    text = described(TRIALS, [failed, complete])
+    assert "**Trial 1**, the only confirmed trial: **nmi found 0.800" in text
     assert (
         "- trial 0, 2 of 3 fresh seeds finished, 1 failed, so it does not count as confirmed; nmi found 0.900, "
-        "confirmed 0.990" in told
+        "confirmed 0.990" in text
     )
-    assert "optimism of the search (found − confirmed): nmi +0.000" in told
-    assert "the best of 3 finished trials" in note(TRIALS, [failed]) and "optimism" not in note(TRIALS, [failed])
+    assert "selection bias (found − confirmed): nmi +0.000" in text
+    assert "the best of 3 finished trials" in described(TRIALS, [failed]) and "selection bias" not in described(
+        TRIALS, [failed]
+    )
 
 
 def test_one_objective_has_no_front() -> None:
-    told = note(TRIALS, of=spec({"nmi": "maximize"}))
-    assert "**Trial 0**, the best of 3 finished trials by nmi: **nmi 0.900**.\n" in told
-    assert "**Trial 2**, the only finished trial: **nmi 0.700, prior_rmse 0.200**.\n" in note(TRIALS[2:])
-    assert "Pareto" not in told
+    text = described(TRIALS, of=spec({"nmi": "maximize"}))
+    assert "**Trial 0**, the best of 3 finished trials by nmi: **nmi 0.900**.\n" in text
+    assert "**Trial 2**, the only finished trial: **nmi 0.700, prior_rmse 0.200**.\n" in described(TRIALS[2:])
+    assert "Pareto" not in text
 
 
 def test_pictures_are_shown_and_linked() -> None:
-    told = note(TRIALS)
-    assert "![pareto_front.png](file/pareto_front.png)" in told and "rungs.png" not in told
-    assert "[search.html](#/page/search.html)" in told and "[history_nmi.png](#/page/history_nmi.png)" in told
+    text = described(TRIALS)
+    assert "![pareto_front.png](file/pareto_front.png)" in text and "rungs.png" not in text
+    assert "[search.html](#/page/search.html)" in text and "[history_nmi.png](#/page/history_nmi.png)" in text
 
 
 @pytest.mark.parametrize("trials", [(), TRIALS[3:]])
-def test_nothing_finished_is_told_all_the_same(trials: Sequence[Trial]) -> None:
-    assert note(trials).startswith(f"**{len(trials)} trials")
-    assert "Pareto" not in search_note(spec(), trials, (), (), Artifacts())
+def test_search_without_finished_trials_is_described(trials: Sequence[Trial]) -> None:
+    assert described(trials).startswith(f"**{len(trials)} trials")
+    assert "Pareto" not in describe_search(spec(), trials, (), (), Artifacts())
 
 
-def test_long_front_fits_into_a_note() -> None:
+def test_long_front_fits_into_a_description() -> None:
     front = [ended(n, "finished", n / 1000, n / 1000, distance="l2") for n in range(400)]
-    told = note(front)
-    assert "… and 390 more" in told and len(told) < 8000
+    text = described(front)
+    assert "… and 390 more" in text and len(text) < 8000
 
 
-def test_note_of_a_comparison_is_its_table() -> None:
-    values = {"method": "uniform-infogan", "split": 0, "seed": 0}
+def test_description_of_a_comparison_is_its_table() -> None:
+    params = {"method": "uniform-infogan", "split": 0, "seed": 0}
     metrics = {"average_entropy": 0.1, "nmi": 0.9, "prior_rmse": 0.1, "nmi_real": 0.8}
-    cell = Trial(0, values, 0.0, "finished", reports={10: Report(10, metrics, 0.0, "finished", "")})
-    told = comparison_note(rows_of([cell], ["uniform-infogan"]), Artifacts())
-    assert "| uniform-infogan&emsp;| **0.900 ± 0.000**&emsp;|" in told and "![methods](file/methods.png)" in told
+    cell = Trial(0, params, 0.0, "finished", reports={10: Report(10, metrics, 0.0, "finished", "")})
+    text = describe_comparison(rows_of([cell], ["uniform-infogan"]), Artifacts())
+    assert "| uniform-infogan&emsp;| **0.900 ± 0.000**&emsp;|" in text and "![methods](file/methods.png)" in text

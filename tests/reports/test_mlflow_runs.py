@@ -1,4 +1,4 @@
-"""What MLflow has of a search's trials, whenever the search was killed: tags to filter by, and classes emerging."""
+"""MLflow's runs of a search's trials are complete whenever the search was killed: tags, pictures, checkpoints."""
 
 import shutil
 from io import BytesIO
@@ -14,7 +14,7 @@ from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.policies import Searching
 from eig_tune.hpo.trial import Report, Trial
-from eig_tune.reports.mlflow_runs import MlflowRuns, wanted_checkpoints
+from eig_tune.reports.mlflow_runs import MlflowRuns, needed_checkpoints
 from eig_tune.tracking import SearchTracker, Store, open_store
 
 SPEC = parse_spec(
@@ -32,7 +32,7 @@ DEAD: dict[str, Any] = {"discriminator_loss": 0.0}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where one database serves all tests: it takes seconds to be made."""
+    """The folder of one database for all tests, since making it takes seconds."""
     return tmp_path_factory.mktemp("mlflow")
 
 
@@ -45,7 +45,7 @@ def store(folder: Path, request: pytest.FixtureRequest, monkeypatch: pytest.Monk
 
 
 class Search:
-    """An engine that a test drives, with the journal as its only observer; checkpoints are a picture alone."""
+    """An engine that a test drives, with MLflow's runs as its only observer; a checkpoint is only a picture."""
 
     def __init__(self, store: Store, folder: Path) -> None:
         self._folder = folder
@@ -130,8 +130,8 @@ def test_ended_trials_are_found_by_status_and_rung(store: Store, tmp_path: Path)
     search.train(0, 500, 1500, nmi=0.5)
     search.train(1, 500, nmi=0.1)
     search.train(2, 500, nmi=0.9, **DEAD)
-    search.engine.fail(3, "the worker died")
-    assert search.engine.propose() is None, "nobody is left who could let trial 1 go on"
+    search.engine.fail(3, "the worker was lost")
+    assert search.engine.propose() is None, "no trial is left after which trial 1 could be promoted"
     assert search.close() == []
     assert set(runs(store, "and tags.status = 'stopped' and tags.rung = '500'")) == {"1"}
     tags = {number: run.data.tags for number, run in runs(store).items()}
@@ -141,11 +141,11 @@ def test_ended_trials_are_found_by_status_and_rung(store: Store, tmp_path: Path)
         "2": ("collapsed", None, "500", "elastic-infogan"),
         "3": ("failed", None, "0", "elastic-infogan"),
     }
-    assert "rung 500" in tags["1"]["stop_reason"] and tags["3"]["stop_reason"] == "the worker died"
+    assert "rung 500" in tags["1"]["stop_reason"] and tags["3"]["stop_reason"] == "the worker was lost"
 
 
-def test_tag_tells_a_paused_trial_from_one_that_trains(store: Store, tmp_path: Path) -> None:
-    """MLflow itself has no status for a run that rests: it says RUNNING."""
+def test_paused_and_training_trials_have_different_tags(store: Store, tmp_path: Path) -> None:
+    """MLflow itself has no status for a paused run: it says RUNNING."""
 
     def status() -> dict[str, str | None]:
         assert search.close() == []
@@ -175,7 +175,7 @@ def test_trial_that_trained_when_the_search_was_stopped_is_interrupted_until_it_
     search = Search(store, tmp_path)
     search.engine.propose()
     search.train(0, 250, nmi=0.5)
-    search.mlflow_runs.stopped(search.engine.event_log.trials.values())
+    search.mlflow_runs.mark_interrupted(search.engine.event_log.trials.values())
     assert status() == "interrupted"
     search = Search(store, tmp_path)
     search.engine.propose()
@@ -188,13 +188,13 @@ def test_promoted_trial_of_a_killed_search_is_interrupted_and_not_paused(store: 
         for number in range(4):
             engine.propose()
             engine.report(number, 500, {"nmi": 0.1 * number, "prior_rmse": 0.1})
-        assert event_log.trials[2].decision == "running", "it need not wait"
+        assert event_log.trials[2].decision == "running", "it is among the best of its rung at once"
         engine.end(1)
         engine.end(0)
         for step in (750, 1000, 1500):
             engine.report(2, step, {"nmi": 0.5, "prior_rmse": 0.1})
-        engine.fail(2, "the worker died")
-        engine.fail(3, "the worker died")
+        engine.fail(2, "the worker was lost")
+        engine.fail(3, "the worker was lost")
         assert engine.propose() is event_log.trials[1]
         engine.report(1, 750, {"nmi": 0.5, "prior_rmse": 0.1})
     search = Search(store, tmp_path)
@@ -245,8 +245,8 @@ def test_checkpoint_of_an_ended_trial_stays_until_mlflow_has_everything(
     assert set(runs(store, "and tags.`eig_tune.ended` != ''")) == {"0"}
     assert sorted(folder.name for folder in tmp_path.glob("*-*")) == ["1-500", "2-250"]
     with EventLog(tmp_path / "events.jsonl") as event_log:
-        wanted = wanted_checkpoints(event_log.trials.values(), {"0"})
-    assert {Path(location).name for location in wanted} == {"1-500", "2-250"}
+        needed = needed_checkpoints(event_log.trials.values(), {"0"})
+    assert {Path(location).name for location in needed} == {"1-500", "2-250"}
     assert Search(store, tmp_path).close() == []
     assert set(runs(store, "and tags.`eig_tune.ended` != ''")) == {"0", "1"}
     assert [folder.name for folder in tmp_path.glob("*-*")] == ["2-250"]

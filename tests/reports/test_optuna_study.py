@@ -1,4 +1,4 @@
-"""The study that Optuna's tools open says of every trial what it was."""
+"""The study that Optuna's tools open has every ended trial with its state."""
 
 import errno
 import json
@@ -52,7 +52,7 @@ def run(folder: Path, most: int = 100) -> dict[int, tuple[str, str]]:
         while most and (trial := engine.propose("ray-17")) is not None:
             most -= 1
             if trial.number == 5:
-                engine.fail(5, "the worker died")
+                engine.fail(5, "the worker was lost")
                 continue
             health = {"discriminator_loss": 0.0 if trial.number == 3 else 0.5}
             for step in (500, 1000):
@@ -65,12 +65,12 @@ def run(folder: Path, most: int = 100) -> dict[int, tuple[str, str]]:
         return {number: (trial.status, trial.reason) for number, trial in event_log.trials.items()}
 
 
-def test_every_trial_is_in_the_study_as_what_it_was(tmp_path: Path) -> None:
+def test_every_trial_is_in_the_study_with_its_state(tmp_path: Path) -> None:
     ended = run(tmp_path)
     states = {"finished": "COMPLETE", "stopped": "PRUNED", "collapsed": "FAIL", "failed": "FAIL"}
     trials = load(tmp_path).trials
-    told = {trial.user_attrs["trial"]: (trial.state.name, trial.user_attrs["stop_reason"]) for trial in trials}
-    assert told == {number: (states[status], reason) for number, (status, reason) in ended.items()}
+    states_of = {trial.user_attrs["trial"]: (trial.state.name, trial.user_attrs["stop_reason"]) for trial in trials}
+    assert states_of == {number: (states[status], reason) for number, (status, reason) in ended.items()}
     assert {status for status, _ in ended.values()} == set(states)
     assert {trial.user_attrs["ray_trial_id"] for trial in trials} == {"ray-17"}
     rungs = {trial.state.name: trial.user_attrs["rung"] for trial in trials}
@@ -85,7 +85,7 @@ def test_front_of_the_study_is_of_finished_trials_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("torn", ["", '{"op_code": 4, "wor'])
-def test_killed_search_doubles_and_misses_nothing(tmp_path: Path, torn: str) -> None:
+def test_study_of_a_killed_search_has_every_trial_once(tmp_path: Path, torn: str) -> None:
     run(tmp_path, most=4)
     file = tmp_path / "optuna.log"
     lines = file.read_text().splitlines(keepends=True)
@@ -105,7 +105,7 @@ def test_no_room_for_the_lock_halts_the_search_and_a_resume_adds_what_is_missing
         engine = Engine(Searching(SPEC), event_log, [study_file(tmp_path)])
         engine.propose()
         monkeypatch.setattr(os, "symlink", full)  # how Optuna locks its file
-        engine.fail(0, "the worker died")
+        engine.fail(0, "the worker was lost")
         monkeypatch.undo()
         assert engine.halted is not None and "No space left on device" in engine.halted
     run(tmp_path)

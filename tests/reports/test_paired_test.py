@@ -1,4 +1,4 @@
-"""What a comparison calls a difference is one: a split is a witness, a seed on it is none, and tests are counted."""
+"""The test of a comparison keeps its level: splits are independent, seeds on a split are not, p is corrected."""
 
 import csv
 from collections.abc import Mapping
@@ -10,7 +10,8 @@ import pytest
 from eig_tune.evaluation.registry import compared_metrics
 from eig_tune.hpo.trial import Report, Trial
 from eig_tune.models import METHODS
-from eig_tune.reports.comparison import Row, markdown, p_in_words, rows_of, write_report
+from eig_tune.reports.comparison import Row, markdown, p_in_words, rows_of
+from eig_tune.reports.comparison_report import write_report
 from eig_tune.reports.paired_test import FEWEST_SPLITS, Cell, differences_of_splits, holm, p_value
 
 REFERENCE = "elastic-infogan"
@@ -56,8 +57,8 @@ def test_method_that_is_worse_is_found_with_five_splits() -> None:
     assert sum(len(found(cells(5, 2, seed, effect=0.4))) for seed in range(20)) >= 0.9 * 20 * len(OTHERS)
 
 
-def test_more_seeds_are_no_more_witnesses() -> None:
-    """Of the same five differences between splits, once more precisely."""
+def test_more_seeds_are_no_more_independent_samples() -> None:
+    """The same five differences between splits, from one seed or from twenty."""
     once = [
         cell(m, s, 0, dict.fromkeys(compared_metrics(), 0.7 + 0.01 * s * (m == REFERENCE)))
         for m in METHODS
@@ -114,6 +115,6 @@ def test_table_says_what_was_tested_or_why_nothing_was(tmp_path: Path) -> None:
     rows = rows_of(failed, list(METHODS))
     assert "There is none for joint-vae:" in caption(rows)
     write_report(failed, list(METHODS), [], tmp_path, tmp_path)
-    told = {line["method"]: line for line in csv.DictReader((tmp_path / "table.csv").read_text().splitlines())}
-    assert told["joint-vae"]["nmi_p_holm"] == "" and told["joint-vae"]["splits"] == "3"
-    assert float(told["uniform-infogan"]["nmi_p_holm"]) == pytest.approx(rows[0].p_values["nmi"])
+    lines = {line["method"]: line for line in csv.DictReader((tmp_path / "table.csv").read_text().splitlines())}
+    assert lines["joint-vae"]["nmi_p_holm"] == "" and lines["joint-vae"]["splits"] == "3"
+    assert float(lines["uniform-infogan"]["nmi_p_holm"]) == pytest.approx(rows[0].p_values["nmi"])

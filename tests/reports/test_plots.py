@@ -1,4 +1,4 @@
-"""A search is drawn whatever has become of its trials; what there are too few for is left out."""
+"""A search is drawn whatever the outcome of its trials; plots for which there are too few trials are left out."""
 
 import re
 from collections.abc import Mapping
@@ -37,17 +37,17 @@ def spec(objectives: Mapping[str, str] = TWO, search: Mapping[str, Any] = NUMBER
 
 
 def trial(of: SearchSpec, number: int, status: str) -> Trial:
-    """A trial with values from all over the space; a failed one has not reported."""
+    """A trial with params from all over the space; a failed one has not reported."""
     quantile = (number * 0.37) % 1
-    values = {name: distribution.at(quantile) for name, distribution in of.search.items()}
-    if values.get("distance") != "nt_xent":
-        values.pop("nt_xent_temperature", None)
+    params = {name: distribution.at(quantile) for name, distribution in of.search.items()}
+    if params.get("distance") != "nt_xent":
+        params.pop("nt_xent_temperature", None)
     end = {"failed": 0, "finished": 1500}.get(status, 500)
     reports = {
         step: Report(step, dict.fromkeys(of.objectives, quantile * step / 1500), float(step), "running", "")
         for step in range(250, end + 1, 250)
     }
-    return Trial(number, values, 0.0, status, "", reports)  # type: ignore[arg-type]
+    return Trial(number, params, 0.0, status, "", reports)  # type: ignore[arg-type]
 
 
 def trials(of: SearchSpec, *statuses: str) -> list[Trial]:
@@ -56,12 +56,12 @@ def trials(of: SearchSpec, *statuses: str) -> list[Trial]:
 
 def test_numbers_of_the_study_are_those_of_the_search() -> None:
     of = spec(search=CONDITIONAL)
-    told = trials(of, "stopped", "running", "finished", "failed", "finished", "collapsed")
-    study = study_of(told, of, of.objectives)
+    some = trials(of, "stopped", "running", "finished", "failed", "finished", "collapsed")
+    study = study_of(some, of, of.objectives)
     assert [(t.number, t.state.name) for t in study.trials] == [
         (0, "PRUNED"), (1, "RUNNING"), (2, "COMPLETE"), (3, "FAIL"), (4, "COMPLETE"), (5, "FAIL")
     ]  # fmt: skip
-    assert [t.params for t in study.trials] == [dict(t.params) for t in told]
+    assert [t.params for t in study.trials] == [dict(t.params) for t in some]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_numbers_of_the_study_are_those_of_the_search() -> None:
         ),
     ],
 )
-def test_what_there_are_too_few_trials_for_is_left_out(
+def test_plots_that_need_more_trials_are_left_out(
     objectives: Mapping[str, str], statuses: tuple[str, ...], names: set[str]
 ) -> None:
     of = spec(objectives)
@@ -91,10 +91,10 @@ def test_what_there_are_too_few_trials_for_is_left_out(
 @pytest.mark.parametrize("objectives", [{"nmi": "maximize"}, TWO, {**TWO, "nmi_real": "maximize"}], ids=len)
 def test_everything_is_drawn(objectives: Mapping[str, str], search: Mapping[str, Any], tmp_path: Path) -> None:
     of = spec(objectives, search)
-    told = trials(of, "finished", "stopped", "failed", "collapsed", "finished", "running", "finished")
-    plots.write_pictures(told, of, tmp_path)
-    plots.write_page(told, of, "mine", tmp_path)
-    for name in plots.pictures(told, of):
+    some = trials(of, "finished", "stopped", "failed", "collapsed", "finished", "running", "finished")
+    plots.write_pictures(some, of, tmp_path)
+    plots.write_page(some, of, "mine", tmp_path)
+    for name in plots.pictures(some, of):
         with Image.open(tmp_path / name) as picture:
             assert np.ptp(np.asarray(picture.convert("L"))) > 100, f"{name} is empty"
     page = (tmp_path / plots.PAGE).read_text(encoding="utf-8")
@@ -106,11 +106,11 @@ def test_everything_is_drawn(objectives: Mapping[str, str], search: Mapping[str,
 @pytest.mark.parametrize("statuses", [(), ("failed",), ("running",), ("finished",), ("stopped", "finished")], ids=str)
 def test_few_trials_are_no_error(statuses: tuple[str, ...], tmp_path: Path) -> None:
     of = spec()
-    told = trials(of, *statuses)
-    plots.write_pictures(told, of, tmp_path)
-    plots.write_page(told, of, "mine", tmp_path)
-    assert {file.name for file in tmp_path.glob("*.png")} == set(plots.pictures(told, of))
-    assert (tmp_path / plots.PAGE).exists() == any(t.reports for t in told)
+    some = trials(of, *statuses)
+    plots.write_pictures(some, of, tmp_path)
+    plots.write_page(some, of, "mine", tmp_path)
+    assert {file.name for file in tmp_path.glob("*.png")} == set(plots.pictures(some, of))
+    assert (tmp_path / plots.PAGE).exists() == any(t.reports for t in some)
 
 
 @pytest.mark.slow
@@ -122,7 +122,7 @@ def test_trials_that_are_all_alike_are_no_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_page_needs_nothing_from_outside(tmp_path: Path) -> None:
+def test_page_loads_nothing_from_other_addresses(tmp_path: Path) -> None:
     of = spec()
     plots.write_page(trials(of, "finished", "finished"), of, "a & b", tmp_path)
     page = (tmp_path / plots.PAGE).read_text(encoding="utf-8")
@@ -131,19 +131,19 @@ def test_page_needs_nothing_from_outside(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_importance_is_that_of_reaching_high_values_where_they_are_wanted(tmp_path: Path) -> None:
+def test_importance_is_that_of_reaching_high_values_of_a_maximised_objective(tmp_path: Path) -> None:
     """λ1 alone makes the few good NMI; what τ does shows in the many bad ones. Taken as one of two objectives, NMI
     would be one to be minimised."""
     from optuna import visualization
 
     of = spec()
     rng = np.random.default_rng(0)
-    told = []
+    some = []
     for number in range(60):
-        values = {"lambda_1": float(rng.uniform(0.3, 3)), "tau": float(rng.uniform(0.1, 1))}
-        quality = 0.5 + values["lambda_1"] if values["lambda_1"] > 2.5 else 0.1 * values["tau"]
+        params = {"lambda_1": float(rng.uniform(0.3, 3)), "tau": float(rng.uniform(0.1, 1))}
+        quality = 0.5 + params["lambda_1"] if params["lambda_1"] > 2.5 else 0.1 * params["tau"]
         report = Report(1500, {"nmi": quality, "prior_rmse": 0.1}, 0.0, "finished", "")
-        told.append(Trial(number, values, 0.0, "finished", reports={1500: report}))
-    drawn = plots._optuna_plots(told, of)["importances_nmi"](visualization)
+        some.append(Trial(number, params, 0.0, "finished", reports={1500: report}))
+    drawn = plots._optuna_plots(some, of)["importances_nmi"](visualization)
     importance = dict(zip(drawn.data[0].y, drawn.data[0].x, strict=True))
     assert importance["lambda_1"] > 0.9

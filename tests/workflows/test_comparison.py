@@ -20,7 +20,8 @@ from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.policies import GivenRuns
 from eig_tune.hpo.trial import Report, Status, Trial
 from eig_tune.models import METHODS
-from eig_tune.reports.comparison import best_of, markdown, mean_curves, rows_of, write_report
+from eig_tune.reports.comparison import best_of, markdown, rows_of
+from eig_tune.reports.comparison_report import mean_curves, write_report
 from eig_tune.tracking import TrackedTrial
 from eig_tune.workflows.compare import KeptEvaluations, Plan, parse_methods, parse_splits, values_of
 

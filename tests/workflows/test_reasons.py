@@ -15,8 +15,9 @@ from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.policies import Searching
 from eig_tune.hpo.trial import Report, Trial
-from eig_tune.reports.description import counted, search_note
+from eig_tune.reports.description import describe_search
 from eig_tune.reports.optuna_study import as_optuna
+from eig_tune.reports.phrases import counted
 from eig_tune.reports.plots import write_page
 from eig_tune.terminal.progress import Terminal
 from eig_tune.terminal.tables import print_outcome, trial_outcome
@@ -206,11 +207,11 @@ def test_promoted_trial_that_trains_is_not_told_as_waiting() -> None:
     assert "waits at rung 500" in on_screen({0: trial}, live=True)
 
 
-def test_study_json_note_and_page_tell_the_whole_reason(tmp_path: Path) -> None:
+def test_study_json_description_and_page_have_the_whole_reason(tmp_path: Path) -> None:
     trials = [ended(0, "stopped", LONG), ended(1, "finished", "full budget of 500 steps")]
     assert as_optuna(trials[0], spec(9), OBJECTIVES).user_attrs["stop_reason"] == LONG
     assert trial_outcome(trials[0])["reason"] == LONG
-    assert LONG in search_note(spec(9), trials, (), (), NoArtifacts())
+    assert LONG in describe_search(spec(9), trials, (), (), NoArtifacts())
     write_page(trials, spec(9), "test", tmp_path)
     assert json.dumps(LONG)[1:-1].replace("/", "\\u002f") in (tmp_path / "search.html").read_text()
 
