@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: install demo test check unit lock clean
+.PHONY: install demo test check unit reference lock clean
 
 install: $(READY)
 
@@ -34,6 +34,10 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_import_rule.py
+
+# Writes the JSON schema of a space file anew, from the code.
+reference: install
+	$(BIN)/python -m eig_tune.config.json_schema
 
 # Writes requirements.lock anew from what pyproject.toml's ranges resolve to today.
 lock:

@@ -20,10 +20,14 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _no_number_is_true(cls, value: Any, info: ValidationInfo) -> Any:
-        declared = cls.model_fields[str(info.field_name)].annotation
-        if isinstance(value, bool) and {int, float} & {declared, *get_args(declared)}:
+        if isinstance(value, bool) and _takes_numbers(cls.model_fields[str(info.field_name)].annotation):
             raise PydanticCustomError("true_for_number", "must be a number, not true or false")
         return value
+
+
+def _takes_numbers(annotation: Any) -> bool:
+    """Whether a field declared so has numbers: ``int``, ``float | None`` or ``Literal[1, 3]``."""
+    return annotation in (int, float) or type(annotation) is int or any(map(_takes_numbers, get_args(annotation)))
 
 
 _PLAIN_WORDS = {

@@ -11,6 +11,7 @@ from eig_tune.cli.commands.best import best
 from eig_tune.cli.commands.bundle import predict, sample
 from eig_tune.cli.commands.compare import compare
 from eig_tune.cli.commands.doctor import doctor
+from eig_tune.cli.commands.schema import schema
 from eig_tune.cli.commands.search import search
 from eig_tune.cli.commands.train import train
 from eig_tune.cli.commands.ui import ui
@@ -29,7 +30,7 @@ app = typer.Typer(
     help="Find the hyperparameters with which Elastic-InfoGAN discovers the classes, and their imbalance, "
     "in an unlabelled image set.",
 )
-for _command in (search, best, compare, train, validate, doctor, predict, sample, ui):
+for _command in (search, best, compare, train, validate, schema, doctor, predict, sample, ui):
     app.command()(_command)
 
 

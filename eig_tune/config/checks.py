@@ -56,13 +56,18 @@ def check_search(entries: Any, fixed: Mapping[str, Any]) -> tuple[dict[str, Dist
     return space, problems or _check_conditions(space, fixed)
 
 
+def searchable_fields() -> list[str]:
+    """Every field that may stand in ``search``, by its flat name."""
+    return [name for name in field_names() if name not in _BUDGET]
+
+
 def _distribution(name: str, entry: Any) -> Distribution:
     if name == "seed":
         raise ValueError("each trial has a seed of its own; set the top-level `seed` for that of the search")
     if name in _BUDGET:
         raise ValueError("is the budget of a trial, which rungs count in; set it under `train`")
     if name not in field_names():
-        raise ValueError(f"no such parameter{suggestion(name, [n for n in field_names() if n not in _BUDGET])}")
+        raise ValueError(f"no such parameter{suggestion(name, searchable_fields())}")
     if not isinstance(entry, dict):
         what = "write a range, such as {uniform: [1, 5]} or {choice: [1, 5]}, or set the value outside of `search`"
         raise ValueError(f"got {shown(entry)}; {what}")

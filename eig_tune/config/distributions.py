@@ -40,6 +40,13 @@ def _number(value: Any) -> int | float:
     return number
 
 
+def _no_number_is_true(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a whole number, not true or false")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_number_is_true)]
 Number = Annotated[int | float, PlainValidator(_number)]
 Choices = Annotated[Value, PlainValidator(_plain)]
 Condition = Annotated[tuple[Choices, ...], BeforeValidator(_several)]
@@ -57,7 +64,7 @@ class Distribution(Section):
     uniform: tuple[Number, Number] | None = None
     loguniform: tuple[Number, Number] | None = None
     quniform: tuple[Number, Number, Number] | None = None
-    randint: tuple[int, int] | None = None
+    randint: tuple[Whole, Whole] | None = None
     choice: tuple[Choices, ...] | None = None
     when: dict[str, Condition] | None = None
 

@@ -24,40 +24,57 @@ SamplerKind = Literal["tpe", "nsga2", "random", "quasi-random"]
 
 
 class AshaSettings(Section):
-    """Asynchronous successive halving: the first rung in optimisation steps, the rate, and how many brackets, of
-    which each spares its trials one rung more than the one before."""
+    """Asynchronous successive halving (Li et al. 2020, arXiv 1810.05934): when trials are compared and stopped."""
 
-    grace: int = Field(default=1000, ge=1, le=MOST)
-    reduction_factor: int = Field(default=3, ge=2, le=MOST)
-    brackets: int = Field(default=1, ge=1, le=MOST)
+    grace: int = Field(
+        default=1000, ge=1, le=MOST, description="first rung, in optimisation steps; a multiple of train.report_every"
+    )
+    reduction_factor: int = Field(
+        default=3,
+        ge=2,
+        le=MOST,
+        description="one trial in so many goes on to the next rung, which has so many times the steps",
+    )
+    brackets: int = Field(
+        default=1, ge=1, le=MOST, description="number of brackets; each begins one rung later than the one before"
+    )
 
 
 class ConfirmSettings(Section):
-    """Confirmation after the search: the ``top`` best, each trained again on ``seeds`` fresh seeds; top 0 is none."""
+    """Confirmation after the search: the best trials are trained again, and judged by a second classifier."""
 
-    top: int = Field(default=3, ge=0, le=100)
-    seeds: int = Field(default=3, ge=1, le=100)
+    top: int = Field(default=3, ge=0, le=100, description="how many of the best trials; 0 is no confirmation")
+    seeds: int = Field(default=3, ge=1, le=100, description="fresh seeds on which each of them is trained")
 
 
 class SearchSpec(Section):
-    """One search, whole: what the YAML says, validated."""
+    """The space of one search: data, method, settings, what is searched and how."""
 
-    dataset: DatasetConfig
-    method: MethodName = "elastic-infogan"
-    model: NetworkSettings = NetworkSettings()
-    train: TrainSettings = TrainSettings()
-    augment: AugmentSettings = AugmentSettings()
-    search: dict[str, Distribution] = Field(min_length=1)
-    start_from: tuple[dict[str, Value], ...] = ()
-    objectives: dict[str, Direction] = Field(
-        default={"nmi": "maximize", "prior_rmse": "minimize"}, min_length=1, max_length=3
+    dataset: DatasetConfig = Field(description="the images")
+    method: MethodName = Field(default="elastic-infogan", description="the system that is trained")
+    model: NetworkSettings = Field(default=NetworkSettings(), description="shape of the networks")
+    train: TrainSettings = Field(default=TrainSettings(), description="weights, rates and budget of a run")
+    augment: AugmentSettings = Field(default=AugmentSettings(), description="the transformations δ of real images")
+    search: dict[str, Distribution] = Field(
+        min_length=1, description="the searched parameters: any field of model, train or augment, or method"
     )
-    asha: AshaSettings = AshaSettings()
-    sampler: SamplerKind = "tpe"
-    confirm: ConfirmSettings = ConfirmSettings()
-    compare: dict[MethodName, dict[str, Value]] = Field(default={})
-    trials: int = Field(default=64, ge=1, le=MOST)
-    seed: int = Field(default=0, ge=0, lt=2**31)
+    start_from: tuple[dict[str, Value], ...] = Field(
+        default=(), description="params of the first trials; a point may leave parameters to the sampler"
+    )
+    objectives: dict[str, Direction] = Field(
+        default={"nmi": "maximize", "prior_rmse": "minimize"},
+        min_length=1,
+        max_length=3,
+        description="one to three metrics to optimise, each with its direction",
+    )
+    asha: AshaSettings = Field(default=AshaSettings(), description="early stopping")
+    sampler: SamplerKind = Field(default="tpe", description="how new trials are proposed")
+    confirm: ConfirmSettings = Field(default=ConfirmSettings(), description="confirmation after the search")
+    compare: dict[MethodName, dict[str, Value]] = Field(
+        default={}, description="fields that `eig-tune compare` sets for one method alone, by method"
+    )
+    trials: int = Field(default=64, ge=1, le=MOST, description="number of trials")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="seed of the search; each trial has one of its own")
 
     def base_config(self) -> TrainConfig:
         """The run that every trial starts from, before its params are set."""

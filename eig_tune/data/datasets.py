@@ -30,16 +30,29 @@ _FOLDER_SIZE = 64
 
 
 class DatasetConfig(Section):
-    """Which images, of what size, and how imbalanced the pool is made; a person's own as they are, unless told.
+    """Which images, of what size, and how imbalanced the training images are made."""
 
-    The images of ``arrays`` are given from Python.
-    """
-
-    name: Literal["digits", "mnist", "fashion-mnist", "folder", "arrays"]
-    root: Path | None = None
-    image_size: int | None = Field(default=None, ge=SMALLEST_SIDE, le=LARGEST_SIDE, multiple_of=MULTIPLE_OF)
-    channels: Literal[1, 3] | None = None
-    imbalance: Imbalance = ImbalanceSplit(split=0)
+    name: Literal["digits", "mnist", "fashion-mnist", "folder", "arrays"] = Field(
+        description="the data set; `folder` is your own images, and `arrays` are images given from Python"
+    )
+    root: Path | None = Field(
+        default=None, description="where the data set lies or is downloaded to; `folder` needs it, `digits` has none"
+    )
+    image_size: int | None = Field(
+        default=None,
+        ge=SMALLEST_SIDE,
+        le=LARGEST_SIDE,
+        multiple_of=MULTIPLE_OF,
+        description="side of the images in pixels, to which they are scaled; by default 16 for `digits`, 28 for "
+        "`mnist` and `fashion-mnist`, and 64 for a folder",
+    )
+    channels: Literal[1, 3] | None = Field(
+        default=None, description="1 is grey, 3 is colour; by default 3 for a folder, else 1"
+    )
+    imbalance: Imbalance = Field(
+        default=ImbalanceSplit(split=0),
+        description="how the classes of the training images are made unequal; your own images stay as they are",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -23,14 +23,14 @@ _SPLIT_STREAM = 1910_01112
 class ImbalanceSplit(Section):
     """A seeded random imbalance, numbered."""
 
-    split: int = Field(ge=0, le=MOST)
+    split: int = Field(ge=0, le=MOST, description="number of the imbalance, the same on every machine")
 
 
 class ImbalanceFile(Section):
     """A row of a table (.npy or .csv): one row per imbalance, one column per class, counts or fractions."""
 
-    file: Path
-    row: int = Field(default=0, ge=0, le=MOST)
+    file: Path = Field(description="the table, .npy or .csv")
+    row: int = Field(default=0, ge=0, le=MOST, description="row of the table, counted from 0")
 
 
 def _form(value: object) -> str | None:

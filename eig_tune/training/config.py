@@ -27,11 +27,15 @@ class TrainSettings(ModelSettings):
     A method uses the fields of its own model and leaves those of the other alone.
     """
 
-    steps: int = Field(default=30_000, ge=1, le=MOST)
-    report_every: int = Field(default=1000, ge=1, le=MOST)
-    batch_size: int = Field(default=64, ge=2, le=MOST)
-    images_per_category: int = Field(default=200, ge=1, le=10_000)
-    final_images_per_category: int = Field(default=1000, ge=1, le=10_000)
+    steps: int = Field(default=30_000, ge=1, le=MOST, description="full budget of a run, in optimisation steps")
+    report_every: int = Field(default=1000, ge=1, le=MOST, description="steps between two evaluations")
+    batch_size: int = Field(default=64, ge=2, le=MOST, description="images of a step")
+    images_per_category: int = Field(
+        default=200, ge=1, le=10_000, description="images generated from each category for an evaluation"
+    )
+    final_images_per_category: int = Field(
+        default=1000, ge=1, le=10_000, description="the same for the last evaluation, at the full budget"
+    )
 
 
 class TrainConfig(Section):

@@ -96,6 +96,8 @@ def test_a_mistake_is_one_problem_at_its_key(change: dict[str, object], where: s
         ({"search": {"batch_size": {"quniform": [16, 64, 0.5]}}}, "search.batch_size", "step must be one, got 0.5"),
         ({"search": {"batch_size": {"choice": [16, 32.5]}}}, "search.batch_size", "32.5; must be a whole number"),
         ({"search": {"batch_size": {"randint": [1, 64]}}}, "search.batch_size", "greater than or equal to 2"),
+        ({"search": {"batch_size": {"randint": [True, 64]}}}, "search.batch_size.randint.0", "not true or false"),
+        ({"dataset": {"name": "digits", "channels": True}}, "dataset.channels", "must be a number, not true or false"),
         ({"search": {"flip": {"randint": [0, 1]}}}, "search.flip", "choice: [true, false]"),
         ({"search": {"flip": {"uniform": [0, 1]}}}, "search.flip", "choice: [true, false]"),
         ({"search": {"flip": {"choice": [True, "maybe"]}}}, "search.flip", "true or false"),
