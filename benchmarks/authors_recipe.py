@@ -57,7 +57,7 @@ class TwoViews(Dataset[tuple[Tensor, Tensor]]):
     """Every image of the pool as it is and augmented, both made when they are asked for."""
 
     def __init__(self, images: ImageData, seed: int) -> None:
-        self._pixels = images.pool.pixels
+        self._pixels = images.training.pixels
         to_tensor = [
             transforms.Resize((images.image_size, images.image_size)),
             transforms.ToTensor(),

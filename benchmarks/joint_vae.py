@@ -16,11 +16,11 @@ from torch import Tensor
 from benchmarks.machine import description
 from eig_tune.config.space import load_spec
 from eig_tune.data import load_images
-from eig_tune.evaluation import train_classifier
+from eig_tune.evaluation.classifier import train_classifier
 from eig_tune.evaluation.evaluator import to_pixels, to_unit_range
 from eig_tune.evaluation.figures import sample_picture
 from eig_tune.models.jointvae import JointVae
-from eig_tune.training import TrialData, fit
+from eig_tune.training.loop import TrialData, fit
 
 COLUMNS = 12
 METRICS = ("nmi", "average_entropy", "nmi_real", "reconstruction_loss", "continuous_kl", "categorical_kl")

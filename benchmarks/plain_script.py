@@ -205,8 +205,8 @@ def prior_rmse(
 
 def train_classifier(images: ImageData) -> nn.Module:
     """The evaluation classifier, trained on the labelled images."""
-    inputs = torch.tensor(images.classifier.pixels).float() / 127.5 - 1
-    loader = DataLoader(TensorDataset(inputs, torch.tensor(images.classifier.labels)), 128, shuffle=True)
+    inputs = torch.tensor(images.trainable.pixels).float() / 127.5 - 1
+    loader = DataLoader(TensorDataset(inputs, torch.tensor(images.trainable.labels)), 128, shuffle=True)
     model = classifier(images.image_size, classes=10)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     for _ in range(20):
@@ -221,8 +221,8 @@ def train_trial(config: dict[str, Any], images: ImageData, seed: int) -> None:
     torch.manual_seed(seed)
     classifier = train_classifier(images)
     model = ElasticInfoGan(config, images.image_size)
-    true_classes = np.bincount(np.asarray(images.pool.labels)) / len(images.pool)
-    loader = DataLoader(TwoViews(images.pool.pixels), config["batch_size"], shuffle=True, drop_last=True)
+    true_classes = np.bincount(np.asarray(images.training.labels)) / len(images.training)
+    loader = DataLoader(TwoViews(images.training.pixels), config["batch_size"], shuffle=True, drop_last=True)
     for step, (real, augmented) in enumerate(endless(loader), start=1):
         losses = model.train_step(real, augmented)
         last = step >= config["steps"]

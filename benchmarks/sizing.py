@@ -29,7 +29,8 @@ def measured(width: int, size: int, precision: str) -> dict[str, Any]:
     import torch
 
     from eig_tune.data import DatasetConfig, load_images
-    from eig_tune.training import TrainConfig, TrialData, fit
+    from eig_tune.training import TrainConfig
+    from eig_tune.training.loop import TrialData, fit
 
     torch.set_num_threads(1)
     imported = _resident()

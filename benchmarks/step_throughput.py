@@ -17,8 +17,8 @@ import torch
 from benchmarks.authors_recipe import AuthorsRecipe
 from benchmarks.machine import description
 from eig_tune.data import DatasetConfig, ImageData, load_images
-from eig_tune.training import TrainConfig, TrialData
-from eig_tune.training.loop import Run
+from eig_tune.training import TrainConfig
+from eig_tune.training.loop import Run, TrialData
 
 IMAGE_SIZE = 28
 YARDSTICK = "authors' recipe"

@@ -23,8 +23,8 @@ import yaml
 from benchmarks.machine import description
 from eig_tune.config.space import SearchSpec, load_spec
 from eig_tune.data import ImbalanceSplit, load_images
-from eig_tune.evaluation import train_classifier
-from eig_tune.training import TrialData, fit
+from eig_tune.evaluation.classifier import train_classifier
+from eig_tune.training.loop import TrialData, fit
 
 METRICS = {"nmi": "↑", "average_entropy": "↓", "prior_rmse": "↓", "nmi_real": "↑"}
 DEFAULT = "default"

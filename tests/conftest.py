@@ -12,9 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from eig_tune.data import DatasetConfig, ImageData, Images, load_images
-from eig_tune.evaluation import EvaluationClassifier, train_classifier
+from eig_tune.evaluation.classifier import EvaluationClassifier, train_classifier
 from eig_tune.models import NetworkSettings
-from eig_tune.training import TrainConfig, TrainSettings, TrialData
+from eig_tune.training import TrainConfig, TrainSettings
+from eig_tune.training.loop import TrialData
 
 IDX_NAMES = (
     "train-images-idx3-ubyte",
@@ -50,8 +51,8 @@ def few_digits(digits: ImageData) -> ImageData:
     """A hundred or so of the digits in each set, every class among them, so that judging takes no time."""
     return replace(
         digits,
-        pool=digits.pool.take(np.arange(100)),
-        classifier=digits.classifier.take(np.arange(200)),
+        training=digits.training.take(np.arange(100)),
+        trainable=digits.trainable.take(np.arange(200)),
         held_out=digits.held_out.take(np.arange(60)),
     )
 
@@ -59,8 +60,8 @@ def few_digits(digits: ImageData) -> ImageData:
 @pytest.fixture(scope="session")
 def unlabelled_digits(few_digits: ImageData) -> ImageData:
     """The same images, as a folder without classes would give them."""
-    pool, held_out = (Images(images.pixels, None) for images in (few_digits.pool, few_digits.held_out))
-    return ImageData("folder", (), pool=pool, classifier=pool, held_out=held_out)
+    training, held_out = (Images(images.pixels, None) for images in (few_digits.training, few_digits.held_out))
+    return ImageData("folder", (), training=training, trainable=training, held_out=held_out)
 
 
 @pytest.fixture(scope="session")

@@ -275,8 +275,8 @@ def _check_data(spec: SearchSpec, console: Console, home: Home) -> Check:
         images = prepare_images(spec, console, home)
     except EigTuneError as error:
         return Check("data", spec.dataset.name, one_line(error))
-    mebibytes = images.pool.pixels.nbytes / 2**20
-    told = f"{images.name}: {len(images.pool):,} images in the pool, {mebibytes:.1f} MiB; the nodes get them from here"
+    mebibytes = images.training.pixels.nbytes / 2**20
+    told = f"{images.name}: {len(images.training):,} training images, {mebibytes:.1f} MiB; the nodes get them from here"
     return Check("data", told)
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 
 from eig_tune.config.space import SearchSpec
-from eig_tune.training import TrainConfig, TrialData, fit
+from eig_tune.training import TrainConfig
+from eig_tune.training.loop import TrialData, fit
 
 _SHARE = 0.9  # of the device's memory; the rest is for what fragments
 _STEPS = 3

@@ -15,8 +15,9 @@ from eig_tune.cluster.ray_private import is_missing_storage
 from eig_tune.cluster.storage import Storage
 from eig_tune.errors import ClusterError, StorageError, one_line
 from eig_tune.hpo.trial import HALVED_BATCH
-from eig_tune.training import Progress, TrainConfig, TrialData, fit
+from eig_tune.training import TrainConfig
 from eig_tune.training.checkpoint import read_run
+from eig_tune.training.loop import Progress, TrialData, fit
 
 
 class EigTrainable(tune.Trainable):  # type: ignore[misc]

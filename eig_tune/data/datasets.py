@@ -1,4 +1,7 @@
-"""Data sets as three sets of images: the pool, the evaluation classifier's, and the held-out ones."""
+"""Data sets as three sets of images: those that trials train on, all that may be trained on, and the held-out ones.
+
+Shape suffixes: N images, C channels (of images) or classes (of shares), S the side.
+"""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -100,61 +103,61 @@ class ImageData:
     """One data set, ready for a search.
 
     Attributes:
-        pool: what trials train on, made imbalanced; trials never look at its labels.
-        judge: what the evaluation classifier trains on: all that the pool is taken from.
+        training: what trials train on, made imbalanced; trials never look at its labels.
+        trainable: all that the training images are taken from; the evaluation classifier trains on them.
         held_out: what neither a trial nor an evaluation classifier ever trains on.
         left_out: files and folders below ``dataset.root`` that were not read, with the reason.
     """
 
     name: str
     classes: tuple[str, ...]
-    pool: Images
-    classifier: Images
+    training: Images
+    trainable: Images
     held_out: Images
     left_out: tuple[LeftOut, ...] = ()
 
     @property
     def labelled(self) -> bool:
         """Whether the true classes are known."""
-        return self.pool.labels is not None
+        return self.training.labels is not None
 
     @property
     def class_distribution(self) -> NDArray[np.float64] | None:
-        """Share of every class in the pool [C], or None without labels."""
-        if self.pool.labels is None:
+        """Share of every class in the training images [C], or None without labels."""
+        if self.training.labels is None:
             return None
-        return np.bincount(self.pool.labels, minlength=len(self.classes)) / len(self.pool)
+        return np.bincount(self.training.labels, minlength=len(self.classes)) / len(self.training)
 
     @property
     def image_size(self) -> int:
-        return int(self.pool.pixels.shape[-1])
+        return int(self.training.pixels.shape[-1])
 
     @property
     def channels(self) -> int:
-        return int(self.pool.pixels.shape[1])
+        return int(self.training.pixels.shape[1])
 
     def with_imbalance(self, imbalance: Imbalance) -> "ImageData":
-        """The same images with the pool made anew, of all that may be trained on.
+        """The same images with the training images chosen anew, of all that may be trained on.
 
         Raises:
             DataError: they have no labels, or too few images of a class.
         """
         if imbalance == "none":
-            return replace(self, pool=self.classifier)
-        if self.classifier.labels is None:
+            return replace(self, training=self.trainable)
+        if self.trainable.labels is None:
             raise DataError(
                 "dataset.imbalance: these images have no labels, so they cannot be made imbalanced by class; "
                 "write `imbalance: none`, or sort the images into one sub-folder per class"
             )
         fractions = class_fractions(imbalance, len(self.classes))
-        counts = imbalanced_counts(fractions, np.bincount(self.classifier.labels, minlength=len(self.classes)))
+        counts = imbalanced_counts(fractions, np.bincount(self.trainable.labels, minlength=len(self.classes)))
         seed = imbalance.split if isinstance(imbalance, ImbalanceSplit) else imbalance.row
-        return replace(self, pool=self.classifier.take(choose(self.classifier.labels, counts, seed)))
+        return replace(self, training=self.trainable.take(choose(self.trainable.labels, counts, seed)))
 
     def fingerprint(self) -> str:
         """SHA-256 over every image and label of the three sets."""
         digest = hashlib.sha256()
-        for images in (self.pool, self.classifier, self.held_out):
+        for images in (self.training, self.trainable, self.held_out):
             digest.update(repr(images.pixels.shape).encode())
             digest.update(np.ascontiguousarray(images.pixels).data)
             digest.update(b"" if images.labels is None else images.labels.tobytes())
@@ -167,7 +170,7 @@ def load_images(
     on_progress: OnProgress = silent,
     arrays: ArrayImages | None = None,
 ) -> ImageData:
-    """Load the data set and make its pool imbalanced.
+    """Load the data set and make its training images imbalanced.
 
     Args:
         cache: folder where the images of a folder are kept as they were read, so that this is quick the next time.
@@ -240,7 +243,7 @@ def _read_idx_source(config: DatasetConfig, classes: tuple[str, ...]) -> ImageDa
         pixels = resized(images.pixels, config.image_size or natural_size, config.channels or 1)
         parts.append(Images(pixels, images.labels))
     train, held_out = parts
-    return ImageData(config.name, classes, pool=train, classifier=train, held_out=held_out)
+    return ImageData(config.name, classes, training=train, trainable=train, held_out=held_out)
 
 
 def _download(config: DatasetConfig, torchvision_name: str) -> Path:
@@ -297,4 +300,4 @@ def _held_out_apart(name: str, images: Images, classes: tuple[str, ...]) -> Imag
     held = choose(labels, held_counts, _HELD_OUT_SEED)
     rest = np.setdiff1d(np.arange(len(images)), held)
     train = images.take(rest)
-    return ImageData(name, classes, pool=train, classifier=train, held_out=images.take(held))
+    return ImageData(name, classes, training=train, trainable=train, held_out=images.take(held))

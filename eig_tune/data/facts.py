@@ -14,10 +14,10 @@ _COLOURS = {1: "grey", 3: "RGB"}
 
 @dataclass(frozen=True)
 class ClassFacts:
-    """How many images of one class the pool has, and how many are held out."""
+    """How many images of one class trials train on, and how many are held out."""
 
     name: str
-    pool: int
+    training: int
     held_out: int
 
 
@@ -27,7 +27,7 @@ class Facts:
 
     Attributes:
         trainable: all that are not held out.
-        pool: of those, what the imbalance leaves for trials.
+        training: of those, what the imbalance leaves for trials.
         classes: empty without labels.
     """
 
@@ -35,22 +35,22 @@ class Facts:
     image_size: int
     channels: int
     trainable: int
-    pool: int
+    training: int
     held_out: int
     classes: tuple[ClassFacts, ...]
 
 
 def facts_of(images: ImageData) -> Facts:
     """Count what was read."""
-    counts = zip(images.classes, _counts(images, images.pool), _counts(images, images.held_out), strict=True)
+    counts = zip(images.classes, _counts(images, images.training), _counts(images, images.held_out), strict=True)
     return Facts(
         images.name,
         images.image_size,
         images.channels,
-        len(images.classifier),
-        len(images.pool),
+        len(images.trainable),
+        len(images.training),
         len(images.held_out),
-        tuple(ClassFacts(name, pool, held_out) for name, pool, held_out in counts) if images.labelled else (),
+        tuple(ClassFacts(name, training, held_out) for name, training, held_out in counts) if images.labelled else (),
     )
 
 
@@ -62,12 +62,12 @@ def _counts(images: ImageData, part: Images) -> list[int]:
 
 def in_words(facts: Facts, imbalance: Imbalance) -> list[str]:
     """Two lines: the images, and their classes, by name as long as there are few."""
-    left_out = facts.trainable - facts.pool
-    pool = f"{facts.pool:,} in the pool"
+    left_out = facts.trainable - facts.training
+    training = f"{facts.training:,} for training"
     if imbalance != "none":
-        pool += f" ({left_out:,} left out by imbalance {_of(imbalance)})"
+        training += f" ({left_out:,} left out by imbalance {_of(imbalance)})"
     size = f"{facts.image_size} × {facts.image_size} {_COLOURS[facts.channels]}"
-    read = f"{facts.trainable + facts.held_out:,} images, {size}: {pool}, {facts.held_out:,} held out"
+    read = f"{facts.trainable + facts.held_out:,} images, {size}: {training}, {facts.held_out:,} held out"
     return [f"data: {facts.name}, {read}", _classes(facts.classes)]
 
 
@@ -83,11 +83,11 @@ def _classes(classes: Sequence[ClassFacts]) -> str:
     if not classes:
         return "no labels: the images lie in no class folders"
     if len(classes) <= _MOST_NAMED:
-        each = ", ".join(f"{one.name} {one.pool}+{one.held_out}" for one in classes)
-        return f"{len(classes)} classes, in the pool + held out: {each}"
-    by_size = sorted(classes, key=lambda one: one.pool)
+        each = ", ".join(f"{one.name} {one.training}+{one.held_out}" for one in classes)
+        return f"{len(classes)} classes, training + held out: {each}"
+    by_size = sorted(classes, key=lambda one: one.training)
     few, many, middle = by_size[0], by_size[-1], by_size[len(by_size) // 2]
     return (
-        f"{len(classes)} classes with {few.pool:,} ({few.name}) to {many.pool:,} ({many.name}) images in the pool, "
-        f"half of them with {middle.pool:,} or more"
+        f"{len(classes)} classes with {few.training:,} ({few.name}) to {many.training:,} ({many.name}) training "
+        f"images, half of them with {middle.training:,} or more"
     )

@@ -1,4 +1,4 @@
-"""Class imbalance: how many images of each class the pool keeps.
+"""Class imbalance: how many training images of each class are kept.
 
 The paper tunes on random imbalances of a balanced data set (Ojha et al., arXiv 1910.01112, section 4). A
 ``split`` is a seeded one: the same number gives the same proportions on every machine.

@@ -1,4 +1,7 @@
-"""The evaluation classifier ("judge"): a small CNN, trained once per data set and cached on disk."""
+"""The evaluation classifier: a small CNN, trained once per data set and cached on disk, that tells classes apart.
+
+Shape suffixes: N images, C classes.
+"""
 
 import hashlib
 import json
@@ -64,7 +67,7 @@ def train_classifier(
     on_progress: Callable[[int, int], None] = lambda done, of: None,
     role: Role = "selection",
 ) -> EvaluationClassifier:
-    """The judge of ``data``: from ``cache`` when it was trained before, else trained (and cached) now.
+    """The evaluation classifier of ``data``: from ``cache`` when it was trained before, else trained (and cached) now.
 
     Args:
         role: the one that trials are selected by, or the one of another architecture and other random numbers that
@@ -74,7 +77,7 @@ def train_classifier(
     Raises:
         DataError: the data set has no labels.
     """
-    if data.classifier.labels is None:
+    if data.trainable.labels is None:
         raise DataError("these images have no labels, so no evaluation classifier can be trained on them")
     file = cache / f"{_cache_key(data, seed, role)}.safetensors"
     classifier = _load(file, len(data.classes), data.channels, role)
@@ -86,7 +89,7 @@ def train_classifier(
 
 def _cache_key(data: ImageData, seed: int, role: Role) -> str:
     digest = hashlib.sha256(repr((_VERSION, data.classes, seed, role)).encode())
-    for images in (data.classifier, data.held_out):
+    for images in (data.trainable, data.held_out):
         digest.update(np.ascontiguousarray(images.pixels).data)
         digest.update(b"" if images.labels is None else images.labels.tobytes())
     return f"judge-{data.name}-{digest.hexdigest()[:16]}"
@@ -135,7 +138,7 @@ def _block(inputs: int, outputs: int, stride: int) -> tuple[nn.Module, ...]:
 
 def _train(data: ImageData, seed: int, on_progress: Callable[[int, int], None], role: Role) -> EvaluationClassifier:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    images, labels = _on_device(data.classifier.pixels, device), torch.tensor(data.classifier.labels, device=device)
+    images, labels = _on_device(data.trainable.pixels, device), torch.tensor(data.trainable.labels, device=device)
     seed += _SEED_OF_ROLE[role]
     generator = torch.Generator(device).manual_seed(seed)
     most = int(_LARGEST_STEPS * max(1, len(data.classes) / _EASY_CLASSES))

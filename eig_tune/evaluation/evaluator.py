@@ -59,7 +59,7 @@ class Evaluator:
         self._classes = len(data.classes)
         self._classifier = None if classifier is None else classifier.network(device)
         self._class_distribution = data.class_distribution
-        self._training_images = torch.tensor(_spread(data.pool.pixels, _MOST_TRAINING_IMAGES), device=device)
+        self._training_images = torch.tensor(_spread(data.training.pixels, _MOST_TRAINING_IMAGES), device=device)
         self._held_out = torch.tensor(data.held_out.pixels, device=device)
         self._held_out_labels = data.held_out.labels
 

@@ -26,7 +26,7 @@ from eig_tune.reports.phrases import (
     short,
 )
 from eig_tune.tracking import TrackedSearch, TrackedTrial
-from eig_tune.training import Progress
+from eig_tune.training.loop import Progress
 from eig_tune.workflows.compare import Comparison
 from eig_tune.workflows.search import Outcome
 from eig_tune.workflows.session import DiskUse, total

@@ -1,6 +1,5 @@
-"""One run: ``fit(config, data)`` yields what it has reached."""
+"""One run: ``loop.fit(config, data)`` yields what it has reached. Its configuration needs no PyTorch."""
 
 from eig_tune.training.config import TrainConfig, TrainSettings
-from eig_tune.training.loop import Progress, TrialData, fit
 
-__all__ = ["Progress", "TrainConfig", "TrainSettings", "TrialData", "fit"]
+__all__ = ["TrainConfig", "TrainSettings"]

@@ -14,9 +14,9 @@ from torch import Tensor
 from eig_tune.data import ImageData
 from eig_tune.data.augment import augment
 from eig_tune.errors import CheckpointError
-from eig_tune.evaluation import Evaluation, EvaluationClassifier, Evaluator
 from eig_tune.evaluation.base import Metric
-from eig_tune.evaluation.evaluator import to_unit_range
+from eig_tune.evaluation.classifier import EvaluationClassifier
+from eig_tune.evaluation.evaluator import Evaluation, Evaluator, to_unit_range
 from eig_tune.evaluation.record import write_evaluation
 from eig_tune.evaluation.registry import own_metrics, register_metric
 from eig_tune.models import METHODS, Method, own_methods, register_method
@@ -111,7 +111,7 @@ class Run:
         self.step = 0
         self._images = data.images
         self._random = torch.Generator(device).manual_seed(config.seed)
-        self._training_images = torch.tensor(data.images.pool.pixels, device=device)
+        self._training_images = torch.tensor(data.images.training.pixels, device=device)
         self._evaluator = Evaluator(data.images, data.classifier, config.augment, device)
         distribution = data.images.class_distribution
         shares = None if distribution is None else torch.tensor(distribution)

@@ -10,13 +10,12 @@ from eig_tune.data import ImageData, load_images
 from eig_tune.data.facts import facts_of, in_words
 from eig_tune.data.left_out import LeftOut, counted, names_file, printable, write_left_out
 from eig_tune.errors import ConfigError, Problem
-from eig_tune.evaluation import EvaluationClassifier, train_classifier
-from eig_tune.evaluation.classifier import Role, lowest_accuracy
+from eig_tune.evaluation.classifier import EvaluationClassifier, Role, lowest_accuracy, train_classifier
 from eig_tune.evaluation.metrics import nmi_of_chance
 from eig_tune.home import Home
 from eig_tune.models import METHODS
 from eig_tune.terminal.progress import Console, step_bar
-from eig_tune.training import TrialData
+from eig_tune.training.loop import TrialData
 
 _MOST_BY_CHANCE = 0.1  # NMI
 
@@ -101,9 +100,9 @@ def prepare_confirming_classifier(
 def _misfits(spec: SearchSpec, images: ImageData) -> list[Problem]:
     problems = []
     batch = max(_possible(spec, "batch_size", spec.train.batch_size))
-    if batch > len(images.pool):
+    if batch > len(images.training):
         where = "search.batch_size" if "batch_size" in spec.search else "train.batch_size"
-        problems.append(Problem(where, f"got {batch}, but the pool has {len(images.pool)} images"))
+        problems.append(Problem(where, f"got {batch}, but there are {len(images.training)} training images"))
     if spec.needs_labels() and not images.labelled:
         problems.append(
             Problem("objectives", "these images have no labels; choose label-free objectives such as code_recovery")

@@ -24,7 +24,7 @@ from eig_tune.reports.plots import pictures, write_page, write_pictures
 from eig_tune.stopping import Stop
 from eig_tune.terminal.progress import Console, Terminal
 from eig_tune.tracking import CONFIRMATION_TAG, OBJECTIVES_TAG, SearchTracker, read_search
-from eig_tune.training import TrialData
+from eig_tune.training.loop import TrialData
 from eig_tune.workflows.confirm import confirm, confirmation_event_log, summaries
 from eig_tune.workflows.identity import begin_or_check, find_search, noted_start_points, own_searches
 from eig_tune.workflows.prepare import prepare_images
@@ -196,7 +196,7 @@ def _parameters(spec: SearchSpec, data: TrialData, fingerprint: str) -> dict[str
     return {
         "dataset": spec.dataset.name,
         "data_sha256": fingerprint,
-        "training_images": len(data.images.pool),
+        "training_images": len(data.images.training),
         "method": spec.method,
         "trials": spec.trials,
         "steps": spec.train.steps,

@@ -27,7 +27,8 @@ from eig_tune.paths import check_name
 from eig_tune.stopping import Stop, leave_sigterm_alone
 from eig_tune.terminal.progress import Console, Terminal, in_words
 from eig_tune.tracking import SearchTracker, Store, check_store, is_local, local_uri, masked, open_store
-from eig_tune.training import TrainConfig, TrialData
+from eig_tune.training import TrainConfig
+from eig_tune.training.loop import TrialData
 from eig_tune.workflows.prepare import prepare_classifier
 
 IMAGES = "images"  # the name of a search's only data set
@@ -88,7 +89,7 @@ def set_up(
     """Make the workplace of a search; Ray starts while the store is opened and the evaluation classifier is trained.
 
     Args:
-        images: by name; they differ in their pools only, so that one judge serves them all.
+        images: by name; they differ in their training images only, so that one evaluation classifier serves them all.
 
     Raises:
         EigTuneError: it cannot be; nothing half-made is left behind.

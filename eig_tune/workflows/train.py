@@ -13,7 +13,8 @@ from eig_tune.config.space import SearchSpec
 from eig_tune.errors import ConfigError, EigTuneError, Problem, one_line
 from eig_tune.home import bring_to_disk, try_to_write
 from eig_tune.reports.mlflow_runs import draw_trial
-from eig_tune.training import Progress, TrainConfig, TrialData, fit
+from eig_tune.training import TrainConfig
+from eig_tune.training.loop import Progress, TrialData, fit
 
 METRICS_FILE = "metrics.jsonl"
 

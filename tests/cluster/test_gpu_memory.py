@@ -5,7 +5,7 @@ import torch
 
 from eig_tune.cluster.gpu_memory import Need, largest_runs, measure
 from eig_tune.config.space import parse_spec
-from eig_tune.training import TrialData
+from eig_tune.training.loop import TrialData
 
 GIB = 2**30
 

@@ -22,7 +22,8 @@ from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.policies import Searching
 from eig_tune.terminal.progress import Terminal
-from eig_tune.training import TrainConfig, TrialData, checkpoint, fit
+from eig_tune.training import TrainConfig, checkpoint
+from eig_tune.training.loop import TrialData, fit
 
 DOCUMENT = {
     "dataset": {"name": "digits"},

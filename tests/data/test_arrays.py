@@ -79,7 +79,7 @@ def test_what_is_no_image_or_label_is_one_clear_line(images: Any, labels: Any, t
 def test_arrays_become_a_data_set_as_a_folder_does() -> None:
     data = load_images(DatasetConfig(name="arrays"), arrays=from_arrays(GREY, LABELS))
     assert (data.name, data.classes, data.image_size, data.channels) == ("arrays", ("0", "1", "2", "3"), 16, 1)
-    assert (len(data.pool), len(data.held_out)) == (32, 8)
+    assert (len(data.training), len(data.held_out)) == (32, 8)
     again = load_images(DatasetConfig(name="arrays"), arrays=from_arrays(GREY / 255, LABELS))
     assert again.fingerprint() == data.fingerprint()
     other = load_images(DatasetConfig(name="arrays"), arrays=from_arrays(GREY[::-1], LABELS))
@@ -89,7 +89,7 @@ def test_arrays_become_a_data_set_as_a_folder_does() -> None:
 def test_imbalance_is_made_of_labelled_arrays_only() -> None:
     config = DatasetConfig(name="arrays", imbalance=ImbalanceSplit(split=1))
     data = load_images(config, arrays=from_arrays(GREY, LABELS))
-    assert len(data.pool) < len(data.classifier) == 32
+    assert len(data.training) < len(data.trainable) == 32
     with pytest.raises(DataError, match="no labels"):
         load_images(config, arrays=from_arrays(GREY))
     assert not load_images(DatasetConfig(name="arrays"), arrays=from_arrays(GREY)).labelled
@@ -99,7 +99,7 @@ def test_size_and_channels_are_the_arrays_own_unless_the_space_says_others() -> 
     larger = load_images(DatasetConfig(name="arrays", image_size=24, channels=3), arrays=from_arrays(GREY))
     assert (larger.image_size, larger.channels) == (24, 3)
     colour = load_images(DatasetConfig(name="arrays", channels=3), arrays=from_arrays(COLOUR))
-    assert {tuple(image.ravel()) for image in colour.pool.pixels} <= {tuple(image.ravel()) for image in COLOUR}
+    assert {tuple(image.ravel()) for image in colour.training.pixels} <= {tuple(image.ravel()) for image in COLOUR}
 
 
 @pytest.mark.parametrize(

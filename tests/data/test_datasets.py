@@ -1,4 +1,4 @@
-"""Data sets: the pool, the evaluation classifier's and the held-out images, and what is said when there are none."""
+"""Data sets: training images, all that may be trained on, held-out ones, and what is said when there are none."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,50 +37,50 @@ def paint_folder(root: Path, classes: list[str], each: int) -> Path:
 def test_digits_have_three_sets_of_16_by_16_images(digits: ImageData) -> None:
     assert digits.classes == tuple("0123456789")
     assert (digits.image_size, digits.channels) == (16, 1)
-    for images in (digits.pool, digits.classifier, digits.held_out):
+    for images in (digits.training, digits.trainable, digits.held_out):
         assert images.pixels.dtype == np.uint8
         assert images.pixels.shape[1:] == (1, 16, 16)
         assert images.labels is not None
         assert len(images.labels) == len(images)
-    assert len(digits.classifier) + len(digits.held_out) == 1797
-    assert digits.pool.pixels.max() > 200
-    assert digits.pool.pixels.min() == 0
+    assert len(digits.trainable) + len(digits.held_out) == 1797
+    assert digits.training.pixels.max() > 200
+    assert digits.training.pixels.min() == 0
 
 
-def test_held_out_images_are_in_neither_pool_nor_judge(digits: ImageData) -> None:
+def test_held_out_images_are_trained_on_by_nobody(digits: ImageData) -> None:
     """No two digits are alike, so equal pixels would mean the same image."""
     assert len(rows(digits.held_out)) == len(digits.held_out)
-    assert not rows(digits.held_out) & (rows(digits.pool) | rows(digits.classifier))
+    assert not rows(digits.held_out) & (rows(digits.training) | rows(digits.trainable))
 
 
 def test_held_out_images_are_a_fifth_of_every_class(digits: ImageData) -> None:
-    assert digits.classifier.labels is not None
+    assert digits.trainable.labels is not None
     assert digits.held_out.labels is not None
-    held, rest = np.bincount(digits.held_out.labels), np.bincount(digits.classifier.labels)
+    held, rest = np.bincount(digits.held_out.labels), np.bincount(digits.trainable.labels)
     np.testing.assert_array_equal(held, ((held + rest) * 0.2).astype(int))
 
 
 def test_held_out_images_are_the_same_for_every_imbalance(digits: ImageData) -> None:
     other = load_images(DatasetConfig(name="digits", imbalance=ImbalanceSplit(split=3)))
     np.testing.assert_array_equal(other.held_out.pixels, digits.held_out.pixels)
-    np.testing.assert_array_equal(other.classifier.pixels, digits.classifier.pixels)
+    np.testing.assert_array_equal(other.trainable.pixels, digits.trainable.pixels)
     assert other.fingerprint() != digits.fingerprint()
 
 
 def test_pool_has_the_proportions_of_its_split(digits: ImageData) -> None:
     fractions = class_fractions(ImbalanceSplit(split=0), 10)
     assert digits.class_distribution is not None
-    np.testing.assert_allclose(digits.class_distribution, fractions / fractions.sum(), atol=2 / len(digits.pool))
+    np.testing.assert_allclose(digits.class_distribution, fractions / fractions.sum(), atol=2 / len(digits.training))
     np.testing.assert_allclose(digits.class_distribution.sum(), 1)
 
 
 def test_labels_still_belong_to_their_images(digits: ImageData) -> None:
-    """The mean images of a class in pool and held-out set are nearest to each other."""
-    assert digits.pool.labels is not None
+    """The mean images of a class in training and held-out images are nearest to each other."""
+    assert digits.training.labels is not None
     assert digits.held_out.labels is not None
     means = [
         np.stack([images.pixels[images.labels == label].mean(axis=0).ravel() for label in range(10)])
-        for images in (digits.pool, digits.held_out)
+        for images in (digits.training, digits.held_out)
     ]
     distances = np.linalg.norm(means[0][:, None] - means[1][None], axis=2)
     np.testing.assert_array_equal(distances.argmin(axis=1), np.arange(10))
@@ -88,14 +88,14 @@ def test_labels_still_belong_to_their_images(digits: ImageData) -> None:
 
 def test_without_imbalance_the_pool_is_the_whole_training_set() -> None:
     data = load_images(DatasetConfig(name="digits", imbalance="none"))
-    np.testing.assert_array_equal(data.pool.pixels, data.classifier.pixels)
+    np.testing.assert_array_equal(data.training.pixels, data.trainable.pixels)
 
 
 def test_imbalance_may_come_from_a_file(tmp_path: Path) -> None:
     np.save(tmp_path / "table.npy", np.array([[10] * 9 + [5]]))
     data = load_images(DatasetConfig(name="digits", imbalance=ImbalanceFile(file=tmp_path / "table.npy")))
-    assert data.pool.labels is not None
-    counts = np.bincount(data.pool.labels)
+    assert data.training.labels is not None
+    counts = np.bincount(data.training.labels)
     assert set(counts[:9].tolist()) == {counts[0]}
     assert counts[9] == counts[0] // 2
 
@@ -104,7 +104,7 @@ def test_loading_twice_gives_the_same_fingerprint(digits: ImageData) -> None:
     assert load_images(DatasetConfig(name="digits")).fingerprint() == digits.fingerprint()
 
 
-@pytest.mark.parametrize("part", ["pool", "classifier", "held_out"])
+@pytest.mark.parametrize("part", ["training", "trainable", "held_out"])
 def test_fingerprint_sees_one_pixel_and_one_label(few_digits: ImageData, part: str) -> None:
     images: Images = getattr(few_digits, part)
     assert images.labels is not None
@@ -120,8 +120,8 @@ def test_fingerprint_sees_one_pixel_and_one_label(few_digits: ImageData, part: s
 @pytest.mark.parametrize(("size", "channels"), [(8, 1), (32, 3)])
 def test_size_and_channels_are_as_asked(size: int, channels: int) -> None:
     data = load_images(DatasetConfig(name="digits", image_size=size, channels=channels))  # type: ignore[arg-type]
-    assert data.pool.pixels.shape[1:] == (channels, size, size)
-    assert all((data.pool.pixels[:, 0] == data.pool.pixels[:, channel]).all() for channel in range(channels))
+    assert data.training.pixels.shape[1:] == (channels, size, size)
+    assert all((data.training.pixels[:, 0] == data.training.pixels[:, channel]).all() for channel in range(channels))
 
 
 @pytest.mark.parametrize("gz", [False, True])
@@ -130,7 +130,7 @@ def test_mnist_is_read_from_torchvision_layout(
 ) -> None:
     write_idx_set(tmp_path / "MNIST" / "raw", gz=gz)
     data = load_images(DatasetConfig(name="mnist", root=tmp_path, imbalance="none"))
-    np.testing.assert_array_equal(data.pool.pixels, idx_arrays[0][:, None])
+    np.testing.assert_array_equal(data.training.pixels, idx_arrays[0][:, None])
     np.testing.assert_array_equal(data.held_out.pixels, idx_arrays[2][:, None])
     np.testing.assert_array_equal(data.held_out.labels, idx_arrays[3])
 
@@ -165,7 +165,7 @@ def test_labels_above_the_classes_are_refused(tmp_path: Path, write_idx_set: Wri
 
 
 def test_class_without_images_cannot_be_made_imbalanced(tmp_path: Path, write_idx_set: WriteSet) -> None:
-    """There are no counts with the proportions asked for; a pool of one image per class would be no pool."""
+    """There are no counts with the proportions asked for; one training image per class would be none."""
     write_idx_set(tmp_path, train_labels_idx1_ubyte=np.arange(40, dtype=np.uint8) % 9)
     with pytest.raises(DataError):
         load_images(DatasetConfig(name="mnist", root=tmp_path))
@@ -198,16 +198,16 @@ def test_labelled_folder_is_split_by_class(tmp_path: Path) -> None:
     assert (data.labelled, data.channels, data.image_size) == (True, 3, 16)
     assert data.held_out.labels is not None
     assert np.bincount(data.held_out.labels).tolist() == [2, 2, 2]
-    assert not rows(data.held_out) & rows(data.pool)
-    assert len(data.pool) == 24
+    assert not rows(data.held_out) & rows(data.training)
+    assert len(data.training) == 24
 
 
 def test_unlabelled_folder_has_images_but_no_classes(tmp_path: Path) -> None:
     paint_folder(tmp_path, [""], each=20)
     data = load_images(DatasetConfig(name="folder", root=tmp_path, image_size=16, channels=1, imbalance="none"))
     assert (data.labelled, data.classes, data.class_distribution) == (False, (), None)
-    assert (len(data.pool), len(data.held_out), data.channels) == (16, 4, 1)
-    assert not rows(data.held_out) & rows(data.pool)
+    assert (len(data.training), len(data.held_out), data.channels) == (16, 4, 1)
+    assert not rows(data.held_out) & rows(data.training)
 
 
 def test_folder_lists_the_files_it_could_not_read(tmp_path: Path) -> None:

@@ -28,10 +28,10 @@ def test_digits_are_counted(digits: ImageData) -> None:
     assert (facts.name, facts.image_size, facts.channels) == ("digits", 16, 1)
     assert facts.trainable + facts.held_out == 1797
     assert [one.name for one in facts.classes] == list("0123456789")
-    assert sum(one.pool for one in facts.classes) == facts.pool == len(digits.pool)
+    assert sum(one.training for one in facts.classes) == facts.training == len(digits.training)
     assert sum(one.held_out for one in facts.classes) == facts.held_out
-    assert digits.pool.labels is not None
-    assert facts.classes[3].pool == (digits.pool.labels == 3).sum()
+    assert digits.training.labels is not None
+    assert facts.classes[3].training == (digits.training.labels == 3).sum()
 
 
 def test_folder_is_told_with_its_classes_and_nothing_is_left_out_unasked(tmp_path: Path) -> None:
@@ -39,8 +39,8 @@ def test_folder_is_told_with_its_classes_and_nothing_is_left_out_unasked(tmp_pat
     config = DatasetConfig(name="folder", root=tmp_path, image_size=8)
     assert config.imbalance == "none"
     assert in_words(facts_of(load_images(config)), config.imbalance) == [
-        "data: folder, 30 images, 8 × 8 RGB: 24 in the pool, 6 held out",
-        "2 classes, in the pool + held out: [dog] 8+2, cat 16+4",
+        "data: folder, 30 images, 8 × 8 RGB: 24 for training, 6 held out",
+        "2 classes, training + held out: [dog] 8+2, cat 16+4",
     ]
 
 
@@ -51,22 +51,22 @@ def test_images_that_an_imbalance_leaves_out_are_counted(tmp_path: Path) -> None
     config = DatasetConfig(name="folder", root=tmp_path, image_size=8, channels=1, imbalance=imbalance)
     data, classes = in_words(facts_of(load_images(config)), imbalance)
     assert data == (
-        "data: folder, 40 images, 8 × 8 grey: 24 in the pool "
+        "data: folder, 40 images, 8 × 8 grey: 24 for training "
         f"(8 left out by imbalance {{file: {tmp_path / 'table.npy'}, row: 0}}), 8 held out"
     )
-    assert classes == "2 classes, in the pool + held out: a 16+4, b 8+4"
+    assert classes == "2 classes, training + held out: a 16+4, b 8+4"
 
 
 def test_split_is_told_too(digits: ImageData) -> None:
     data, classes = in_words(facts_of(digits), ImbalanceSplit(split=0))
-    left_out = len(digits.classifier) - len(digits.pool)
+    left_out = len(digits.trainable) - len(digits.training)
     assert f"({left_out} left out by imbalance {{split: 0}})" in data
-    assert classes.startswith("10 classes, in the pool + held out: 0 ")
+    assert classes.startswith("10 classes, training + held out: 0 ")
 
 
 def test_images_without_labels_have_no_classes(unlabelled_digits: ImageData) -> None:
     assert in_words(facts_of(unlabelled_digits), "none") == [
-        "data: folder, 160 images, 16 × 16 grey: 100 in the pool, 60 held out",
+        "data: folder, 160 images, 16 × 16 grey: 100 for training, 60 held out",
         "no labels: the images lie in no class folders",
     ]
 
@@ -75,7 +75,7 @@ def test_hundreds_of_classes_are_one_short_line(digits: ImageData) -> None:
     facts = facts_of(digits)
     many = tuple(ClassFacts(f"class {number}", number + 3, 1) for number in range(500))
     told = in_words(replace(facts, classes=many), "none")[1]
-    assert told == ("500 classes with 3 (class 0) to 502 (class 499) images in the pool, half of them with 253 or more")
+    assert told == ("500 classes with 3 (class 0) to 502 (class 499) training images, half of them with 253 or more")
 
 
 @pytest.mark.parametrize(

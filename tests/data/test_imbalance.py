@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from eig_tune.data.imbalance import ImbalanceFile, ImbalanceSplit, choose, class_fractions, imbalanced_counts
 from eig_tune.errors import DataError
 
-# Written down once: a split must mean the same pool on every machine and in every version.
+# Written down once: a split must mean the same training images on every machine and in every version.
 GOLDEN = {
     0: [0.382991, 0.554576, 0.479887, 0.809005, 0.61973, 0.849902, 0.732309, 0.711269, 0.246686, 1.0],
     1: [0.305224, 0.667045, 0.805538, 0.982186, 1.0, 0.5601, 0.31247, 0.504997, 0.798199, 0.443668],

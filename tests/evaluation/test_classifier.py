@@ -1,4 +1,4 @@
-"""The judge: trained once per data set and seed, and good enough."""
+"""The evaluation classifier: trained once per data set and seed, and good enough."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +11,8 @@ from safetensors.torch import save_file
 
 from eig_tune.data import ImageData
 from eig_tune.errors import DataError
-from eig_tune.evaluation import EvaluationClassifier, train_classifier
 from eig_tune.evaluation import classifier as classifier_module
-from eig_tune.evaluation.classifier import lowest_accuracy
+from eig_tune.evaluation.classifier import EvaluationClassifier, lowest_accuracy, train_classifier
 from eig_tune.evaluation.evaluator import to_unit_range
 
 CPU = torch.device("cpu")
@@ -29,7 +28,7 @@ def same(first: EvaluationClassifier, second: EvaluationClassifier) -> bool:
     return all(np.array_equal(value, second.weights[name]) for name, value in first.weights.items())
 
 
-def test_judge_knows_the_held_out_digits(classifier: EvaluationClassifier, digits: ImageData) -> None:
+def test_classifier_knows_the_held_out_digits(classifier: EvaluationClassifier, digits: ImageData) -> None:
     images = to_unit_range(torch.tensor(digits.held_out.pixels))
     with torch.no_grad():
         predicted = classifier.network(CPU)(images).argmax(dim=1).numpy()
@@ -42,7 +41,7 @@ def test_network_is_in_evaluation_mode(classifier: EvaluationClassifier) -> None
     assert not any(module.training for module in classifier.network(CPU).modules())
 
 
-def test_judge_is_trained_once(few_digits: ImageData, tmp_path: Path, short_training: None) -> None:
+def test_classifier_is_trained_once(few_digits: ImageData, tmp_path: Path, short_training: None) -> None:
     seen: list[tuple[int, int]] = []
     first = train_classifier(few_digits, tmp_path, on_progress=lambda done, of: seen.append((done, of)))
     assert seen == [(1, 3), (2, 3), (3, 3)]
@@ -60,21 +59,21 @@ def test_training_is_decided_by_its_seed(few_digits: ImageData, tmp_path: Path, 
     assert not same(first, other)
 
 
-def test_other_seed_or_other_images_are_another_judge(
+def test_other_seed_or_other_images_are_another_classifier(
     few_digits: ImageData, tmp_path: Path, short_training: None
 ) -> None:
     first = train_classifier(few_digits, tmp_path)
     assert not same(first, train_classifier(few_digits, tmp_path, seed=1))
-    labels = few_digits.classifier.labels
+    labels = few_digits.trainable.labels
     assert labels is not None
-    relabelled = replace(few_digits.classifier, labels=np.roll(labels, 1))
-    assert not same(first, train_classifier(replace(few_digits, classifier=relabelled), tmp_path))
+    relabelled = replace(few_digits.trainable, labels=np.roll(labels, 1))
+    assert not same(first, train_classifier(replace(few_digits, trainable=relabelled), tmp_path))
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_imbalance_of_the_pool_needs_no_new_judge(few_digits: ImageData, tmp_path: Path, short_training: None) -> None:
+def test_imbalance_needs_no_new_classifier(few_digits: ImageData, tmp_path: Path, short_training: None) -> None:
     train_classifier(few_digits, tmp_path)
-    train_classifier(replace(few_digits, pool=few_digits.pool.take(np.arange(50))), tmp_path)
+    train_classifier(replace(few_digits, training=few_digits.training.take(np.arange(50))), tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
 
 
@@ -101,7 +100,7 @@ def test_damaged_cache_is_trained_anew(few_digits: ImageData, tmp_path: Path, sh
     assert same(first, train_classifier(few_digits, tmp_path))
 
 
-def test_two_searches_may_train_the_same_judge_at_once(
+def test_two_searches_may_train_the_same_classifier_at_once(
     few_digits: ImageData, tmp_path: Path, short_training: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other one finishes between our writing the file and our giving it its name."""
@@ -117,7 +116,7 @@ def test_two_searches_may_train_the_same_judge_at_once(
     assert same(train_classifier(few_digits, tmp_path), others[0])
 
 
-def test_unlabelled_images_cannot_have_a_judge(unlabelled_digits: ImageData, tmp_path: Path) -> None:
+def test_unlabelled_images_cannot_have_a_classifier(unlabelled_digits: ImageData, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no labels"):
         train_classifier(unlabelled_digits, tmp_path)
 

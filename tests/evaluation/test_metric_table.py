@@ -10,8 +10,8 @@ from ray import cloudpickle
 
 from eig_tune.data import AugmentSettings, ImageData
 from eig_tune.errors import EigTuneError
-from eig_tune.evaluation import EvaluationClassifier
 from eig_tune.evaluation.base import LabelledObservations, Metric, Observations
+from eig_tune.evaluation.classifier import EvaluationClassifier
 from eig_tune.evaluation.evaluator import Evaluator
 from eig_tune.evaluation.metrics import METRICS
 from eig_tune.evaluation.registry import (
@@ -24,7 +24,7 @@ from eig_tune.evaluation.registry import (
 )
 from eig_tune.models import METHODS, ModelSettings, NetworkSettings
 from eig_tune.models.base import ModelSetup, build_model
-from eig_tune.training import TrialData
+from eig_tune.training.loop import TrialData
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,8 @@ from eig_tune.evaluation import metrics
 from eig_tune.export import read_bundle, write_bundle
 from eig_tune.export.inference import find_images, predict, sample, write_predictions, write_samples
 from eig_tune.export.programs import LARGEST_DIFFERENCE
-from eig_tune.training import TrainConfig, TrialData, fit
+from eig_tune.training import TrainConfig
+from eig_tune.training.loop import TrialData, fit
 
 METHODS = ["elastic-infogan", "joint-vae"]
 METRICS = {"found": {"nmi": 0.9}, "confirmed": {"nmi": 0.88}, "confirmed_deviations": {"nmi": 0.02}}

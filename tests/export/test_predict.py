@@ -15,7 +15,8 @@ from eig_tune.cli import main
 from eig_tune.data.folder import read_folder
 from eig_tune.evaluation.evaluator import to_unit_range
 from eig_tune.export import read_bundle, write_bundle
-from eig_tune.training import TrainConfig, TrialData, fit
+from eig_tune.training import TrainConfig
+from eig_tune.training.loop import TrialData, fit
 
 NAMES = [b"plain.png", b'caf\xe9[x] $a$,\n"q".png', "日本🐱.png".encode(), b"=1+1.png", b"-v.png", b"x" * 200 + b".png"]
 Rows = list[dict[str, str]]

@@ -26,7 +26,8 @@ from eig_tune.export import open_bundle, read_bundle
 from eig_tune.reports.mlflow_runs import MODEL_FOLDER
 from eig_tune.tracking import OBJECTIVES_TAG, SearchTracker, open_store
 from eig_tune.tracking.registry import add_version
-from eig_tune.training import TrainConfig, TrialData, checkpoint, fit
+from eig_tune.training import TrainConfig, checkpoint
+from eig_tune.training.loop import TrialData, fit
 
 pytestmark = pytest.mark.slow
 EIG_TUNE = Path(sys.executable).with_name("eig-tune")

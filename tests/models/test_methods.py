@@ -7,9 +7,9 @@ import torch
 
 from eig_tune.data import ImageData
 from eig_tune.models import METHODS, USES
-from eig_tune.training import TrainConfig, TrialData
+from eig_tune.training import TrainConfig
 from eig_tune.training.config import field_names
-from eig_tune.training.loop import Run
+from eig_tune.training.loop import Run, TrialData
 
 ROWS = [
     ("uniform-infogan", "uniform", False, False),

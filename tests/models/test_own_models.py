@@ -16,9 +16,9 @@ from eig_tune.export.programs import write_programs
 from eig_tune.models import METHODS, own_methods, register_method
 from eig_tune.models.base import Model, ModelSetup
 from eig_tune.models.infogan import InfoGan
-from eig_tune.training import TrainConfig, TrialData, fit
+from eig_tune.training import TrainConfig
 from eig_tune.training.checkpoint import read_run, read_tensors, write_weights
-from eig_tune.training.loop import model_of
+from eig_tune.training.loop import TrialData, fit, model_of
 
 
 @pytest.fixture(autouse=True)

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from eig_tune.data import DatasetConfig, load_images
 from eig_tune.errors import CheckpointError
-from eig_tune.training import TrainConfig, TrialData, fit
+from eig_tune.training import TrainConfig
 from eig_tune.training.checkpoint import RUN_FILE, TENSORS_FILE, collect, distribute, read_run, read_tensors
-from eig_tune.training.loop import Run
+from eig_tune.training.loop import Run, TrialData, fit
 
 CPU = torch.device("cpu")
 

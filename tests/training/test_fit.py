@@ -11,7 +11,8 @@ from torch import Tensor
 from eig_tune.data import ImageData
 from eig_tune.evaluation.metrics import METRICS
 from eig_tune.models import METHODS
-from eig_tune.training import Progress, TrainConfig, TrialData, fit
+from eig_tune.training import TrainConfig
+from eig_tune.training.loop import Progress, TrialData, fit
 
 CPU = torch.device("cpu")
 
@@ -69,7 +70,7 @@ def test_report_has_every_loss_and_metric(uninterrupted: tuple[list[Progress], d
         assert progress.evaluation_seconds > 0
 
 
-def test_last_report_is_judged_on_more_images(uninterrupted: tuple[list[Progress], dict[str, Tensor], Path]) -> None:
+def test_last_report_is_evaluated_on_more_images(uninterrupted: tuple[list[Progress], dict[str, Tensor], Path]) -> None:
     tables = [progress.evaluation.table for progress in uninterrupted[0]]
     assert [table.sum() for table in tables if table is not None] == [20, 20, 30]
 
@@ -170,7 +171,7 @@ def test_bf16_run_resumes_bit_for_bit(tiny_config: TrainConfig, trial_data: Tria
     assert_same(weights(resumed), weights(last))
 
 
-def test_unlabelled_images_are_trained_on_without_a_judge(
+def test_unlabelled_images_are_trained_on_without_a_classifier(
     tiny_config: TrainConfig, unlabelled_digits: ImageData
 ) -> None:
     reports = run(tiny_config, TrialData(unlabelled_digits, None))
@@ -197,6 +198,6 @@ def test_caller_may_stop_at_any_report(tiny_config: TrainConfig, trial_data: Tri
 def test_images_given_are_left_alone(tiny_config: TrainConfig, trial_data: TrialData) -> None:
     """Ray hands them over read-only, and shares them with every other trial."""
     before = trial_data.images.fingerprint()
-    trial_data.images.pool.pixels.setflags(write=False)
+    trial_data.images.training.pixels.setflags(write=False)
     run(tiny_config.with_values({"steps": 2}), trial_data)
     assert trial_data.images.fingerprint() == before

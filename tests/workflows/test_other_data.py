@@ -13,7 +13,8 @@ from rich.console import Console
 from eig_tune.config.space import SearchSpec, parse_spec
 from eig_tune.data import ImageData, Images
 from eig_tune.errors import ConfigError
-from eig_tune.evaluation import EvaluationClassifier, figures, metrics, train_classifier
+from eig_tune.evaluation import figures, metrics
+from eig_tune.evaluation.classifier import EvaluationClassifier, train_classifier
 from eig_tune.evaluation.evaluator import samples_per_category
 from eig_tune.home import Home
 from eig_tune.workflows.prepare import check_fit, prepare_classifier
@@ -34,7 +35,7 @@ def images(counts: Mapping[int, int], held_out: Mapping[int, int] | None = None,
 
     train = made(counts)
     names = tuple(f"class {label}" for label in counts)
-    return ImageData("digits", names, pool=train, classifier=train, held_out=made(held_out or counts))
+    return ImageData("digits", names, training=train, trainable=train, held_out=made(held_out or counts))
 
 
 def told(of: SearchSpec, data: ImageData, home: Path, monkeypatch: pytest.MonkeyPatch, accuracy: float = 1.0) -> str:
@@ -113,8 +114,11 @@ def test_ten_digits_are_enough(tmp_path: Path, digits: ImageData, monkeypatch: p
 @pytest.mark.parametrize(
     ("sections", "where"),
     [
-        ({"train": {"batch_size": 64}}, "train.batch_size: got 64, but the pool has 40"),
-        ({"search": {"batch_size": {"randint": [8, 64]}}}, "search.batch_size: got 64, but the pool has 40"),
+        ({"train": {"batch_size": 64}}, "train.batch_size: got 64, but there are 40 training images"),
+        (
+            {"search": {"batch_size": {"randint": [8, 64]}}},
+            "search.batch_size: got 64, but there are 40 training images",
+        ),
         (
             {"train": {"batch_size": 8}, "method": "ground-truth-infogan"},
             "model.categories: got 10; ground-truth-infogan",

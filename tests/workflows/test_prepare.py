@@ -64,7 +64,7 @@ def test_of_nothing_left_out_nothing_is_said(spec: SearchSpec, tmp_path: Path) -
     digits = spec.model_copy(update={"dataset": DatasetConfig(name="digits")})
     lines = told(digits, tmp_path / "home").splitlines()
     assert lines[0].startswith("data: digits, 1,797 images, 16 × 16 grey: ")
-    assert lines[1].startswith("10 classes, in the pool + held out: 0 ")
+    assert lines[1].startswith("10 classes, training + held out: 0 ")
     assert len(lines) == 2
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from eig_tune.errors import EigTuneError
-from eig_tune.training import TrainConfig, TrialData, fit
+from eig_tune.training import TrainConfig
+from eig_tune.training.loop import TrialData, fit
 from eig_tune.workflows import train
 from eig_tune.workflows.train import METRICS_FILE, check_out, newest_checkpoint, run_single
 
