@@ -28,7 +28,6 @@ HOMES = {
 PENDING = {
     "cluster/adapters.py",
     "cluster/doctor.py",
-    "export/from_search.py",
     "workflows/compare.py",
     "workflows/confirm.py",
     "workflows/identity.py",

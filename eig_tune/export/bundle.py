@@ -1,8 +1,7 @@
-"""The bundle: one model with all that is known of it, in one folder that needs nothing else.
+"""The bundle: one model with its configuration, metrics and provenance, in one folder that needs nothing else.
 
-Whoever opens a bundle may have it from anywhere. So weights are safetensors, everything else is JSON, PNG or
-Markdown, each file's SHA-256 is on a list, and nothing in a bundle is ever run by eig-tune; the programs in it are for
-other people's runtimes.
+A bundle may come from an untrusted source. So weights are safetensors, everything else is JSON, PNG or Markdown, each
+file's SHA-256 is on a list, and eig-tune never runs anything in a bundle; the programs in it are for other runtimes.
 """
 
 import hashlib
@@ -35,13 +34,14 @@ _LARGEST_JSON = 10_000_000
 def write_bundle(
     model: Path, pictures: Path, metrics: Mapping[str, Any], provenance: Mapping[str, Any], directory: Path
 ) -> None:
-    """Write a bundle into ``directory``, whole or not at all.
+    """Write a bundle into ``directory``, completely or not at all.
 
     Args:
         model: a checkpoint without its training state, as a trial's ``model`` artifact.
         pictures: a folder with the trial's pictures.
         metrics: what the model has reached, found and confirmed.
         provenance: where the model came from: search, trial, run, data, versions.
+        directory: a new or empty folder.
 
     Raises:
         EigTuneError: ``directory`` is not empty or cannot be written, or a program differs from the model.
@@ -89,11 +89,10 @@ def _write(
 
 
 def open_bundle(source: str, uri: str) -> tuple[checkpoint.RunRecord, Model]:
-    """The run and the model of a bundle: a folder, or what ``models:/NAME@ALIAS`` or ``models:/NAME/3`` names.
-
-    Either is read alike, and not trusted.
+    """The run and the model of a bundle; its contents are checked, wherever it comes from.
 
     Args:
+        source: a folder, or a registered model as ``models:/NAME@ALIAS`` or ``models:/NAME/3``.
         uri: the MLflow store with the registered model; a folder needs none.
 
     Raises:
@@ -140,7 +139,7 @@ def _check_sums(directory: Path) -> None:
 def _read_json(file: Path) -> Any:
     try:
         if file.stat().st_size > _LARGEST_JSON:
-            raise CheckpointError(f"{file}: far too large for what it should be")
+            raise CheckpointError(f"{file}: larger than any such file of a bundle")
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{file.parent}: not a bundle ({file.name}: {one_line(error)})") from error

@@ -13,13 +13,13 @@ channel(s); found by eig-tune {found}.
 
 ## What it is for
 
-`encoder` puts an image into one of {categories} categories that it has found by itself; `generator` draws images of a
-category. Categories have numbers, not names: which class a category is, see the table below. Good for sorting images
-like those it was trained on, and for looking at what they consist of.
+`encoder` puts an image into one of {categories} categories, which were discovered without labels; `generator` draws
+images of a category. Categories have numbers, not names: the table below shows which class a category is. Good for
+sorting images like those it was trained on, and for looking at what they consist of.
 
 ## What it is not for
 
-Decisions about people, or images of another kind: it always answers, however unlike its training images an image is.
+Decisions about people, or images of another kind: it gives every image a category, however unlike its training images.
 Categories may split a class or join two. Learned shares are estimates; their error is given below.
 
 ## How good it is
@@ -36,7 +36,7 @@ seeds, by another classifier, mean ± standard deviation.
 ## How to use it
 
 - `encoder.pt2`, `encoder.onnx`: images float32 [N, {channels}, {size}, {size}] in [-1, 1], which is
-  `pixels / 127.5 - 1` of 8-bit pixels, to probabilities [N, {categories}]; the programs do not check what they get
+  `pixels / 127.5 - 1` of 8-bit pixels, to probabilities [N, {categories}]; the programs do not check their inputs
 - `generator.pt2`, `generator.onnx`: noise float32 [N, {noise_dim}] (standard normal) and category int64 [N] to images
 - `weights.safetensors`: every weight by name, the prior's too
 

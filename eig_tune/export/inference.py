@@ -1,4 +1,4 @@
-"""Using a bundle: categories of images, and images of categories. Needs the bundle alone."""
+"""Using a bundle: categories of images, and images of categories."""
 
 import csv
 import os
@@ -69,7 +69,7 @@ def predict(
     """Categories of the images in ``files``, in their order, batch by batch.
 
     Args:
-        on_left_out: told of every file that cannot be read; it gets no prediction.
+        on_left_out: called with every file that cannot be read, which gets no prediction.
         on_progress: called with (files done, files in all).
     """
 
@@ -103,9 +103,10 @@ def _predict_batch(model: Model, paths: Sequence[Path], pixels: NDArray[np.uint8
 
 
 def write_predictions(predictions: Iterator[Prediction], out: IO[str]) -> int:
-    """Write CSV with a header line; how many there were.
+    """Write CSV with a header line; paths are escaped by :func:`eig_tune.data.left_out.cell`.
 
-    Paths are written as :func:`eig_tune.data.left_out.cell` has them.
+    Returns:
+        How many predictions there were.
     """
     writer = csv.writer(out)
     writer.writerow(["path", "category", "probability", "entropy"])

@@ -1,4 +1,4 @@
-"""The two programs that a user takes home: encoder and generator, for PyTorch and for ONNX."""
+"""The two programs of a bundle: encoder and generator, for PyTorch and for ONNX."""
 
 import contextlib
 import io
@@ -80,7 +80,7 @@ def _run_onnx(file: Path, inputs: tuple[Tensor, ...]) -> NDArray[np.float32]:
 
 @contextlib.contextmanager
 def _in_silence() -> Iterator[None]:
-    """Exporters talk a lot, about nothing that the user of a command has done."""
+    """Suppress the exporters' warnings and prints, which concern nothing that a user has done."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

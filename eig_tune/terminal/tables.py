@@ -115,7 +115,7 @@ def trial_outcome(trial: Trial) -> dict[str, Any]:
         "status": trial.outcome,
         "reason": goes_on if trial.status == "running" else trial.why,
         "step": trial.last.step if trial.last else 0,
-        "values": dict(trial.params),
+        "params": dict(trial.params),
         "metrics": dict(trial.last.metrics) if trial.last else {},
     }
 
@@ -219,20 +219,11 @@ def trial_document(chosen: TrackedTrial, found: TrackedSearch, by: str) -> dict[
         "by": by,
         "trial": chosen.number,
         "run_id": chosen.run_id,
-        "values": dict(chosen.params),
+        "params": dict(chosen.params),
         "metrics": chosen.found,
         "confirmed": chosen.confirmed,
         "confirmed_deviations": chosen.confirmed_deviations,
         "confirmation": chosen.confirmation,
-    }
-
-
-def metrics_document(chosen: TrackedTrial) -> dict[str, Any]:
-    """What a model has reached, as a bundle keeps it."""
-    return {
-        "found": chosen.found,
-        "confirmed": chosen.confirmed,
-        "confirmed_deviations": chosen.confirmed_deviations,
     }
 
 

@@ -58,7 +58,7 @@ def broken(bundle: Path, tmp_path: Path) -> Callable[[str, Callable[[bytes], byt
 
 
 def resummed(folder: Path) -> Path:
-    """Make the list of sums right again, as somebody would who means harm."""
+    """Update the list of sums, as an attacker would."""
     import hashlib
 
     sums = json.loads((folder / "sha256.json").read_text())
@@ -86,13 +86,13 @@ def test_every_format_agrees_with_the_model_read_back(bundle: Path) -> None:
     noise, categories = torch.randn(7, model.noise_dim), torch.arange(7) % 10
     expected = {"encoder": model.category_logits(images).softmax(dim=1), "generator": model.generate(categories, noise)}
     inputs = {"encoder": (images,), "generator": (noise, categories)}
-    for name, wanted in expected.items():
+    for name, output in expected.items():
         by_torch = torch.export.load(bundle / f"{name}.pt2").module()(*inputs[name])
         session = onnxruntime.InferenceSession(bundle / f"{name}.onnx")
         feed = {given.name: value.numpy() for given, value in zip(session.get_inputs(), inputs[name], strict=True)}
         (by_onnx,) = session.run(None, feed)
-        assert (by_torch - wanted).abs().max() <= LARGEST_DIFFERENCE
-        assert np.abs(by_onnx - wanted.numpy()).max() <= LARGEST_DIFFERENCE
+        assert (by_torch - output).abs().max() <= LARGEST_DIFFERENCE
+        assert np.abs(by_onnx - output.numpy()).max() <= LARGEST_DIFFERENCE
     assert f"noise float32 [N, {model.noise_dim}]" in (bundle / "README.md").read_text()
 
 
@@ -151,11 +151,11 @@ def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         monkeypatch.setattr(os, "_exit", sys.exit)
         with pytest.raises(SystemExit) as left:
             main()
-        told = capsys.readouterr()
-        assert (left.value.code, told.out) == (2, "")
-        assert told.err.startswith("eig-tune: ") and told.err.count("\n") == 1, told.err
-        assert told.err.strip().isprintable()
-        return told.err
+        printed = capsys.readouterr()
+        assert (left.value.code, printed.out) == (2, "")
+        assert printed.err.startswith("eig-tune: ") and printed.err.count("\n") == 1, printed.err
+        assert printed.err.strip().isprintable()
+        return printed.err
 
     return refuse
 
@@ -247,8 +247,8 @@ def test_path_out_of_the_bundle_is_refused(
     def change(raw: bytes) -> bytes:
         return json.dumps({**json.loads(raw), name: "0"}).encode()
 
-    told = refusal(broken("sha256.json", change))
-    assert "outside of the bundle" in told or "is missing or was changed" in told
+    message = refusal(broken("sha256.json", change))
+    assert "outside of the bundle" in message or "is missing or was changed" in message
 
 
 def test_link_out_of_the_bundle_is_refused(

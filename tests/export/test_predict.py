@@ -60,9 +60,9 @@ def predict(
         monkeypatch.setattr(os, "_exit", sys.exit)
         with pytest.raises(SystemExit) as left:
             main()
-        told = capfd.readouterr()
-        text = told.out if out is None else out.read_text(encoding="utf-8")
-        return int(left.value.code or 0), list(csv.DictReader(text.splitlines(keepends=True))), told.err
+        printed = capfd.readouterr()
+        text = printed.out if out is None else out.read_text(encoding="utf-8")
+        return int(left.value.code or 0), list(csv.DictReader(text.splitlines(keepends=True))), printed.err
 
     return run
 
@@ -78,28 +78,28 @@ def test_predictions_are_of_what_a_search_sees(bundle: Path, images: Path, predi
 
 
 def test_every_name_is_a_row_of_a_valid_csv_file(images: Path, predict: Predict, tmp_path: Path) -> None:
-    _, rows, told = predict(images, out=tmp_path / "out.csv")
+    _, rows, messages = predict(images, out=tmp_path / "out.csv")
     names = [row["path"].rpartition("/")[2] for row in rows]
     assert len(names) == 2 * len(NAMES)
     assert set(names) == {
         "plain.png", 'caf\\xe9[x] $a$,\\n"q".png', "日本🐱.png", "=1+1.png", "-v.png", "x" * 200 + ".png"
     }  # fmt: skip
     assert all(None not in row and len(row) == 4 for row in rows)
-    assert told.splitlines()[-1] == "12 of 14 images"
+    assert messages.splitlines()[-1] == "12 of 14 images"
     for count in (
         "2 × hidden or of the system",
         "2 × in a format that is not read (.heic)",
         "2 × empty",
         "1 × not a reg",
     ):
-        assert count in told.splitlines()[0]
+        assert count in messages.splitlines()[0]
     assert "[red]x.png,empty" in (tmp_path / "out.left-out.csv").read_text(encoding="utf-8")
 
 
-def test_names_of_what_was_left_out_are_told_where_the_csv_goes_to_stdout(images: Path, predict: Predict) -> None:
-    _, rows, told = predict(images)
+def test_names_of_what_was_left_out_are_shown_where_the_csv_goes_to_stdout(images: Path, predict: Predict) -> None:
+    _, rows, messages = predict(images)
     assert len(rows) == 12
-    assert f"left out, empty: {images}/a/[red]x.png" in told.splitlines()
+    assert f"left out, empty: {images}/a/[red]x.png" in messages.splitlines()
 
 
 def test_files_are_tried_whatever_they_are_called_and_in_the_order_given(tmp_path: Path, predict: Predict) -> None:
@@ -117,13 +117,13 @@ def test_formula_is_written_as_a_path(tmp_path: Path, predict: Predict, monkeypa
 
 @pytest.mark.parametrize("source", ["none", "none/x.png", "caf\udce9"])
 def test_missing_source_is_one_line(tmp_path: Path, predict: Predict, source: str) -> None:
-    code, rows, told = predict(tmp_path / source)
+    code, rows, messages = predict(tmp_path / source)
     assert (code, rows) == (2, [])
-    assert told.count("\n") == 1
-    assert "there is no '" in told
+    assert messages.count("\n") == 1
+    assert "there is no '" in messages
 
 
 def test_pipe_is_not_waited_for(images: Path, predict: Predict) -> None:
-    code, rows, told = predict(images / "pipe.png")
+    code, rows, messages = predict(images / "pipe.png")
     assert (code, rows) == (0, [])
-    assert f"left out, not a regular file: {images}/pipe.png" in told
+    assert f"left out, not a regular file: {images}/pipe.png" in messages

@@ -74,7 +74,7 @@ def test_best_names_the_user_of_the_search_it_took_and_lists_the_others(home: Pa
     own = CliRunner().invoke(app, arguments)
     assert " by anna" in own.stderr.splitlines()[0]
     assert json.loads(own.stdout)["search_run"] == re.findall(r"run (\w+),", others)[0]
-    assert json.loads(own.stdout)["values"] == {"lambda_1": 1000}
+    assert json.loads(own.stdout)["params"] == {"lambda_1": 1000}
 
 
 def test_without_a_name_the_newest_of_all_is_taken(home: Path) -> None:

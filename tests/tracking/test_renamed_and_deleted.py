@@ -19,7 +19,7 @@ def no_gathering(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where one database serves all tests: it takes seconds to be made."""
+    """The folder of one database for all tests, since making it takes seconds."""
     return tmp_path_factory.mktemp("home")
 
 

@@ -44,7 +44,7 @@ def assert_whole(store: Store, trials: int, reports: int) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where one database serves all tests: it takes seconds to be made."""
+    """The folder of one database for all tests, since making it takes seconds."""
     return tmp_path_factory.mktemp("mlflow")
 
 

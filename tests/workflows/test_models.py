@@ -29,7 +29,7 @@ STEPS = 10
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where one database serves all tests: it takes seconds to be made."""
+    """The folder of one database for all tests, since making it takes seconds."""
     return tmp_path_factory.mktemp("mlflow")
 
 
@@ -115,7 +115,7 @@ def test_confirmations_and_cells_of_a_comparison_keep_no_models(
 
 
 def cut_short(upload: Callable[..., None]) -> Callable[..., None]:
-    """An artifact store that loses the end of every file in a folder, as one does on which a crash comes down."""
+    """An artifact store that loses the end of every file in a folder, as in a crash."""
 
     def log(self: MlflowClient, run_id: str, local_dir: str, artifact_path: str | None = None) -> None:
         upload(self, run_id, local_dir, artifact_path)
@@ -140,8 +140,8 @@ def test_checkpoint_stays_until_mlflow_has_the_whole_model(
         patch.setattr(MlflowClient, "log_artifacts", fault(MlflowClient.log_artifacts))
         search = Search(store, tmp_path)
         search.train(tiny_config, REACHED)
-        (told, *more) = search.close()
-        assert "of its artifact model/" in told and not more
+        (error,) = search.close()
+        assert "of its artifact model/" in error
     assert search.checkpoints() == ["checkpoint-0"]
     again = Search(store, tmp_path)
     assert again.close() == []
@@ -167,42 +167,47 @@ def test_upload_that_a_kill_has_cut_short_is_done_again(store: Store, tmp_path: 
     assert search.models(tmp_path) == {"0": 0.0} and search.checkpoints() == []
 
 
+def run_of(store: Store, number: int) -> str:
+    """The id of a trial's run."""
+    (trial,) = [trial for trial in read_search(store.uri, store.name).trials if trial.number == number]
+    return trial.run_id
+
+
 def test_run_deleted_in_mlflow_comes_back_with_its_model(
     store: Store, tmp_path: Path, folder: Path, tiny_config: TrainConfig
 ) -> None:
     search = Search(store, tmp_path)
     search.train(tiny_config, REACHED, DOMINATED)
     search.close()
-    (best,) = [trial for trial in read_search(store.uri, store.name).trials if trial.number == 0]
-    store.client.delete_run(best.run_id)
+    store.client.delete_run(run_of(store, 0))
     resumed = Search(reopened(store, folder), tmp_path)
     assert resumed.close() == []
     assert resumed.models(tmp_path) == {"0": 0.0, "1": 1.0}
 
 
-def test_model_that_is_gone_for_good_is_told(
+def test_model_that_is_gone_for_good_is_an_error(
     store: Store, tmp_path: Path, folder: Path, tiny_config: TrainConfig
 ) -> None:
     """`mlflow gc` has cleared the deleted run away, and there is no checkpoint any more to make another model of."""
     search = Search(store, tmp_path)
     search.train(tiny_config, REACHED, DOMINATED)
     search.close()
-    (best,) = [trial for trial in read_search(store.uri, store.name).trials if trial.number == 0]
-    store.client.delete_run(best.run_id)
-    store.client._tracking_client.store._hard_delete_run(best.run_id)
+    deleted = run_of(store, 0)
+    store.client.delete_run(deleted)
+    store.client._tracking_client.store._hard_delete_run(deleted)
     resumed = Search(reopened(store, folder), tmp_path)
     assert any(error.startswith("trial 0: MLflow has no model of it (") for error in resumed.close())
     assert resumed.models(tmp_path) == {"1": 1.0}
     arguments = ["best", "--name", store.name, "--tracking-uri", store.uri]
-    told = CliRunner().invoke(app, arguments)
-    assert told.exit_code == 0
-    assert f"trial 0 of {store.name!r} has no model in run " in told.stderr
-    assert "`eig-tune search --resume` writes the rest" in told.stderr
+    shown = CliRunner().invoke(app, arguments)
+    assert shown.exit_code == 0
+    assert f"trial 0 of {store.name!r} has no model in run " in shown.stderr
+    assert "`eig-tune search --resume` writes the rest" in shown.stderr
     refused = CliRunner().invoke(app, [*arguments, "--export", str(tmp_path / "model")])
     assert isinstance(refused.exception, EigTuneError) and "has no model in run " in str(refused.exception)
 
 
-def test_trial_of_which_mlflow_lacks_an_objective_is_left_out_and_that_is_said(
+def test_trial_of_which_mlflow_lacks_an_objective_is_left_out_and_named(
     store: Store, tmp_path: Path, tiny_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """MLflow has refused the metrics of one trial, and taken its end."""
@@ -216,13 +221,8 @@ def test_trial_of_which_mlflow_lacks_an_objective_is_left_out_and_that_is_said(
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "log_batch", refuse)
         search = Search(store, tmp_path)
-        search.train(tiny_config, {"nmi": 0.95, "prior_rmse": 0.1})
-        assert "too large" in search.close()
-    search = Search(store, tmp_path)
-    search.train(tiny_config, DOMINATED)
-    with monkeypatch.context() as patch:
-        patch.setattr(MlflowClient, "log_batch", refuse)
-        search.close()
-    told = CliRunner().invoke(app, ["best", "--name", store.name, "--tracking-uri", store.uri])
-    assert told.exit_code == 0, told.exception
-    assert ": trial 1, the best of 1 finished trials" in told.stderr and "trial 0 is left out" in told.stderr
+        search.train(tiny_config, {"nmi": 0.95, "prior_rmse": 0.1}, DOMINATED)
+        assert search.close() == ["too large"]
+    shown = CliRunner().invoke(app, ["best", "--name", store.name, "--tracking-uri", store.uri])
+    assert shown.exit_code == 0, shown.exception
+    assert ": trial 1, the best of 1 finished trials" in shown.stderr and "trial 0 is left out" in shown.stderr

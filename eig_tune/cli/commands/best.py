@@ -24,7 +24,8 @@ def best(
     as_json: JsonOption = False,
 ) -> None:
     """Show the best trial of a search, and take its model home."""
-    from eig_tune.export.from_search import export_trial, lacks_model, register_trial
+    from eig_tune.export.export_trial import export_trial, lacks_model
+    from eig_tune.export.register_trial import register_trial
     from eig_tune.home import Home
     from eig_tune.hpo.selection import choose
     from eig_tune.terminal.console import message_console

@@ -1,0 +1,60 @@
+"""From a trial in MLflow to its bundle in a folder."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from eig_tune.errors import CheckpointError
+from eig_tune.export.bundle import PICTURES, write_bundle
+from eig_tune.reports.mlflow_runs import MODEL_FOLDER
+from eig_tune.tracking import TrackedSearch, TrackedTrial, download, has_artifact
+
+
+def export_trial(found: TrackedSearch, chosen: TrackedTrial, directory: Path, by: str) -> None:
+    """Write a trial's bundle into ``directory``.
+
+    Args:
+        found: the search.
+        chosen: the trial.
+        directory: a new or empty folder.
+        by: what the trial was chosen by, which the bundle records.
+
+    Raises:
+        EigTuneError: ``directory`` is not empty or cannot be written.
+        TrackingError: the trial's artifacts cannot be downloaded.
+        CheckpointError: the trial has no model, or it is damaged.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        fetched = Path(temporary)
+        download(found.store, chosen.run_id, {MODEL_FOLDER, *PICTURES}, fetched)
+        if not (fetched / MODEL_FOLDER).is_dir():
+            raise CheckpointError(_no_model(found, chosen))
+        where = {"search": found.name, "search_run": found.run.run_id, "trial": chosen.number}
+        where |= {"mlflow_run": chosen.run_id, "chosen_by": by}
+        provenance = {**where, **found.provenance}
+        write_bundle(fetched / MODEL_FOLDER, fetched, _metrics(chosen), provenance, directory)
+
+
+def lacks_model(found: TrackedSearch, chosen: TrackedTrial) -> str | None:
+    """Why a trial cannot be exported, in a sentence; None when MLflow has its model.
+
+    Raises:
+        TrackingError: the store cannot be reached.
+    """
+    return None if has_artifact(found.store, chosen.run_id, MODEL_FOLDER) else _no_model(found, chosen)
+
+
+def _no_model(found: TrackedSearch, chosen: TrackedTrial) -> str:
+    remedy = "it was deleted; `eig-tune train` with its parameters makes it again"
+    if not chosen.complete:
+        remedy = "MLflow does not have everything of that trial yet; `eig-tune search --resume` writes the rest"
+    return f"trial {chosen.number} of {found.name!r} has no model in run {chosen.run_id}: {remedy}"
+
+
+def _metrics(chosen: TrackedTrial) -> dict[str, Any]:
+    """What a model has reached, as its bundle records it."""
+    return {
+        "found": chosen.found,
+        "confirmed": chosen.confirmed,
+        "confirmed_deviations": chosen.confirmed_deviations,
+    }
