@@ -10,9 +10,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import ClassVar
 
 from eig_tune.errors import EigTuneError
 
@@ -56,6 +57,8 @@ class Stop:
     Attributes:
         signal: the signal that has asked for the end, or None.
     """
+
+    signals: ClassVar[Sequence[signal.Signals]] = _SIGNALS
 
     def __init__(self, seconds: float | None = None) -> None:
         self.signal: int | None = None
@@ -126,13 +129,16 @@ class Stop:
         """Python lets only its first thread set handlers."""
         if threading.current_thread() is not threading.main_thread():
             return []
-        return [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        return [number for number in self.signals if signal.getsignal(number) is not signal.SIG_IGN]
 
     def _come(self, number: int, frame: FrameType | None) -> None:
         if self.signal is None:
             self._first(number, frame)
         elif time.monotonic() - self._signalled_at > _SAME_SIGNAL_SECONDS:
-            end_at_once(number)
+            self._end_now(number)
+
+    def _end_now(self, number: int) -> None:
+        end_at_once(number)
 
     def _first(self, number: int, frame: FrameType | None) -> None:
         self.signal, self._signalled_at = number, time.monotonic()
@@ -145,9 +151,25 @@ class Stop:
         if not self._gently:
             if _importing(frame):
                 # Half-imported, NumPy raises something else and PyTorch aborts. Nothing has begun that could be lost.
-                os.write(sys.stderr.fileno(), f"eig-tune: {Interrupted(number).told}\n".encode())
-                end_at_once(number)
+                self._end_import(number)
             raise Interrupted(number)
+
+    def _end_import(self, number: int) -> None:
+        os.write(sys.stderr.fileno(), f"eig-tune: {Interrupted(number).told}\n".encode())
+        end_at_once(number)
+
+
+class InterruptStop(Stop):
+    """A stop for a process that goes on afterwards, such as a notebook's: it hears SIGINT only and never ends the
+    process. A second SIGINT raises ``KeyboardInterrupt``."""
+
+    signals = (signal.SIGINT,)
+
+    def _end_now(self, number: int) -> None:
+        raise KeyboardInterrupt
+
+    def _end_import(self, number: int) -> None:
+        """The import that is interrupted fails, as by any Ctrl-C in Python."""
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def start_ray(address: str | None, cpus: int | None) -> None:
     # Ray reads the environment as soon as it is imported.
     for variable, value in (_QUIET if address else _QUIET | ray_private.LOOPBACK_ONLY).items():
         os.environ.setdefault(variable, value)
-    if not ("ray" in sys.modules and sys.modules["ray"].is_initialized()):
+    if not _is_running():
         if address:
             _check_answers(address)
         auth.settle_token(address)
@@ -53,6 +53,24 @@ def start_ray(address: str | None, cpus: int | None) -> None:
         if address:
             _check_lets_us_in(address)
         _init(address, cpus)
+
+
+@contextmanager
+def own_ray_ends() -> Iterator[None]:
+    """Ray that is started in the block ends with it, so that its processes take no memory of whoever goes on; a Ray
+    that runs already is left alone."""
+    if _is_running():
+        yield
+        return
+    try:
+        yield
+    finally:
+        if _is_running():
+            sys.modules["ray"].shutdown()
+
+
+def _is_running() -> bool:
+    return "ray" in sys.modules and bool(sys.modules["ray"].is_initialized())
 
 
 def forward_logs() -> None:

@@ -1,5 +1,6 @@
 """The YAML file of a search, parsed, checked as a whole, and resolved."""
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -124,20 +125,23 @@ _SECTIONS: dict[str, type[Section]] = {
 _ANY_SPACE = {"lambda_1": Distribution(uniform=(0.0, 1.0))}
 
 
-def load_spec(path: Path, overrides: Mapping[str, Any] | None = None, searching: bool = True) -> SearchSpec:
-    """Read a search's YAML.
+def load_spec(
+    source: Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None, searching: bool = True
+) -> SearchSpec:
+    """Read the space of a search.
 
     Args:
-        overrides: dotted keys from the command line.
+        source: its YAML file, or what such a file holds.
+        overrides: new values by dotted keys, such as ``train.steps``.
         searching: as for :func:`parse_spec`.
 
     Raises:
         ConfigError: the file cannot be read, or something in it is wrong; every problem is reported.
     """
-    document = read_document(path)
+    document = read_document(source) if isinstance(source, Path) else copy.deepcopy(dict(source))
     for key, value in (overrides or {}).items():
         _set(document, key.split("."), value)
-    return parse_spec(document, str(path), searching)
+    return parse_spec(document, str(source) if isinstance(source, Path) else "the space", searching)
 
 
 def parse_spec(document: Mapping[str, Any], source: str, searching: bool = True) -> SearchSpec:

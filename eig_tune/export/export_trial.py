@@ -6,8 +6,11 @@ from typing import Any
 
 from eig_tune.errors import CheckpointError
 from eig_tune.export.bundle import PICTURES, write_bundle
+from eig_tune.models.base import Model
 from eig_tune.reports.mlflow_runs import MODEL_FOLDER
 from eig_tune.tracking import TrackedSearch, TrackedTrial, download, has_artifact
+from eig_tune.training.checkpoint import RunRecord
+from eig_tune.training.loop import read_model
 
 
 def export_trial(found: TrackedSearch, chosen: TrackedTrial, directory: Path, by: str) -> None:
@@ -33,6 +36,20 @@ def export_trial(found: TrackedSearch, chosen: TrackedTrial, directory: Path, by
         where |= {"mlflow_run": chosen.run_id, "chosen_by": by}
         provenance = {**where, **found.provenance}
         write_bundle(fetched / MODEL_FOLDER, fetched, _metrics(chosen), provenance, directory)
+
+
+def read_trial_model(found: TrackedSearch, chosen: TrackedTrial) -> tuple[RunRecord, Model]:
+    """The run and the model of a trial.
+
+    Raises:
+        TrackingError: the trial's artifacts cannot be downloaded.
+        CheckpointError: the trial has no model, or it is damaged.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        download(found.store, chosen.run_id, {MODEL_FOLDER}, Path(temporary))
+        if not Path(temporary, MODEL_FOLDER).is_dir():
+            raise CheckpointError(_no_model(found, chosen))
+        return read_model(Path(temporary, MODEL_FOLDER))
 
 
 def lacks_model(found: TrackedSearch, chosen: TrackedTrial) -> str | None:

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from eig_tune.evaluation.record import EvaluationRecord, read_evaluation
 from eig_tune.evaluation.registry import compared_metrics
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.comparison import REFERENCE, Row, markdown, rows_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _PANELS = (
     ("uniform-infogan", "none", "InfoGAN, balanced images"),
@@ -36,11 +40,16 @@ def write_report(
     (folder / "table.md").write_text(markdown(rows), encoding="utf-8")
     _write_table(rows, folder / "table.csv")
     _write_cells(trials, folder / "cells.csv")
-    columns = {m: ([row.means[m] for row in rows], [row.deviations[m] for row in rows]) for m in compared_metrics()}
-    figures.save_figure(figures.methods_figure([row.method for row in rows], columns), folder / "methods.png")
+    figures.save_figure(methods_figure(rows), folder / "methods.png")
     figures.save_figure(figures.learning_figure(mean_curves(trials, methods)), folder / "curves.png")
     _draw_panels(trials, evaluations, folder / "panels.png")
     _draw_priors(trials, methods, classes, evaluations, folder)
+
+
+def methods_figure(rows: Sequence[Row]) -> "Figure":
+    """Mean and standard deviation of every method in every compared metric."""
+    columns = {m: ([row.means[m] for row in rows], [row.deviations[m] for row in rows]) for m in compared_metrics()}
+    return figures.methods_figure([row.method for row in rows], columns)
 
 
 def _write_table(rows: Sequence[Row], file: Path) -> None:

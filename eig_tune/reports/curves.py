@@ -1,7 +1,8 @@
 """All learning curves of a search as one table in a Parquet file."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,28 +11,37 @@ from eig_tune.hpo.trial import Trial
 
 CURVES_FILE = "curves.parquet"
 PARAM_PREFIX = "param."
+_OF_REPORT = ("trial", "status", "step", "at", "decision")
 _EARLIER_PREFIX, _EARLIER_NAMES = "value.", {"verdict": "decision"}  # in files of earlier versions
 
 
-def write_curves(trials: Iterable[Trial], folder: Path) -> None:
-    """Write ``curves.parquet`` into ``folder``: one row per report; nothing where there is no report.
+def curve_rows(trials: Iterable[Trial]) -> Iterator[dict[str, Any]]:
+    """One row per report.
 
     Columns are ``trial``, ``status``, ``step``, ``at`` (seconds since the epoch), ``decision``, the trial's
     hyperparameters as ``param.NAME``, and every metric by its own name.
     """
-    rows = [
-        {
-            "trial": trial.number,
-            "status": trial.outcome,
-            "step": report.step,
-            "at": report.at,
-            "decision": report.decision,
-            **{f"{PARAM_PREFIX}{name}": value for name, value in trial.params.items()},
-            **report.metrics,
-        }
-        for trial in trials
-        for report in trial.reports.values()
-    ]
+    for trial in trials:
+        for report in trial.reports.values():
+            yield {
+                "trial": trial.number,
+                "status": trial.outcome,
+                "step": report.step,
+                "at": report.at,
+                "decision": report.decision,
+                **{f"{PARAM_PREFIX}{name}": value for name, value in trial.params.items()},
+                **report.metrics,
+            }
+
+
+def metrics_of(row: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics in a row of :func:`curve_rows`."""
+    return {name: value for name, value in row.items() if name not in _OF_REPORT and not name.startswith(PARAM_PREFIX)}
+
+
+def write_curves(trials: Iterable[Trial], folder: Path) -> None:
+    """Write ``curves.parquet`` into ``folder``, the rows of :func:`curve_rows`; nothing where there is no report."""
+    rows = list(curve_rows(trials))
     if rows:
         names = dict.fromkeys(name for row in rows for name in row)
         table = pa.table({name: [row.get(name) for row in rows] for name in names})

@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from optuna import Study
 
 PAGE = "search.html"
-FRONT, RUNGS = "pareto_front.png", "rungs.png"
+FRONT, RUNGS, PARALLEL = "pareto_front.png", "rungs.png", "parallel_coordinates.png"
 _ENOUGH = 2  # finished trials; with fewer there is no history and nothing that could be important
-_PARALLEL = "parallel_coordinates"
 _SIZE, _PAGE_HEIGHT = (6.4, 4.4), "480px"
 
 # Colour and opacity by outcome, drawn in this order, so that the trials that got furthest lie on top.
@@ -42,6 +41,16 @@ _STYLES = {
 }
 
 
+def history_picture(objective: str) -> str:
+    """File name of the picture of an objective's best value so far."""
+    return f"history_{objective}.png"
+
+
+def importance_picture(objective: str) -> str:
+    """File name of the picture of how much each hyperparameter matters for an objective."""
+    return f"importances_{objective}.png"
+
+
 def pictures(trials: Sequence[Trial], spec: SearchSpec) -> dict[str, "Callable[[], Figure]"]:
     """File name to the function that draws it, of every picture for which there are enough trials."""
     drawn: dict[str, Callable[[], Figure]] = {}
@@ -51,7 +60,7 @@ def pictures(trials: Sequence[Trial], spec: SearchSpec) -> dict[str, "Callable[[
         drawn[RUNGS] = lambda: figures.rungs_figure(_curves(trials, spec), spec.rungs(), _STYLES)
     wide = (1.5 * (len(spec.objectives) + len(spec.search)) + 1.5, 4.4)
     for name, plot in _optuna_plots(trials, spec).items():
-        drawn[f"{name}.png"] = partial(_still, plot, wide if name == _PARALLEL else _SIZE)
+        drawn[name] = partial(_still, plot, wide if name == PARALLEL else _SIZE)
     return drawn
 
 
@@ -93,14 +102,14 @@ def _front(trials: Sequence[Trial], spec: SearchSpec) -> "Figure":
 
 
 def _optuna_plots(trials: Sequence[Trial], spec: SearchSpec) -> dict[str, Callable[[ModuleType], Any]]:
-    """Name to the function that draws it with ``optuna.visualization``, or with its counterpart for matplotlib."""
+    """File name to the function that draws it with ``optuna.visualization``, or with its counterpart for matplotlib."""
     if len(_finished(trials)) < _ENOUGH:
         return {}
     plots: dict[str, Callable[[ModuleType], Any]] = {}
     for name in spec.objectives:
-        plots[f"history_{name}"] = partial(_history, trials, spec, name)
-        plots[f"importances_{name}"] = partial(_importances, trials, spec, name)
-    return {**plots, _PARALLEL: partial(_parallel_coordinates, trials, spec)}
+        plots[history_picture(name)] = partial(_history, trials, spec, name)
+        plots[importance_picture(name)] = partial(_importances, trials, spec, name)
+    return {**plots, PARALLEL: partial(_parallel_coordinates, trials, spec)}
 
 
 def _history(trials: Sequence[Trial], spec: SearchSpec, name: str, module: ModuleType) -> Any:
@@ -179,12 +188,27 @@ def _labels(trials: Sequence[Trial], name: str, status: str) -> list[str]:
     return labels
 
 
+def draw(picture: str, trials: Sequence[Trial], spec: SearchSpec) -> "Figure | None":
+    """One of :func:`pictures` by its file name; None where there are not trials enough."""
+    with _drawing():
+        drawn = pictures(trials, spec)
+        return drawn[picture]() if picture in drawn else None
+
+
 @contextmanager
 def _drawing() -> Iterator[None]:
-    """Draw without a window, and without Optuna's warnings that its plots are experimental and its trials few."""
+    """Without a window, and without Optuna's warnings that its plots are experimental and its trials few.
+
+    The backend that a notebook has chosen is set again afterwards.
+    """
     import matplotlib
 
+    before = matplotlib.get_backend(auto_select=False)
     matplotlib.use("Agg")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        if before is not None:
+            matplotlib.use(before)

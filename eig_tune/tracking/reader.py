@@ -10,7 +10,7 @@ from eig_tune.hpo.selection import COMPLETE, CONFIRMED, CONFIRMED_DEVIATION
 from eig_tune.tracking.client import readable_errors
 from eig_tune.tracking.find_search import SearchRun, find_run, search_run
 from eig_tune.tracking.store import Store
-from eig_tune.tracking.tags import CONFIRMATION_TAG, DATA_TAG, ENDED_TAG, KEY_TAG, OBJECTIVES_TAG
+from eig_tune.tracking.tags import CONFIRMATION_TAG, DATA_TAG, ENDED_TAG, KEY_TAG, OBJECTIVES_TAG, SEARCH_TAG
 
 _Value = bool | int | float | str
 
@@ -69,12 +69,18 @@ class TrackedSearch:
 
     Attributes:
         name: its experiment's.
+        search_id: by which it is found again, whatever it is called.
+        complete: everything of it is done, and MLflow has it.
+        num_trials: how many trials there shall be; None if MLflow does not have that yet.
         store: where it was found.
         others: all other searches in its experiment, the newest first.
         provenance: versions, git commit and fingerprint of the data.
     """
 
     name: str
+    search_id: str
+    complete: bool
+    num_trials: int | None
     objectives: Mapping[str, str]
     trials: tuple[TrackedTrial, ...]
     store: Store
@@ -113,6 +119,9 @@ def read_search(uri: str, name: str | None, own: Sequence[str] = ()) -> TrackedS
     ]
     return TrackedSearch(
         store.name,
+        parent.data.tags.get(SEARCH_TAG, ""),
+        parent.info.status == "FINISHED",
+        int(parent.data.params["trials"]) if "trials" in parent.data.params else None,
         _objectives(parent),
         tuple(sorted(trials, key=lambda trial: trial.number)),
         store,

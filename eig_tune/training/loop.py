@@ -184,3 +184,14 @@ def model_of(record: checkpoint.RunRecord, tensors: Mapping[str, Tensor]) -> Mod
     model = build_model(_setup(record.config, record.image_size, record.channels, shares, torch.Generator()))
     checkpoint.distribute(tensors, model.modules(), {})
     return model
+
+
+def read_model(directory: Path) -> tuple[checkpoint.RunRecord, Model]:
+    """The run and the model of a checkpoint, on the CPU, for inference.
+
+    Raises:
+        CheckpointError: it is missing or damaged.
+        StorageError: it cannot be read now.
+    """
+    record = checkpoint.read_run(directory)
+    return record, model_of(record, checkpoint.read_tensors(directory))

@@ -91,6 +91,11 @@ def newest_checkpoint(out: Path) -> Path | None:
     return max(out.glob("checkpoint-*"), key=_step_of, default=None)
 
 
+def read_metrics(out: Path) -> list[dict[str, Any]]:
+    """What the run in ``out`` has noted: for each report its step, losses and metrics."""
+    return [json.loads(line) for line in (out / METRICS_FILE).read_text(encoding="utf-8").splitlines()]
+
+
 def _step_of(checkpoint: Path) -> int:
     return int(checkpoint.name.rpartition("-")[2])
 

@@ -55,7 +55,7 @@ def test_later_changes_of_an_array_change_nothing() -> None:
         (
             GREY.transpose(1, 2, 0)[..., None, None],
             None,
-            "images: got shape (16, 16, 40, 1, 1); give [N, C, S, S] with C 1 or 3",
+            "images: got shape (16, 16, 40, 1, 1); give [N, C, S, S], C 1 or 3",
         ),
         (COLOUR.transpose(0, 2, 3, 1), None, "channels come first: images.transpose(0, 3, 1, 2)"),
         (GREY[:0], None, "images: got shape (0, 16, 16)"),
