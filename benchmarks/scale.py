@@ -17,7 +17,6 @@ from unittest.mock import patch
 
 import numpy as np
 from ray import tune
-from rich.console import Console
 
 from benchmarks.machine import description
 from eig_tune.config.space import load_spec
@@ -26,6 +25,7 @@ from eig_tune.hpo.event_log import EventLog
 from eig_tune.tracking import local_uri, read_search
 from eig_tune.workflows.search import run_search
 from eig_tune.workflows.session import RunOptions
+from eig_tune.workflows.view import View
 
 NAME = "scale"
 WINDOW = 200
@@ -74,7 +74,7 @@ def main() -> None:
             patch("eig_tune.training.checkpoint.write_weights", lambda *arguments: None),
         ):
             started = time.monotonic()
-            run_search(spec, RunOptions(NAME, uri, gpus=0), home, Console(quiet=True))
+            run_search(spec, RunOptions(NAME, uri, gpus=0), home, View())
             seconds = time.monotonic() - started
         with EventLog(home.event_log(NAME)) as event_log:
             trials = list(event_log.trials.values())

@@ -101,14 +101,14 @@ def main() -> None:
 
 def measure(nodes: int, trials: int, home: "Home") -> Measured:
     """Run one search on so many nodes."""
-    from rich.console import Console
-
     from benchmarks.search_overhead import training_share
+    from eig_tune.cluster.tuner import run_trials
     from eig_tune.config.space import load_spec
     from eig_tune.hpo.event_log import EventLog
     from eig_tune.tracking import local_uri
     from eig_tune.workflows.search import run_search
-    from eig_tune.workflows.session import RunOptions, run_trials
+    from eig_tune.workflows.session import RunOptions
+    from eig_tune.workflows.view import View
 
     name, slots = f"scaling-{nodes}", nodes * SLOTS_PER_NODE
     full = {"train.steps": REPORTS, "train.report_every": 1, "asha": {"grace": REPORTS}}
@@ -130,7 +130,7 @@ def measure(nodes: int, trials: int, home: "Home") -> Measured:
         patch("eig_tune.training.checkpoint.write_weights", lambda *arguments: None),
     ):
         options = RunOptions(name, local_uri(home.path), gpus=0, cpus=slots, address=address)
-        run_search(spec, options, home, Console(quiet=True))
+        run_search(spec, options, home, View())
     with EventLog(home.event_log(name)) as event_log:
         ran = sorted(event_log.trials.values(), key=lambda trial: trial.at)
     assert len(ran) == trials and all(trial.status == "finished" for trial in ran)

@@ -24,18 +24,6 @@ HOMES = {
     "rich": {"terminal"},
 }
 
-# Still to be mended: they print to a console that is handed through, or lie in the wrong room.
-PENDING = {
-    "cluster/adapters.py",
-    "cluster/doctor.py",
-    "workflows/compare.py",
-    "workflows/confirm.py",
-    "workflows/identity.py",
-    "workflows/prepare.py",
-    "workflows/search.py",
-    "workflows/session.py",
-}
-
 
 def part_of(file: Path) -> str:
     """The part of the house that a file belongs to, such as "data" or "cli"; "" for the package itself."""
@@ -77,9 +65,6 @@ def forbidden(file: Path, modules: list[str]) -> list[str]:
 @pytest.mark.parametrize("file", FILES, ids=str)
 def test_file_imports_only_from_parts_above_and_heavy_libraries_at_home(file: Path) -> None:
     assert part_of(file) in ["", *ORDER], "a part that the design does not know"
-    if file.as_posix() in PENDING:
-        assert forbidden(file, imports_of(file)) != [], "mended: take it off the list"
-        return
     assert forbidden(file, imports_of(file)) == []
 
 

@@ -36,6 +36,9 @@ for _command in (search, best, compare, train, validate, schema, doctor, predict
 
 @app.callback(invoke_without_command=True)
 def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    from eig_tune.terminal.logs import configure
+
+    configure(verbose=0, log_file=None)
     if version:
         typer.echo(__version__)
         raise typer.Exit

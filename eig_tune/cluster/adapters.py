@@ -1,5 +1,6 @@
 """The engine behind Ray's three interfaces: searcher, scheduler and callback. No decision is made here."""
 
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -18,9 +19,10 @@ from eig_tune.cluster.replaced_checkpoints import ReplacedCheckpoints
 from eig_tune.cluster.storage import IS_NOT_THERE, Storage
 from eig_tune.errors import DISK_IS_FULL, MEND_AND_RESUME, CheckpointError, StorageError
 from eig_tune.hpo.engine import Engine
-from eig_tune.hpo.trial import Trial
+from eig_tune.hpo.trial import HALVED_BATCH, Trial
 from eig_tune.stopping import Stop
-from eig_tune.terminal.progress import Terminal
+
+logger = logging.getLogger(__name__)
 
 _CANNOT_BE_STORED = f"{StorageError.__module__}.{StorageError.__qualname__}: "
 _CANNOT_BE_USED = f"{CheckpointError.__module__}.{CheckpointError.__qualname__}: "
@@ -119,14 +121,12 @@ class EngineStopper(_StateIsInTheLedger, Stopper):  # type: ignore[misc]
 class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
     """Tells the engine of checkpoints and ends, and keeps only each trial's newest checkpoint."""
 
-    def __init__(
-        self, engine: Engine, searcher: EngineSearcher, storage: Storage, device: str, terminal: Terminal
-    ) -> None:
+    def __init__(self, engine: Engine, searcher: EngineSearcher, storage: Storage, device: str) -> None:
         self._engine = engine
         self._searcher = searcher
         self._storage = storage
         self._device = device
-        self._terminal = terminal
+        self._warned = set[str]()
         self._replaced = ReplacedCheckpoints(storage, engine.event_log)
 
     def on_step_end(self, iteration: int, trials: list[RayTrial], **info: Any) -> None:
@@ -139,10 +139,18 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
         self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **info: Any
     ) -> None:
         if result.get("device", self._device) != self._device:
-            self._terminal.say_once(
+            self._warn_once(
                 f"Ray has given trials a GPU on {result['node_ip']}, but PyTorch sees none there (no driver, or a "
                 "build of PyTorch without CUDA): they train on the CPU"
             )
+        if (batch := result["measured"].get(HALVED_BATCH)) is not None:
+            number = self._searcher.numbers[trial.trial_id]
+            self._warn_once(f"trial {number}: not enough GPU memory, it goes on with a batch of {batch:.0f}")
+
+    def _warn_once(self, line: str) -> None:
+        if line not in self._warned:
+            self._warned.add(line)
+            logger.warning("%s", line)
 
     def on_experiment_end(self, trials: list[RayTrial], **info: Any) -> None:
         self._replaced.close()
@@ -197,14 +205,14 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
             return
         self._engine.set_back(number, to_earlier=earlier in there)
         step = f"goes on from step {trial.checkpoint_step:,}" if trial.checkpoint else "is trained from its beginning"
-        self._terminal.say_once(f"trial {number} {step} again: {reason}")
+        self._warn_once(f"trial {number} {step} again: {reason}")
 
     def _on_worker_lost(self, number: int, reason: str, storage: bool = False) -> None:
         self._engine.on_worker_lost(number, reason, storage)
         trial = self._engine.event_log.trials[number]
         if trial.status == "running":
             step = f"step {trial.checkpoint_step:,}"
-            self._terminal.say_once(f"trial {number} goes on elsewhere from {step}: {reason}")
+            self._warn_once(f"trial {number} goes on elsewhere from {step}: {reason}")
 
 
 def _raised(log: Path) -> str | None:

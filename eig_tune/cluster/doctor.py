@@ -1,5 +1,6 @@
 """Whether the place where a search is to run is fit for it. Every check is made, and all are told together."""
 
+import logging
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -12,12 +13,11 @@ from eig_tune.cluster.auth import tokens_are_off
 from eig_tune.cluster.connect import start_ray
 from eig_tune.cluster.resources import Resources
 from eig_tune.cluster.storage import Storage
-from eig_tune.config.space import SearchSpec
 from eig_tune.errors import ConfigError, EigTuneError, Problem, one_line
-from eig_tune.home import Home, missing_folders
-from eig_tune.terminal.progress import Console
+from eig_tune.home import missing_folders
 from eig_tune.tracking import check_store, masked
-from eig_tune.workflows.prepare import prepare_images
+
+logger = logging.getLogger(__name__)
 
 # What a trial is made of; a difference may break it, or worse, change what it measures.
 _LIBRARIES = ("eig-tune", "ray", "torch", "numpy", "scipy", "scikit-learn", "kornia", "pydantic", "pyarrow")
@@ -74,23 +74,24 @@ class Node:
     silent: str
 
 
-def examine(place: Place, spec: SearchSpec | None, console: Console, home: Home) -> list[Check]:
-    """Make every check; those of the data only for a space, and those of the nodes only if Ray is there."""
-    return [*_check_place(place), *([] if spec is None else [_check_data(spec, console, home)])]
+def examine(place: Place) -> list[Check]:
+    """Make every check of the place; those of the nodes only if Ray is there."""
+    store = _attempt("MLflow", masked(place.tracking_uri), lambda: check_store(place.tracking_uri))
+    return [*_check_cluster(place), store]
 
 
-def refuse_unfit(place: Place, console: Console) -> None:
-    """See that a search can begin there; what it can do with is a warning.
+def refuse_unfit(place: Place) -> None:
+    """See that a search can begin there; a problem with which it can begin is logged as a warning.
 
     Raises:
-        ConfigError: it cannot; every reason is told.
+        ConfigError: it cannot; every reason is in the message.
     """
-    wrong = [check for check in _check_place(place) if check.problem]
+    wrong = [check for check in examine(place) if check.problem]
     if grave := [check for check in wrong if check.grave]:
         where = f"the cluster at {place.address} is not fit for this"
         raise ConfigError(where, [Problem(check.name, check.problem) for check in grave])
     for check in wrong:
-        console.print(f"WARNING {check.name}: {check.problem}", style="yellow", highlight=False, soft_wrap=True)
+        logger.warning("%s: %s", check.name, check.problem)
 
 
 def document(checks: Sequence[Check]) -> dict[str, Any]:
@@ -101,11 +102,6 @@ def document(checks: Sequence[Check]) -> dict[str, Any]:
 def fit(checks: Iterable[Check]) -> bool:
     """Whether nothing is wrong, not even a little."""
     return not any(check.problem for check in checks)
-
-
-def _check_place(place: Place) -> list[Check]:
-    store = _attempt("MLflow", masked(place.tracking_uri), lambda: check_store(place.tracking_uri))
-    return [*_check_cluster(place), store]
 
 
 def _attempt(name: str, found: str, do: Callable[[], object]) -> Check:
@@ -267,17 +263,6 @@ def _check_token(nodes: Sequence[Node]) -> Check:
         "or set RAY_AUTH_MODE=disabled where the network is closed"
     )
     return Check("token", "none", problem, grave=False)
-
-
-def _check_data(spec: SearchSpec, console: Console, home: Home) -> Check:
-    """Load the images here: a search puts them into Ray's object store once, so that no node needs them on disk."""
-    try:
-        images = prepare_images(spec, console, home)
-    except EigTuneError as error:
-        return Check("data", spec.dataset.name, one_line(error))
-    mebibytes = images.training.pixels.nbytes / 2**20
-    told = f"{images.name}: {len(images.training):,} training images, {mebibytes:.1f} MiB; the nodes get them from here"
-    return Check("data", told)
 
 
 def _some(told: Sequence[str]) -> str:

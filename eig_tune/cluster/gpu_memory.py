@@ -48,6 +48,14 @@ def largest_runs(spec: SearchSpec) -> list[TrainConfig]:
     ]
 
 
+def measure_on_cluster(spec: SearchSpec, data: TrialData) -> Need | None:
+    """What the largest trial of a space needs, on the first GPU that Ray gives; None when PyTorch sees none there."""
+    import ray
+
+    need: Need | None = ray.get(ray.remote(measure).options(num_cpus=1, num_gpus=1).remote(largest_runs(spec), data))
+    return need
+
+
 def measure(runs: Sequence[TrainConfig], data: TrialData) -> Need | None:
     """Train each run for a few steps and evaluate it, on this process's GPU; None when PyTorch sees none."""
     if not torch.cuda.is_available():

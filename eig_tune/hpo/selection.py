@@ -99,6 +99,11 @@ class Judged:
         return told.means if told is not None and told.complete else {}
 
 
+def fresh_seeds(number: int) -> str:
+    """``1 fresh seed``, ``3 fresh seeds``."""
+    return f"{number} fresh seed{'' if number == 1 else 's'}"
+
+
 def judged(trials: Iterable[Trial], confirmed: Iterable[Confirmed] = ()) -> list[Judged]:
     """The finished ones among the trials, each with what was confirmed of it."""
     of = {told.trial: told for told in confirmed}

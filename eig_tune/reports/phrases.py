@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 from eig_tune.config.space import SearchSpec
-from eig_tune.hpo.selection import KNEE, Confirmed, eligible, judged, selection_bias
+from eig_tune.hpo.selection import KNEE, Confirmed, eligible, fresh_seeds, judged, selection_bias
 from eig_tune.hpo.trial import Status, Trial
 
 _KNEE_IN_WORDS = "the knee of the front (nearest to the best of every objective)"
@@ -46,7 +46,7 @@ def confirmation_in_words(spec: SearchSpec, reached: Confirmed, trials: Mapping[
     found = {} if last is None else last.metrics
     values = found_and_confirmed(spec.objectives, found, reached.means, reached.deviations)
     if reached.complete:
-        return f"trial {reached.trial}, {reached.seeds} fresh seeds: {values}"
+        return f"trial {reached.trial}, {fresh_seeds(reached.seeds)}: {values}"
     return "; ".join(filter(None, [f"trial {reached.trial}, {reached}, so it does not count as confirmed", values]))
 
 

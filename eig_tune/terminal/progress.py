@@ -1,21 +1,20 @@
-"""What a person sees while a search runs: one live table, or plain lines where there is no terminal."""
+"""Progress of long work: a live table and bars on a terminal, plain lines now and then where there is none."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
-from rich.filesize import decimal as in_words
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
 from eig_tune.hpo.observers import Observer
-from eig_tune.hpo.trial import HALVED_BATCH, Report, Trial
-
-__all__ = ["Console", "Terminal", "in_words", "step_bar"]
+from eig_tune.hpo.trial import Report, Trial
+from eig_tune.terminal.logs import warnings_only
+from eig_tune.workflows.trial_log import objective_texts
+from eig_tune.workflows.view import OnProgress
 
 _PLAIN_EVERY_SECONDS = 30.0
 _DRAW_EVERY_SECONDS = 0.25  # a table of thousands of trials takes milliseconds to make
@@ -30,15 +29,15 @@ _STATUS_STYLE = {
 }
 
 
-class Terminal(Observer):
-    """The live display of a search; an observer of the engine.
+class LiveTrials(Observer):
+    """What becomes of trials: one live table on a terminal, else a summary now and then.
 
     Args:
-        trials: all trials of the search by number, kept up to date by the engine's event log.
-        wanted: how many trials there will be.
+        trials: all trials by number, kept up to date by the engine's event log.
+        num_trials: how many trials there will be.
         steps: how many optimisation steps they will make in all, about.
         objectives: metric to direction, shown as columns.
-        console: where to draw; messages go to stderr so that stdout stays for results.
+        console: where to draw.
     """
 
     def __init__(
@@ -58,19 +57,16 @@ class Terminal(Observer):
         self._trained_before = self._trained()
         self._last_plain = self._started
         self._last_drawn = 0.0
-        self._said = set[str]()
         self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
 
-    def __enter__(self) -> "Terminal":
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
+    @contextmanager
+    def shown(self) -> Iterator["LiveTrials"]:
+        """Show the table until the end of the block; meanwhile only warnings are printed, above it."""
+        if self._live is None:
+            yield self
+            return
+        with warnings_only(), self._live:
+            yield self
 
     def trial_started(self, trial: Trial) -> None:
         self._redraw()
@@ -79,24 +75,12 @@ class Terminal(Observer):
         self._redraw()
 
     def trial_reported(self, trial: Trial, report: Report) -> None:
-        if HALVED_BATCH in report.metrics:
-            batch = report.metrics[HALVED_BATCH]
-            self.say_once(f"trial {trial.number}: not enough GPU memory, it goes on with a batch of {batch:.0f}")
         self._redraw()
 
-    def say_once(self, line: str) -> None:
-        """Print a line above the table, unless it has been printed before."""
-        if line not in self._said:
-            self._said.add(line)
-            self._console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
-
     def trial_ended(self, trial: Trial) -> None:
-        if self._live is None or trial.status == "failed":
-            self._console.print(self._line(trial), markup=False, highlight=False, soft_wrap=True)
         self._redraw()
 
     def heartbeat(self) -> None:
-        """Called several times a second; says something now and then where there is no terminal."""
         self._redraw()
         now = time.monotonic()
         if self._live is None and now - self._last_plain > _PLAIN_EVERY_SECONDS:
@@ -118,7 +102,7 @@ class Terminal(Observer):
             style = _STATUS_STYLE[trial.status]
             step = f"{trial.last.step if trial.last else 0:,}"
             status = Text(trial.status, style)
-            table.add_row(str(trial.number), status, step, *self._values(trial), Text(trial.why))
+            table.add_row(str(trial.number), status, step, *objective_texts(trial, self._objectives), Text(trial.why))
         return table
 
     def _shown(self) -> Sequence[Trial]:
@@ -162,22 +146,12 @@ class Terminal(Observer):
     def _ended(self) -> int:
         return sum(trial.ended for trial in self._trials.values())
 
-    def _line(self, trial: Trial) -> str:
-        values = " ".join(f"{n}={v}" for n, v in zip(self._objectives, self._values(trial), strict=True))
-        step = trial.last.step if trial.last else 0
-        name = trial.name if trial.status == "failed" else f"trial {trial.number}"
-        return f"{name} {trial.status} at step {step:,}: {values} ({trial.reason})"
-
-    def _values(self, trial: Trial) -> list[str]:
-        metrics = trial.last.metrics if trial.last else {}
-        return [f"{metrics[name]:.3f}" if name in metrics else "–" for name in self._objectives]
-
 
 @contextmanager
-def step_bar(console: Console, title: str) -> Iterator[Callable[[int, int], None]]:
+def step_bar(console: Console, title: str) -> Iterator[OnProgress]:
     """A bar for long work, or a line now and then where there is no terminal.
 
-    Yields a function that is told (steps done, steps in all); nothing is shown until it is called.
+    Yields the function that reports progress; nothing is shown until it is called.
     """
     if not console.is_terminal:
         yield _step_lines(console, title)
@@ -187,16 +161,16 @@ def step_bar(console: Console, title: str) -> Iterator[Callable[[int, int], None
         yield lambda done, of: progress.update(task, completed=done, total=of, visible=True)
 
 
-def _step_lines(console: Console, title: str) -> Callable[[int, int], None]:
+def _step_lines(console: Console, title: str) -> OnProgress:
     last = time.monotonic()
 
-    def tell(done: int, of: int) -> None:
+    def show(done: int, of: int) -> None:
         nonlocal last
         if time.monotonic() - last > _PLAIN_EVERY_SECONDS:
             last = time.monotonic()
             console.print(f"{title}: {done:,} of {of:,}", highlight=False, soft_wrap=True)
 
-    return tell
+    return show
 
 
 def _clock(seconds: float) -> str:

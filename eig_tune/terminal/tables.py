@@ -13,7 +13,7 @@ from eig_tune.config.space import SearchSpec
 from eig_tune.evaluation.registry import compared_metrics, shown_metrics
 from eig_tune.hpo.objectives import losses_of
 from eig_tune.hpo.plan import Plan
-from eig_tune.hpo.selection import eligible
+from eig_tune.hpo.selection import eligible, fresh_seeds
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.comparison import best_of, p_in_words, p_text, rows_of
 from eig_tune.reports.phrases import (
@@ -192,7 +192,7 @@ def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Con
     if chosen.confirmed:
         console.print(
             f"found among {len(found.finished())} finished trials, tried again on "
-            f"{chosen.confirmed['seeds']:.0f} fresh seeds with another judge: "
+            f"{fresh_seeds(int(chosen.confirmed['seeds']))} with another evaluation classifier: "
             + found_and_confirmed(found.objectives, chosen.metrics, chosen.confirmed, chosen.confirmed_deviations),
             highlight=False,
             soft_wrap=True,

@@ -1,5 +1,6 @@
 """The paper's comparison: every method on every imbalance with every seed, as trials of one experiment."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 from eig_tune.cluster.moved_checkpoints import find_checkpoints
 from eig_tune.cluster.storage import Storage
+from eig_tune.cluster.tuner import TrialSpec, run_trials
 from eig_tune.config.checks import check_params
 from eig_tune.config.space import SearchSpec
 from eig_tune.data import ImageData, ImbalanceSplit
@@ -28,7 +30,6 @@ from eig_tune.reports.comparison_report import write_report
 from eig_tune.reports.description import describe_comparison
 from eig_tune.reports.mlflow_runs import MlflowRuns, needed_checkpoints
 from eig_tune.schema import suggestion
-from eig_tune.terminal.progress import Console, Terminal
 from eig_tune.tracking import SearchTracker, TrackedTrial, read_search
 from eig_tune.training import TrainConfig
 from eig_tune.training.config import Value
@@ -36,15 +37,17 @@ from eig_tune.workflows.identity import begin_or_check, find_search, noted_heade
 from eig_tune.workflows.prepare import check_fit, prepare_images
 from eig_tune.workflows.session import (
     DiskUse,
-    Order,
     RunOptions,
+    log_moved_runs,
     provenance,
-    run_trials,
     set_up,
-    tell_of_runs,
     tidy,
     write_spec,
 )
+from eig_tune.workflows.trial_log import TrialLog
+from eig_tune.workflows.view import View
+
+logger = logging.getLogger(__name__)
 
 BALANCED = "none"
 _CELL = ("method", "split", "seed")
@@ -152,7 +155,7 @@ def parse_splits(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(splits))
 
 
-def winners_of(wanted: str, methods: Sequence[str], options: RunOptions, home: Home, console: Console) -> Winners:
+def winners_of(wanted: str, methods: Sequence[str], options: RunOptions, home: Home) -> Winners:
     """The values that a search has found: of each method if it searched over methods, else the same for all. A
     comparison that goes on keeps those with which it has begun.
 
@@ -166,17 +169,17 @@ def winners_of(wanted: str, methods: Sequence[str], options: RunOptions, home: H
     if set(methods) <= set(noted):
         return noted
     found = read_search(options.tracking_uri, wanted, own_searches(home, wanted))
-    console.print(f"--best-of: {found.name}, {found.run}", markup=False, highlight=False, soft_wrap=True)
+    logger.info("--best-of: %s, %s", found.name, found.run)
     finished = found.finished()
-    winners, told = {}, []
+    winners, sources = {}, []
     searched = any("method" in trial.params for trial in finished)
     for method in methods:
         of_method = [trial for trial in finished if trial.params.get("method") == method]
         chosen = choose(of_method or finished, found.objectives)
         winners[method] = values_of(chosen, wanted)
         foreign = " (of another method, since none of its own has finished)" if searched and not of_method else ""
-        told.append(f"{method} from trial {chosen.number}{foreign}")
-    console.print(f"values of {', '.join(told)}", markup=False, highlight=False, soft_wrap=True)
+        sources.append(f"{method} from trial {chosen.number}{foreign}")
+    logger.info("values of %s", ", ".join(sources))
     return winners
 
 
@@ -192,36 +195,41 @@ def values_of(winner: TrackedTrial, search: str) -> dict[str, Value]:
     return values
 
 
-def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home, console: Console) -> Comparison:
+def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home, view: View) -> Comparison:
     """Run every cell that has not run yet, then write table and pictures.
 
     Raises:
         EigTuneError: it cannot begin; nothing half-made is left behind.
     """
     runs = plan.cells()
-    images = _images(spec, plan, home, console)
+    images = _images(spec, plan, home, view)
     traits = _traits(spec, plan, images)
-    search_id = find_search(home, options, traits, console)
-    place = set_up(search_id, spec, options, images, home, console)
-    with place.stop.gently(), EventLog(home.event_log(options.name), place.storage.uri) as event_log:
+    search_id = find_search(home, options, traits)
+    session = set_up(search_id, spec, options, images, home, view)
+    runtime = session.runtime
+    with (
+        runtime.stop.gently(),
+        EventLog(home.event_log(options.name), runtime.storage.uri) as event_log,
+    ):
         begin_or_check(event_log, search_id, traits, repr(options.name), home)
-        find_checkpoints(event_log, place.storage)
+        find_checkpoints(event_log, runtime.storage)
         folder = home.study(options.name)
-        with SearchTracker(place.store, "comparison", search_id, _parameters(plan), provenance()) as tracker:
-            tell_of_runs(place, tracker, event_log, console)
+        with SearchTracker(session.store, "comparison", search_id, _parameters(plan), provenance()) as tracker:
+            log_moved_runs(session, tracker, event_log)
             tracker.log_artifacts(None, partial(write_spec, spec))
-            mlflow_runs = MlflowRuns(tracker, place.storage, images[BALANCED].classes, spec.method)
-            seen = KeptEvaluations(folder / "evaluations", place.storage)
+            mlflow_runs = MlflowRuns(tracker, runtime.storage, images[BALANCED].classes, spec.method)
+            seen = KeptEvaluations(folder / "evaluations", runtime.storage)
             known = [trial.params for trial in event_log.trials.values()]
             strategy = GivenRuns(runs, partial(_budget, spec, plan), compared_metrics(), known)
             steps = sum(_budget(spec, plan, cell) for cell in runs)
-            with Terminal(event_log.trials, strategy.num_trials, steps, compared_metrics(), console) as terminal:
-                engine = Engine(strategy, event_log, (seen, mlflow_runs, terminal))
+            compared = compared_metrics()
+            with view.trials(event_log.trials, strategy.num_trials, steps, compared) as shown:
+                engine = Engine(strategy, event_log, (seen, mlflow_runs, TrialLog(compared), shown))
                 seen.catch_up(event_log.trials)
-                tidy(place, needed_checkpoints(event_log.trials.values(), tracker.ended), home)
+                tidy(session, needed_checkpoints(event_log.trials.values(), tracker.ended), home)
                 mlflow_runs.catch_up(event_log.trials)
                 try:
-                    run_trials(engine, place, lambda trial: _order(spec, plan, trial), terminal)
+                    run_trials(engine, lambda trial: _trial_spec(spec, plan, trial), session.datasets, runtime)
                 finally:
                     mlflow_runs.mark_interrupted(event_log.trials.values())
             trials = tuple(event_log.trials.values())
@@ -229,9 +237,9 @@ def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home
             draw(folder)
             tracker.log_artifacts(None, draw)
             tracker.describe(describe_comparison(rows_of(trials, plan.methods), tracker))
-            tracker.close("FINISHED" if engine.complete else "KILLED", {}, lambda: place.stop.patience)
-        disk = tidy(place, needed_checkpoints(trials, tracker.ended), home)
-        stopped = "" if engine.complete else place.stop.reason
+            tracker.close("FINISHED" if engine.complete else "KILLED", {}, lambda: runtime.stop.patience)
+        disk = tidy(session, needed_checkpoints(trials, tracker.ended), home)
+        stopped = "" if engine.complete else runtime.stop.reason
         return Comparison(options.name, trials, folder, engine.complete, disk, tuple(tracker.errors), stopped)
 
 
@@ -244,17 +252,17 @@ def _budget(spec: SearchSpec, plan: Plan, cell: Mapping[str, Any]) -> int:
     return _config(spec, plan, cell).train.steps
 
 
-def _order(spec: SearchSpec, plan: Plan, trial: Trial) -> Order:
-    return Order(_config(spec, plan, trial.params), str(trial.params["split"]))
+def _trial_spec(spec: SearchSpec, plan: Plan, trial: Trial) -> TrialSpec:
+    return TrialSpec(_config(spec, plan, trial.params), str(trial.params["split"]))
 
 
-def _images(spec: SearchSpec, plan: Plan, home: Home, console: Console) -> dict[str, ImageData]:
+def _images(spec: SearchSpec, plan: Plan, home: Home, view: View) -> dict[str, ImageData]:
     """The images with each imbalance, by the name that cells have for it; read once."""
     balanced = spec.dataset.model_copy(update={"imbalance": BALANCED})
     # The most that any method asks of its images: labels, and the true class shares.
     demanding = spec.of_run(spec.fixed_config("ground-truth-infogan", 0, {}))
     images = prepare_images(
-        demanding.model_copy(update={"dataset": balanced, "objectives": compared_metrics()}), console, home
+        demanding.model_copy(update={"dataset": balanced, "objectives": compared_metrics()}), home, view
     )
     imbalanced = {str(split): images.with_imbalance(ImbalanceSplit(split=split)) for split in plan.splits}
     for pool in imbalanced.values():

@@ -5,49 +5,51 @@ its parameters may expect; the difference is the selection bias of the search (t
 """
 
 import hashlib
+import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from eig_tune.cluster.moved_checkpoints import find_checkpoints
+from eig_tune.cluster.tuner import TrialSpec, run_trials
 from eig_tune.config.space import SearchSpec
 from eig_tune.home import Home
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.objectives import mean_and_deviation
 from eig_tune.hpo.policies import GivenRuns
-from eig_tune.hpo.selection import Confirmed, judged, to_confirm
+from eig_tune.hpo.selection import Confirmed, fresh_seeds, judged, to_confirm
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.mlflow_runs import MlflowRuns
 from eig_tune.stopping import Interrupted, TimeIsOverError
-from eig_tune.terminal.progress import Console, Terminal
 from eig_tune.tracking import SearchTracker
 from eig_tune.workflows.identity import begin_or_check
 from eig_tune.workflows.prepare import prepare_confirming_classifier
-from eig_tune.workflows.session import IMAGES, Order, Workplace, run_trials
+from eig_tune.workflows.session import IMAGES, Session
+from eig_tune.workflows.trial_log import TrialLog
+from eig_tune.workflows.view import View
+
+logger = logging.getLogger(__name__)
 
 _ASKED = "asked"  # among the event log's notes: the seeds of each trial's newest confirmation that came to its end
 
 
 @contextmanager
-def confirmation_event_log(place: Workplace, home: Home) -> Iterator[EventLog]:
+def confirmation_event_log(session: Session, home: Home) -> Iterator[EventLog]:
     """The event log of a search's confirmations, open.
 
     Raises:
         ResultError: the one that is there belongs to another search.
     """
-    file = home.confirmation_event_log(place.store.name)
-    with EventLog(file, place.storage.uri) as event_log:
-        begin_or_check(event_log, place.search_id, {}, str(file), home)
-        find_checkpoints(event_log, place.storage)
+    file = home.confirmation_event_log(session.store.name)
+    with EventLog(file, session.runtime.storage.uri) as event_log:
+        begin_or_check(event_log, session.search_id, {}, str(file), home)
+        find_checkpoints(event_log, session.runtime.storage)
         yield event_log
 
 
-def confirm(
-    spec: SearchSpec, search: Engine, place: Workplace, tracker: SearchTracker, home: Home, console: Console
-) -> bool:
+def confirm(spec: SearchSpec, search: Engine, session: Session, tracker: SearchTracker, home: Home, view: View) -> bool:
     """Train every candidate on every fresh seed that has not been yet; nothing when the space asks for none.
 
     Returns:
@@ -55,24 +57,22 @@ def confirm(
     """
     chosen = [c.number for c in to_confirm(judged(search.finished()), spec.objectives, spec.confirm.top)]
     runs = [{"trial": number, "seed": seed} for seed in range(spec.confirm.seeds) for number in chosen]
-    with confirmation_event_log(place, home) as event_log:
+    with confirmation_event_log(session, home) as event_log:
         known = [trial.params for trial in event_log.trials.values()]
         strategy = GivenRuns(runs, lambda values: spec.train.steps, spec.objectives, known)
-        data = place.datasets[IMAGES]
-        mlflow_runs = MlflowRuns(tracker, place.storage, data.images.classes, spec.method, confirming=True)
-        if runs and not place.stop.asked:
-            console.print(
-                f"confirming {len(chosen)} of the best on {spec.confirm.seeds} fresh seeds each", highlight=False
-            )
+        data = session.datasets[IMAGES]
+        mlflow_runs = MlflowRuns(tracker, session.runtime.storage, data.images.classes, spec.method, confirming=True)
+        if runs and not session.runtime.stop.asked:
+            logger.info("confirming %d of the best on %s each", len(chosen), fresh_seeds(spec.confirm.seeds))
         steps = strategy.num_trials * spec.train.steps
-        with Terminal(event_log.trials, strategy.num_trials, steps, spec.objectives, console) as terminal:
-            engine = Engine(strategy, event_log, (mlflow_runs, terminal))
+        with view.trials(event_log.trials, strategy.num_trials, steps, spec.objectives) as shown:
+            engine = Engine(strategy, event_log, (mlflow_runs, TrialLog(spec.objectives), shown))
             mlflow_runs.catch_up(event_log.trials)
             if not engine.complete:
                 try:
-                    classifier = prepare_confirming_classifier(spec, data, home, console, place.stop.check)
-                    confirming = replace(place, datasets={IMAGES: classifier})
-                    run_trials(engine, confirming, lambda t: _order(spec, search, t.params), terminal)
+                    confirming = prepare_confirming_classifier(spec, data, home, view, session.runtime.stop.check)
+                    datasets = {IMAGES: confirming}
+                    run_trials(engine, lambda t: _trial_spec(spec, search, t.params), datasets, session.runtime)
                 except (Interrupted, TimeIsOverError):
                     pass  # while the evaluation classifier was trained
                 finally:
@@ -91,11 +91,11 @@ def note_complete(event_log: EventLog, chosen: Sequence[int], seeds: int) -> Non
         event_log.note({_ASKED: asked})
 
 
-def _order(spec: SearchSpec, search: Engine, values: Mapping[str, Any]) -> Order:
+def _trial_spec(spec: SearchSpec, search: Engine, values: Mapping[str, Any]) -> TrialSpec:
     confirmed = search.event_log.trials[values["trial"]]
     fresh = hashlib.sha256(f"confirm/{spec.seed}/{confirmed.number}/{values['seed']}".encode()).digest()
     seed = int.from_bytes(fresh[:4], "big") % 2**31
-    return Order(spec.trial_config(confirmed.number, confirmed.params).with_values({"seed": seed}), IMAGES)
+    return TrialSpec(spec.trial_config(confirmed.number, confirmed.params).with_values({"seed": seed}), IMAGES)
 
 
 def summaries(event_log: EventLog, seeds: int) -> list[Confirmed]:

@@ -5,6 +5,7 @@ of its checkpoints; only what carries it is ever resumed, written or cleared.
 """
 
 import json
+import logging
 import re
 import uuid
 from collections.abc import Mapping
@@ -15,15 +16,16 @@ from eig_tune.config.space import SearchSpec
 from eig_tune.errors import ConfigError, Problem, ResultError, one_line
 from eig_tune.home import Home
 from eig_tune.hpo.event_log import EventLog
-from eig_tune.terminal.progress import Console
 from eig_tune.workflows.session import RunOptions, shared_places
+
+logger = logging.getLogger(__name__)
 
 _ID = re.compile("[0-9a-f]{32}")  # it becomes part of a path, so nothing else may be read from a file
 _LONGEST_HEADER = 2**24  # bytes
 _ANOTHER = "give another --name for this"
 
 
-def find_search(home: Home, options: RunOptions, traits: Mapping[str, Any], console: Console) -> str:
+def find_search(home: Home, options: RunOptions, traits: Mapping[str, Any]) -> str:
     """The id of the search that is to go on, or a new one; makes nothing.
 
     Args:
@@ -43,11 +45,11 @@ def find_search(home: Home, options: RunOptions, traits: Mapping[str, Any], cons
                         f"--name: there is {name!r} already; go on with it by --resume, or give another name"
                     )
                 _check(event_log.header, traits, f"--resume: {name!r}")
-                _check_home(event_log.header, home, options, console)
+                _check_home(event_log.header, home, options)
                 return str(event_log.header["id"])
     _refuse_leftovers(home, name)
     if options.resume:
-        _tell(console, f"--resume: {home.path} has nothing called {name!r} to go on with; it begins anew")
+        logger.info("--resume: %s has nothing called %r to go on with; it begins anew", one_line(home.path), name)
     return uuid.uuid4().hex
 
 
@@ -106,7 +108,7 @@ def _names(home: Home) -> list[str]:
     return sorted(found, key=lambda name: -found[name])
 
 
-def _check_home(header: Mapping[str, Any], home: Home, options: RunOptions, console: Console) -> None:
+def _check_home(header: Mapping[str, Any], home: Home, options: RunOptions) -> None:
     """Two homes must not go on with one search where both would write to one place and clear it."""
     before = Home(Path(str(header.get("home", home.path))))
     shared = " and ".join(shared_places(options, home))
@@ -118,15 +120,11 @@ def _check_home(header: Mapping[str, Any], home: Home, options: RunOptions, cons
             f"--home: {home.path} is a copy of {one_line(before.path)}, and {options.name!r} of both would write to "
             f"{shared}; go on there, or give another --name"
         )
-    _tell(
-        console,
-        f"this search was begun in {before.path}; if that home is still used, go on in one of the two only: both "
-        f"would write to {shared}",
+    logger.info(
+        "this search was begun in %s; if that home is still used, go on in one of the two only: both would write to %s",
+        one_line(before.path),
+        one_line(shared),
     )
-
-
-def _tell(console: Console, line: str) -> None:
-    console.print(one_line(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def _check(header: Mapping[str, Any], traits: Mapping[str, Any], what: str) -> None:

@@ -1,43 +1,60 @@
 """Images and evaluation classifier of a search, and whether what is asked for fits them."""
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from eig_tune.cluster.doctor import Check
 from eig_tune.config.conditions import combinations
 from eig_tune.config.space import SearchSpec
 from eig_tune.data import ImageData, load_images
 from eig_tune.data.facts import facts_of, in_words
 from eig_tune.data.left_out import LeftOut, counted, names_file, printable, write_left_out
-from eig_tune.errors import ConfigError, Problem
+from eig_tune.errors import ConfigError, EigTuneError, Problem, one_line
 from eig_tune.evaluation.classifier import EvaluationClassifier, Role, lowest_accuracy, train_classifier
 from eig_tune.evaluation.metrics import nmi_of_chance
 from eig_tune.home import Home
 from eig_tune.models import METHODS
-from eig_tune.terminal.progress import Console, step_bar
 from eig_tune.training.loop import TrialData
+from eig_tune.workflows.view import View
+
+logger = logging.getLogger(__name__)
 
 _MOST_BY_CHANCE = 0.1  # NMI
 
 
-def prepare_images(spec: SearchSpec, console: Console, home: Home) -> ImageData:
-    """Images of a search; shows how far it is when they are many, counts what was left out, and says what there is.
+def prepare_images(spec: SearchSpec, home: Home, view: View) -> ImageData:
+    """Images of a search; shows how far it is when they are many, and logs what was left out and what there is.
 
     Raises:
         DataError: the images cannot be had.
         ConfigError: what is asked for does not fit the images.
     """
-    with step_bar(console, "reading images") as on_progress:
+    with view.progress_bar("reading images") as on_progress:
         images = load_images(spec.dataset, home.images, on_progress)
     if images.left_out:
-        tell_left_out(images.left_out, names_file(home.images, spec.dataset.path), console)
+        log_left_out(images.left_out, names_file(home.images, spec.dataset.path))
     for line in in_words(facts_of(images), spec.dataset.imbalance):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        logger.info("%s", line)
     check_fit(spec, images)
     return images
 
 
-def tell_left_out(left_out: Sequence[LeftOut], names: Path | None, console: Console) -> None:
+def check_data(spec: SearchSpec, home: Home, view: View) -> Check:
+    """Load the images here: a search puts them into Ray's object store once, so that no node needs them on disk."""
+    try:
+        images = prepare_images(spec, home, view)
+    except EigTuneError as error:
+        return Check("data", spec.dataset.name, one_line(error))
+    mebibytes = images.training.pixels.nbytes / 2**20
+    found = (
+        f"{images.name}: {len(images.training):,} training images, {mebibytes:.1f} MiB; the nodes get them from here"
+    )
+    return Check("data", found)
+
+
+def log_left_out(left_out: Sequence[LeftOut], names: Path | None) -> None:
     """Count what was left out on one line; its names go into the file ``names``, or onto a line each without one."""
     lines = [f"left out: {counted(left_out)}"]
     if names is None:
@@ -45,7 +62,7 @@ def tell_left_out(left_out: Sequence[LeftOut], names: Path | None, console: Cons
     else:
         lines[0] += f"; {_written(left_out, names)}"
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        logger.info("%s", line)
 
 
 def _written(left_out: Sequence[LeftOut], names: Path) -> str:
@@ -56,10 +73,10 @@ def _written(left_out: Sequence[LeftOut], names: Path) -> str:
     return f"names in {printable(str(names))}"
 
 
-def tell_idle(problems: Iterable[Problem], console: Console) -> None:
-    """Warn of what changes nothing, one line each."""
+def warn_of_unused(problems: Iterable[Problem]) -> None:
+    """Log a warning for each setting that changes nothing."""
     for problem in problems:
-        _warn(console, str(problem))
+        logger.warning("%s", problem)
 
 
 def check_fit(spec: SearchSpec, images: ImageData) -> None:
@@ -74,7 +91,7 @@ def check_fit(spec: SearchSpec, images: ImageData) -> None:
 
 
 def prepare_classifier(
-    spec: SearchSpec, images: ImageData, home: Home, console: Console, check: Callable[[], None] = lambda: None
+    spec: SearchSpec, images: ImageData, home: Home, view: View, check: Callable[[], None] = lambda: None
 ) -> TrialData:
     """The images with their evaluation classifier, where they have labels; shows how far it is when it takes long.
 
@@ -84,17 +101,15 @@ def prepare_classifier(
     if not images.labelled:
         return TrialData(images, None)
     for warning in _unsure_scores(spec, images):
-        _warn(console, warning)
-    return TrialData(images, _classifier(spec, images, home, console, "selection", check))
+        logger.warning("%s", warning)
+    return TrialData(images, _classifier(spec, images, home, view, "selection", check))
 
 
 def prepare_confirming_classifier(
-    spec: SearchSpec, data: TrialData, home: Home, console: Console, check: Callable[[], None]
+    spec: SearchSpec, data: TrialData, home: Home, view: View, check: Callable[[], None]
 ) -> TrialData:
     """The same images with the second evaluation classifier, where they have labels; ``check`` as for the first."""
-    return TrialData(
-        data.images, data.classifier and _classifier(spec, data.images, home, console, "confirmation", check)
-    )
+    return TrialData(data.images, data.classifier and _classifier(spec, data.images, home, view, "confirmation", check))
 
 
 def _misfits(spec: SearchSpec, images: ImageData) -> list[Problem]:
@@ -127,9 +142,9 @@ def _without_class_shares(spec: SearchSpec, images: ImageData) -> list[Problem]:
 
 
 def _classifier(
-    spec: SearchSpec, images: ImageData, home: Home, console: Console, role: Role, check: Callable[[], None]
+    spec: SearchSpec, images: ImageData, home: Home, view: View, role: Role, check: Callable[[], None]
 ) -> EvaluationClassifier:
-    with step_bar(console, f"training the evaluation classifier ({role})") as show:
+    with view.progress_bar(f"training the evaluation classifier ({role})") as show:
 
         def on_progress(done: int, of: int) -> None:
             check()
@@ -138,10 +153,11 @@ def _classifier(
         classifier = train_classifier(images, home.classifiers, on_progress=on_progress, role=role)
     floor = lowest_accuracy(spec.dataset.name)
     if classifier.accuracy < floor:
-        _warn(
-            console,
-            f"the evaluation classifier knows just {classifier.accuracy:.1%} of held-out images, averaged over classes "
-            f"(expected {floor:.0%} or more): nmi and prior_rmse will be as unsure as it is",
+        logger.warning(
+            "the evaluation classifier knows just %s of held-out images, averaged over classes (expected %s or more): "
+            "nmi and prior_rmse will be as unsure as it is",
+            f"{classifier.accuracy:.1%}",
+            f"{floor:.0%}",
         )
     return classifier
 
@@ -166,7 +182,3 @@ def _unsure_scores(spec: SearchSpec, images: ImageData) -> list[str]:
 def _possible(spec: SearchSpec, name: str, fixed: Any) -> Sequence[Any]:
     """What a trial may have for a field: the ends of its range, or all choices."""
     return spec.search[name].extremes() if name in spec.search else [fixed]
-
-
-def _warn(console: Console, text: str) -> None:
-    console.print(f"WARNING {text}", style="bold red", markup=False, highlight=False, soft_wrap=True)

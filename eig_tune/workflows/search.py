@@ -1,5 +1,6 @@
 """Running a search: data, judge, Ray, MLflow and the engine brought together."""
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from typing import Any
 
 from eig_tune import strict_json
 from eig_tune.cluster.moved_checkpoints import find_checkpoints
+from eig_tune.cluster.tuner import TrialSpec, run_trials
 from eig_tune.config.space import SearchSpec
 from eig_tune.errors import ResultError
 from eig_tune.home import Home
@@ -22,7 +24,6 @@ from eig_tune.reports.mlflow_runs import MlflowRuns, needed_checkpoints
 from eig_tune.reports.optuna_study import StudyFile
 from eig_tune.reports.plots import pictures, write_page, write_pictures
 from eig_tune.stopping import Stop
-from eig_tune.terminal.progress import Console, Terminal
 from eig_tune.tracking import CONFIRMATION_TAG, OBJECTIVES_TAG, SearchTracker, read_search
 from eig_tune.training.loop import TrialData
 from eig_tune.workflows.confirm import confirm, confirmation_event_log, summaries
@@ -31,16 +32,18 @@ from eig_tune.workflows.prepare import prepare_images
 from eig_tune.workflows.session import (
     IMAGES,
     DiskUse,
-    Order,
     RunOptions,
-    Workplace,
+    Session,
+    log_moved_runs,
     provenance,
-    run_trials,
     set_up,
-    tell_of_runs,
     tidy,
     write_spec,
 )
+from eig_tune.workflows.trial_log import TrialLog
+from eig_tune.workflows.view import View
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Outcome:
     stopped: str = ""
 
 
-def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Console) -> Outcome:
+def run_search(spec: SearchSpec, options: RunOptions, home: Home, view: View) -> Outcome:
     """Run a search to its end, or as far as it gets; what it has reached is never lost.
 
     Raises:
@@ -75,63 +78,67 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, console: Conso
         StorageError: it cannot go on, because the disk is full or the storage gone.
     """
     started = time.monotonic()
-    images = prepare_images(spec, console, home)
+    images = prepare_images(spec, home, view)
     traits: dict[str, Any] = {
         "spec": spec.model_dump(mode="json", exclude={"trials", "confirm", "compare"}),
         "data": images.fingerprint(),
     }
-    search_id = find_search(home, options, traits, console)
-    place = set_up(search_id, spec, options, {IMAGES: images}, home, console)
-    with place.stop.gently(), EventLog(home.event_log(options.name), place.storage.uri) as event_log:
+    search_id = find_search(home, options, traits)
+    session = set_up(search_id, spec, options, {IMAGES: images}, home, view)
+    runtime = session.runtime
+    with (
+        runtime.stop.gently(),
+        EventLog(home.event_log(options.name), runtime.storage.uri) as event_log,
+    ):
         begin_or_check(event_log, search_id, traits, repr(options.name), home)
-        find_checkpoints(event_log, place.storage)
+        find_checkpoints(event_log, runtime.storage)
         tags = {**provenance(), OBJECTIVES_TAG: strict_json.dumps(spec.objectives)}
-        parameters = _parameters(spec, place.datasets[IMAGES], traits["data"])
-        with SearchTracker(place.store, "search", search_id, parameters, tags) as tracker:
-            tell_of_runs(place, tracker, event_log, console)
+        parameters = _parameters(spec, session.datasets[IMAGES], traits["data"])
+        with SearchTracker(session.store, "search", search_id, parameters, tags) as tracker:
+            log_moved_runs(session, tracker, event_log)
             tracker.log_artifacts(None, lambda folder: write_spec(spec, folder))
-            mlflow_runs = MlflowRuns(tracker, place.storage, images.classes, spec.method, spec.rungs(), models=True)
+            mlflow_runs = MlflowRuns(tracker, runtime.storage, images.classes, spec.method, spec.rungs(), models=True)
             steps = make_plan(spec, slots=1).search_steps
-            with Terminal(event_log.trials, spec.trials, steps, spec.objectives, console) as terminal:
+            with view.trials(event_log.trials, spec.trials, steps, spec.objectives) as shown:
                 study = StudyFile(home.study_file(options.name), options.name, spec)
-                engine = Engine(Searching(spec), event_log, (mlflow_runs, study, terminal))
+                engine = Engine(Searching(spec), event_log, (mlflow_runs, study, TrialLog(spec.objectives), shown))
                 study.catch_up(event_log.trials)
-                _tidy(place, tracker, engine, home)
+                _tidy(session, tracker, engine, home)
                 mlflow_runs.catch_up(event_log.trials)
                 try:
-                    run_trials(engine, place, lambda trial: _order(spec, trial), terminal)
+                    run_trials(engine, lambda trial: _trial_spec(spec, trial), session.datasets, runtime)
                 finally:
                     mlflow_runs.mark_interrupted(event_log.trials.values())
             trials = tuple(event_log.trials.values())
             write_curves(trials, home.study(options.name))
             _draw(tracker, trials, spec, options.name)
-            complete = engine.complete and confirm(spec, engine, place, tracker, home, console)
-            with confirmation_event_log(place, home) as confirmations:
+            complete = engine.complete and confirm(spec, engine, session, tracker, home, view)
+            with confirmation_event_log(session, home) as confirmations:
                 confirmed = summaries(confirmations, spec.confirm.seeds)
             best = best_of(engine, spec, confirmed)
-            finish(tracker, engine, spec, confirmed, best, complete, place.stop)
+            finish(tracker, engine, spec, confirmed, best, complete, runtime.stop)
         return Outcome(
             options.name,
             trials,
             tuple(engine.front()),
             tuple(confirmed),
             best,
-            place.slots.most,
+            runtime.slots.most,
             time.monotonic() - started,
-            _tidy(place, tracker, engine, home),
+            _tidy(session, tracker, engine, home),
             tuple(tracker.errors),
-            "" if complete else place.stop.reason,
+            "" if complete else runtime.stop.reason,
         )
 
 
-def _tidy(place: Workplace, tracker: SearchTracker, engine: Engine, home: Home) -> DiskUse:
-    with confirmation_event_log(place, home) as confirmations:
+def _tidy(session: Session, tracker: SearchTracker, engine: Engine, home: Home) -> DiskUse:
+    with confirmation_event_log(session, home) as confirmations:
         wanted = needed_checkpoints(engine.event_log.trials.values(), tracker.ended)
         wanted |= needed_checkpoints(confirmations.trials.values(), tracker.ended, confirming=True)
-    return tidy(place, wanted, home)
+    return tidy(session, wanted, home)
 
 
-def warm_started(spec: SearchSpec, wanted: str, options: RunOptions, home: Home, console: Console) -> SearchSpec:
+def warm_started(spec: SearchSpec, wanted: str, options: RunOptions, home: Home) -> SearchSpec:
     """The space with the best and the Pareto front of the search ``wanted`` among its start points, as far as they lie
     inside; the best is the first of them. A search that goes on keeps those with which it has begun.
 
@@ -141,7 +148,7 @@ def warm_started(spec: SearchSpec, wanted: str, options: RunOptions, home: Home,
     if options.resume and (noted := noted_start_points(home, options.name, spec)) is not None:
         return spec.model_copy(update={"start_from": noted})
     found = read_search(options.tracking_uri, wanted, own_searches(home, wanted))
-    console.print(f"--warm-start: {found.name}, {found.run}", markup=False, highlight=False, soft_wrap=True)
+    logger.info("--warm-start: %s, %s", found.name, found.run)
     points = [spec.point(trial.params) for trial in start_points(found.finished(), found.objectives)]
     inside = [point for point in points if point is not None and point not in spec.start_from]
     if not inside:
@@ -149,8 +156,8 @@ def warm_started(spec: SearchSpec, wanted: str, options: RunOptions, home: Home,
     return spec.model_copy(update={"start_from": (*spec.start_from, *inside)})
 
 
-def _order(spec: SearchSpec, trial: Trial) -> Order:
-    return Order(spec.trial_config(trial.number, trial.params), IMAGES)
+def _trial_spec(spec: SearchSpec, trial: Trial) -> TrialSpec:
+    return TrialSpec(spec.trial_config(trial.number, trial.params), IMAGES)
 
 
 def _draw(tracker: SearchTracker, trials: Sequence[Trial], spec: SearchSpec, name: str) -> None:

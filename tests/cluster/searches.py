@@ -19,13 +19,13 @@ import optuna
 from mlflow.tracking import MlflowClient
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from rich.console import Console
 
 from eig_tune.config.space import load_spec
 from eig_tune.home import Home
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.trial import Trial
 from eig_tune.workflows.prepare import prepare_classifier, prepare_images
+from eig_tune.workflows.view import View
 
 EIG_TUNE = Path(sys.executable).with_name("eig-tune")
 NAME = "tiny"
@@ -60,7 +60,7 @@ def _judges() -> "tempfile.TemporaryDirectory[str]":
     with tempfile.TemporaryDirectory() as folder:
         spec = load_spec(write_space(Path(folder)))
     home = Home(Path(kept.name))
-    prepare_classifier(spec, prepare_images(spec, Console(quiet=True), home), home, Console(quiet=True))
+    prepare_classifier(spec, prepare_images(spec, home, View()), home, View())
     return kept
 
 

@@ -3,14 +3,13 @@
 import errno
 import os
 from collections.abc import Iterator
-from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pyarrow.fs
 import pytest
-from rich.console import Console
+from logged import logged
 
 from eig_tune.cluster import storage as storage_module
 from eig_tune.cluster.adapters import EngineCallback
@@ -21,7 +20,6 @@ from eig_tune.errors import CheckpointError, StorageError
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.policies import Searching
-from eig_tune.terminal.progress import Terminal
 from eig_tune.training import TrainConfig, checkpoint
 from eig_tune.training.loop import TrialData, fit
 
@@ -43,14 +41,12 @@ class Search:
     """An engine with its callback, two of whose trials have a real folder as a checkpoint."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.out = folder, StringIO()
+        self.folder, self.logged = folder, list[str]()
         self.storage = Storage(str(folder / "ray"))
         self.event_log = EventLog(folder / "events.jsonl", self.storage.uri)
         self.engine = Engine(Searching(parse_spec(DOCUMENT, "test")), self.event_log)
         numbers = SimpleNamespace(numbers={"r0": 0, "r1": 1})
-        console = Console(file=self.out, width=300)
-        terminal = Terminal(self.event_log.trials, 9, 18_000, {"nmi": "maximize"}, console)
-        self.callback = EngineCallback(self.engine, numbers, self.storage, "cpu", terminal)  # type: ignore[arg-type]
+        self.callback = EngineCallback(self.engine, numbers, self.storage, "cpu")  # type: ignore[arg-type]
         for number in (0, 1):
             trial = self.engine.propose(f"r{number}")
             assert trial is not None
@@ -68,7 +64,9 @@ class Search:
         log = self.folder / "error.txt"
         log.write_text(f"Traceback ...\n{type(error).__module__}.{type(error).__qualname__}: {error}\n")
         trial: Any = SimpleNamespace(trial_id="r0", error_file=str(log))
-        self.callback.on_trial_error(0, [], trial)
+        with logged() as shown:
+            self.callback.on_trial_error(0, [], trial)
+        self.logged += shown.lines
 
 
 @pytest.fixture
@@ -95,8 +93,8 @@ def test_damaged_checkpoint_is_told_and_its_trial_trained_again(search: Search) 
     trial = search.event_log.trials[0]
     assert (trial.status, trial.checkpoint, trial.checkpoint_step) == ("running", None, 0)
     assert search.engine.halted is None and search.engine.propose("r0") is trial
-    assert search.out.getvalue().splitlines() == [
-        "trial 0 is trained from its beginning again: there: not a whole checkpoint (file is truncated)"
+    assert search.logged == [
+        "WARNING trial 0 is trained from its beginning again: there: not a whole checkpoint (file is truncated)"
     ]
     assert search.engine.report(0, 500, {"nmi": 0.7, "prior_rmse": 0.2}).metrics["nmi"] == 0.5, "as it was judged"
 
@@ -108,7 +106,7 @@ def test_damaged_checkpoint_gives_way_to_the_one_before_if_a_power_failure_has_l
         search.raises(CheckpointError("there: not a whole checkpoint (file is truncated)"))
         trial = search.event_log.trials[0]
         assert (trial.checkpoint, trial.checkpoint_step) == expected
-    assert "trial 0 goes on from step 500 again: there" in search.out.getvalue()
+    assert "trial 0 goes on from step 500 again: there" in search.logged[0]
 
 
 def test_storage_that_is_gone_halts_the_search_instead_of_training_all_again(search: Search) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from logged import logged
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -209,15 +210,15 @@ class Everywhere:
         done = CliRunner().invoke(app, ["best", "--name", self.store.name, "--tracking-uri", self.store.uri, "--json"])
         yield "best --json", json.loads(done.stdout)["trial"]
         yield "best", int(re.findall(r": trial (\d+), the", done.stderr)[0])
-        options, silent = RunOptions("another", self.store.uri), Console(quiet=True)
-        console = Console(record=True, width=300, file=StringIO())
-        winners = winners_of(self.store.name, ["gumbel-softmax"], options, self.home, console)
+        options = RunOptions("another", self.store.uri)
+        with logged() as log:
+            winners = winners_of(self.store.name, ["gumbel-softmax"], options, self.home)
         yield (
             "what that says",
-            int(re.findall(r"values of gumbel-softmax from trial (\d+)$", console.export_text(), re.M)[0]),
+            int(re.findall(r"values of gumbel-softmax from trial (\d+)$", log.text, re.M)[0]),
         )
         yield "compare --best-of", int(winners["gumbel-softmax"]["lambda_1"])
-        warm = warm_started(self.spec, self.store.name, options, self.home, silent)
+        warm = warm_started(self.spec, self.store.name, options, self.home)
         yield "--warm-start", int(warm.start_from[0]["lambda_1"])
         if not any(trial.confirmed for trial in found.finished()):
             yield "confirmation", to_confirm(found.finished(), found.objectives, 1)[0].number
@@ -277,11 +278,11 @@ def test_method_that_takes_the_values_of_another_is_told(database: Path, tmp_pat
         tracker.log_metrics(str(number), 1, {"nmi": 0.5, "prior_rmse": 0.1}, at=1.0)
         tracker.end_run(str(number), "FINISHED", {"status": status}, at=2.0)
     tracker.close("FINISHED", {})
-    console = Console(record=True, width=300, file=StringIO())
     options = RunOptions("another", store.uri)
-    winners = winners_of("methods", ["elastic-infogan", "gumbel-softmax"], options, Home(tmp_path), console)
+    with logged() as log:
+        winners = winners_of("methods", ["elastic-infogan", "gumbel-softmax"], options, Home(tmp_path))
     assert winners == {"elastic-infogan": {"tau": 0.5}, "gumbel-softmax": {"tau": 0.5}}
-    assert console.export_text().splitlines()[-1] == (
+    assert log.lines[-1] == (
         "values of elastic-infogan from trial 0, gumbel-softmax from trial 0 (of another method, since none of its own "
         "has finished)"
     )

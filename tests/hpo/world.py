@@ -14,7 +14,6 @@ import torch
 from mlflow.entities import ViewType
 from one_process import KilledError
 from PIL import Image
-from rich.console import Console
 
 from eig_tune.config.space import parse_spec
 from eig_tune.errors import EigTuneError
@@ -29,6 +28,7 @@ from eig_tune.tracking.client import open_client
 from eig_tune.training import TrainConfig, checkpoint
 from eig_tune.workflows.search import run_search
 from eig_tune.workflows.session import RunOptions
+from eig_tune.workflows.view import View
 
 TRIALS, STEPS, EVERY = 9, 2000, 500
 SPEC = parse_spec(
@@ -217,7 +217,7 @@ class World:
         if self.chance.random() < 0.7:
             self.mend()
         try:
-            outcome = run_search(spec, options, Home(self.homes[which]), Console(quiet=True))
+            outcome = run_search(spec, options, Home(self.homes[which]), View())
         except KilledError:
             return False
         except EigTuneError as error:

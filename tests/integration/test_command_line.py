@@ -11,7 +11,6 @@ from PIL import Image
 
 from eig_tune.cli.app import app
 from eig_tune.errors import EigTuneError
-from eig_tune.terminal.console import message_console
 
 EIG_TUNE = Path(sys.executable).with_name("eig-tune")
 SPACE = Path(__file__).parents[2] / "search_spaces" / "digits.yaml"
@@ -171,11 +170,6 @@ def test_short_run_is_refused_only_where_the_first_rung_counts(
 ) -> None:
     """The first two get as far as to the next thing that is wrong."""
     assert told in message_of(capsys, *command, "--home", tmp_path / "home")
-
-
-def test_brackets_and_colons_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    message_console().print("[red]a[/] :smile: b", highlight=False)
-    assert capsys.readouterr().err == "[red]a[/] :smile: b\n"
 
 
 @pytest.mark.parametrize("space", ["mnist", "fashion_mnist", "faces"])

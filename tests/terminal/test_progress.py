@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from eig_tune.hpo.trial import Report, Status, Trial
-from eig_tune.terminal.progress import Terminal, step_bar
+from eig_tune.terminal.progress import LiveTrials, step_bar
 
 OBJECTIVES = {"nmi": "maximize"}
 
@@ -25,7 +25,7 @@ def shown(*trials: Trial) -> list[str]:
     """Lines of the table that are a trial's."""
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=120)
-    terminal = Terminal({t.number: t for t in trials}, len(trials), 10_000, OBJECTIVES, console)
+    terminal = LiveTrials({t.number: t for t in trials}, len(trials), 10_000, OBJECTIVES, console)
     console.print(terminal._table())
     text = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue())
     return [line for line in text.splitlines() if re.match(r" *\d+ ", line)]
@@ -52,7 +52,7 @@ def test_time_left_is_that_of_the_steps_that_are_left(monkeypatch: pytest.Monkey
     now = iter([1000.0, 1100.0])
     monkeypatch.setattr("eig_tune.terminal.progress.time.monotonic", lambda: next(now))
     trials = {0: trial(0, "paused", 500)}
-    terminal = Terminal(trials, 2, 2000, OBJECTIVES, Console(file=io.StringIO()))
+    terminal = LiveTrials(trials, 2, 2000, OBJECTIVES, Console(file=io.StringIO()))
     if trained > 500:
         trials[1] = trial(1, "running", trained - 500)
     assert terminal._time_left() == told

@@ -5,12 +5,11 @@ import os
 import re
 import shutil
 from dataclasses import replace
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
+from logged import logged
 
 from eig_tune.config.space import parse_spec
 from eig_tune.errors import ConfigError, EigTuneError, ResultError
@@ -27,19 +26,18 @@ TRAITS: dict[str, Any] = {
 
 
 class Person:
-    """Who begins and resumes searches in one home, and reads what is printed."""
+    """Who begins and resumes searches in one home, and reads what is logged."""
 
     def __init__(self, path: Path, **options: Any) -> None:
         self.home = Home(path)
         self.options = RunOptions("mine", options.pop("tracking_uri", local_uri(path)), **options)
-        self._said = StringIO()
-
-    @property
-    def said(self) -> str:
-        return self._said.getvalue()
+        self.said = list[str]()
 
     def find(self, resume: bool = False, traits: dict[str, Any] = TRAITS) -> str:
-        return find_search(self.home, replace(self.options, resume=resume), traits, Console(file=self._said))
+        with logged() as log:
+            found = find_search(self.home, replace(self.options, resume=resume), traits)
+        self.said += log.lines
+        return found
 
     def search(self, resume: bool = False, traits: dict[str, Any] = TRAITS) -> str:
         """Begin, or go on, and try one more trial; the search's id."""
@@ -70,7 +68,7 @@ def test_search_keeps_its_id_and_no_two_have_the_same(person: Person, tmp_path: 
     began = person.search()
     assert re.fullmatch("[0-9a-f]{32}", began)
     assert person.search(resume=True) == began
-    assert person.said == ""
+    assert person.said == []
     assert Person(tmp_path / "another home").search() != began
 
 
@@ -81,7 +79,7 @@ def test_nothing_is_made_before_it_is_known_that_a_search_can_begin(person: Pers
 
 def test_resume_of_nothing_begins_anew_and_says_so(person: Person) -> None:
     person.search(resume=True)
-    (line,) = person.said.splitlines()
+    (line,) = person.said
     assert line == f"--resume: {person.home.path} has nothing called 'mine' to go on with; it begins anew"
 
 
@@ -196,7 +194,7 @@ def test_copy_of_a_home_is_refused_where_both_would_write_to_one_place(tmp_path:
         f"--home: {copy.home.path} is a copy of {original.home.path}, and 'mine' of both would write to {place}; "
         "go on there, or give another --name"
     )
-    assert original.search(resume=True) and original.said == ""
+    assert original.search(resume=True) and original.said == []
 
 
 def test_copy_of_a_home_that_has_everything_in_itself_is_a_search_of_its_own(person: Person, tmp_path: Path) -> None:
@@ -204,7 +202,7 @@ def test_copy_of_a_home_that_has_everything_in_itself_is_a_search_of_its_own(per
     shutil.copytree(person.home.path, tmp_path / "copy")
     copy = Person(tmp_path / "copy")
     copy.search(resume=True)
-    assert copy.said == ""
+    assert copy.said == []
     assert [len(of.home.event_log("mine").read_text().splitlines()) for of in (person, copy)] == [2, 4]
 
 
@@ -214,9 +212,9 @@ def test_moved_home_goes_on_and_says_once_what_a_copy_would_do(tmp_path: Path, s
     began = original.search()
     original.home.path.rename(moved.home.path)
     assert moved.search(resume=True) == began
-    (line,) = moved.said.splitlines()
+    (line,) = moved.said
     assert line.startswith(f"this search was begun in {original.home.path}; if that home is still used, go on in one")
-    assert moved.search(resume=True) == began and len(moved.said.splitlines()) == 1
+    assert moved.search(resume=True) == began and moved.said == [line]
 
 
 def test_home_under_another_name_is_the_same_home(tmp_path: Path) -> None:

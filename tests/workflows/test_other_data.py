@@ -1,6 +1,5 @@
 """What holds for ten digits holds for two uneven classes, a hundred classes and few images, or is told."""
 
-import io
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console
+from logged import logged
 
 from eig_tune.config.space import SearchSpec, parse_spec
 from eig_tune.data import ImageData, Images
@@ -18,6 +17,7 @@ from eig_tune.evaluation.classifier import EvaluationClassifier, train_classifie
 from eig_tune.evaluation.evaluator import samples_per_category
 from eig_tune.home import Home
 from eig_tune.workflows.prepare import check_fit, prepare_classifier
+from eig_tune.workflows.view import View
 
 
 def spec(**sections: Any) -> SearchSpec:
@@ -39,11 +39,11 @@ def images(counts: Mapping[int, int], held_out: Mapping[int, int] | None = None,
 
 
 def told(of: SearchSpec, data: ImageData, home: Path, monkeypatch: pytest.MonkeyPatch, accuracy: float = 1.0) -> str:
-    out = io.StringIO()
     classifier = EvaluationClassifier(len(data.classes), 1, {}, accuracy)
     monkeypatch.setattr("eig_tune.workflows.prepare.train_classifier", lambda *arguments, **others: classifier)
-    prepare_classifier(of, data, Home(home), Console(file=out, width=400))
-    return out.getvalue().strip()
+    with logged() as log:
+        prepare_classifier(of, data, Home(home), View())
+    return log.text.strip()
 
 
 def test_judge_that_knows_the_commonest_class_alone_is_half_right(

@@ -1,12 +1,11 @@
 """What a person reads of the images before a search: what was left out, on one line, with the names in a file."""
 
-import io
 from pathlib import Path
 from typing import Any
 
 import pytest
+from logged import logged
 from PIL import Image
-from rich.console import Console
 
 from eig_tune.config.distributions import Distribution
 from eig_tune.config.space import SearchSpec, parse_spec
@@ -15,6 +14,7 @@ from eig_tune.errors import ConfigError
 from eig_tune.home import Home
 from eig_tune.training import TrainSettings
 from eig_tune.workflows.prepare import check_fit, prepare_images
+from eig_tune.workflows.view import View
 
 
 @pytest.fixture
@@ -34,10 +34,9 @@ def spec(tmp_path: Path) -> SearchSpec:
 
 
 def told(spec: SearchSpec, home: Path) -> str:
-    console = Console(file=io.StringIO(), width=80)
-    prepare_images(spec, console, Home(home))
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+    with logged() as log:
+        prepare_images(spec, Home(home), View())
+    return log.text
 
 
 def test_left_out_files_are_one_line_and_their_names_a_file(spec: SearchSpec, tmp_path: Path) -> None:

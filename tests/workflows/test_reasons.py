@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from logged import logged
 from rich.console import Console
 
 from eig_tune.config.space import SearchSpec, parse_spec
@@ -19,10 +20,11 @@ from eig_tune.reports.description import describe_search
 from eig_tune.reports.optuna_study import as_optuna
 from eig_tune.reports.phrases import counted
 from eig_tune.reports.plots import write_page
-from eig_tune.terminal.progress import Terminal
+from eig_tune.terminal.progress import LiveTrials
 from eig_tune.terminal.tables import print_outcome, trial_outcome
 from eig_tune.workflows.search import Outcome
 from eig_tune.workflows.session import DiskUse
+from eig_tune.workflows.trial_log import TrialLog
 
 OBJECTIVES = {"nmi": "maximize"}
 
@@ -176,13 +178,13 @@ def ended(number: int, status: str, reason: str, last: str = "") -> Trial:
 def on_screen(trials: Mapping[int, Trial], *, live: bool) -> str:
     out = io.StringIO()
     console = Console(file=out, force_terminal=live, width=400, color_system=None)
-    terminal = Terminal(trials, 9, 9000, OBJECTIVES, console)
     if live:
-        console.print(terminal._table())
-    else:
+        console.print(LiveTrials(trials, 9, 9000, OBJECTIVES, console)._table())
+        return out.getvalue()
+    with logged() as log:
         for trial in trials.values():
-            terminal.trial_ended(trial)
-    return out.getvalue()
+            TrialLog(OBJECTIVES).trial_ended(trial)
+    return log.text
 
 
 @pytest.mark.parametrize("live", [False, True])
@@ -194,7 +196,7 @@ def test_terminal_tells_a_reason_whole_and_as_it_is(status: str, live: bool) -> 
 def test_live_table_folds_a_reason_that_is_longer_than_its_line() -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=60, color_system=None)
-    console.print(Terminal({0: ended(0, "failed", LONG)}, 9, 9000, OBJECTIVES, console)._table())
+    console.print(LiveTrials({0: ended(0, "failed", LONG)}, 9, 9000, OBJECTIVES, console)._table())
     assert "END" in out.getvalue() and "…" not in out.getvalue()
 
 
@@ -237,7 +239,7 @@ def test_best_so_far_is_no_failed_or_collapsed_trials() -> None:
     trials = {0: ended(0, "failed", "nmi is not a number"), 1: ended(1, "collapsed", ""), 2: ended(2, "stopped", "")}
     trials[0].reports[500] = Report(500, {"nmi": float("nan")}, 0.0, "failed", "")
     trials[1].reports[500] = Report(500, {"nmi": 0.99}, 0.0, "collapsed", "")
-    terminal = Terminal(trials, 3, 3000, OBJECTIVES, Console(file=io.StringIO()))
+    terminal = LiveTrials(trials, 3, 3000, OBJECTIVES, Console(file=io.StringIO()))
     assert "best nmi 0.500" in terminal._summary()
 
 

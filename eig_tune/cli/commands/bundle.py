@@ -25,18 +25,16 @@ def predict(
     from eig_tune.export.inference import find_images, write_predictions
     from eig_tune.export.inference import predict as predictions
     from eig_tune.terminal.console import message_console
-    from eig_tune.terminal.progress import step_bar
-    from eig_tune.workflows.prepare import tell_left_out
+    from eig_tune.terminal.view import TerminalView
+    from eig_tune.workflows.prepare import log_left_out
 
     console = message_console()
     record, model = open_bundle(bundle, store_uri(tracking_uri, home))
     files, left_out = find_images(images)
-    with _csv_file(out) as opened, step_bar(console, "reading images") as on_progress:
+    with _csv_file(out) as opened, TerminalView(console).progress_bar("reading images") as on_progress:
         count = write_predictions(predictions(record, model, files, left_out.append, on_progress), opened)
     if left_out:
-        tell_left_out(
-            left_out, out.with_suffix(".left-out.csv") if out is not None and out.is_file() else None, console
-        )
+        log_left_out(left_out, out.with_suffix(".left-out.csv") if out is not None and out.is_file() else None)
     console.print(f"{count} of {len(files)} images", highlight=False)
 
 

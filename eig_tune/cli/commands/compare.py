@@ -56,8 +56,9 @@ def compare(
     from eig_tune.home import writable_home
     from eig_tune.terminal.console import message_console
     from eig_tune.terminal.tables import comparison_document, print_comparison
+    from eig_tune.terminal.view import TerminalView
     from eig_tune.workflows.compare import Plan, parse_methods, parse_splits, run_comparison, winners_of
-    from eig_tune.workflows.prepare import tell_idle
+    from eig_tune.workflows.prepare import warn_of_unused
     from eig_tune.workflows.session import RunOptions
 
     stop, per_gpu = Stop(seconds_of(time_budget)), trials_sharing_a_gpu(trials_per_gpu)
@@ -65,7 +66,7 @@ def compare(
     spec = read_spec(space, {"train.steps": steps, "dataset.root": root}, searching=False)
     console, place = message_console(), writable_home(home)
     uri = store_uri(tracking_uri, place.path)
-    tell_idle(find_unused_in_comparison(spec, chosen), console)
+    warn_of_unused(find_unused_in_comparison(spec, chosen))
     options = RunOptions(
         name=name or f"{space.stem}-compare",
         tracking_uri=uri,
@@ -77,9 +78,9 @@ def compare(
         resume=resume,
         stop=stop,
     )
-    winners = winners_of(best_of, chosen, options, place, console) if best_of is not None else {}
+    winners = winners_of(best_of, chosen, options, place) if best_of is not None else {}
     with stop.listening():
-        outcome = run_comparison(spec, Plan(chosen, numbers, seeds, winners), options, place, console)
+        outcome = run_comparison(spec, Plan(chosen, numbers, seeds, winners), options, place, TerminalView(console))
         print_comparison(outcome, chosen, console)
         if as_json:
             typer.echo(strict_json.dumps(comparison_document(outcome, chosen)))

@@ -43,11 +43,15 @@ def doctor(
     from eig_tune.home import writable_home
     from eig_tune.terminal.console import message_console
     from eig_tune.terminal.tables import print_checks
+    from eig_tune.terminal.view import TerminalView
+    from eig_tune.workflows.prepare import check_data
 
     spec = None if space is None else read_spec(space, {"dataset.root": root})
     console, place = message_console(), writable_home(home)
     uri = store_uri(tracking_uri, place.path)
-    checks = examine(Place(address, gpus, cpus, named_storage(storage, place.ray), uri), spec, console, place)
+    checks = examine(Place(address, gpus, cpus, named_storage(storage, place.ray), uri))
+    if spec is not None:
+        checks.append(check_data(spec, place, TerminalView(console)))
     print_checks(checks, console)
     if as_json:
         typer.echo(strict_json.dumps(document(checks)))

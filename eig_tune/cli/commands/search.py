@@ -60,13 +60,14 @@ def search(
     from eig_tune.home import writable_home
     from eig_tune.terminal.console import message_console
     from eig_tune.terminal.tables import outcome_document, print_outcome
-    from eig_tune.workflows.prepare import tell_idle
+    from eig_tune.terminal.view import TerminalView
+    from eig_tune.workflows.prepare import warn_of_unused
     from eig_tune.workflows.search import run_search, warm_started
     from eig_tune.workflows.session import RunOptions
 
     console, place = message_console(), writable_home(home)
     uri = store_uri(tracking_uri, place.path)
-    tell_idle(find_unused_in_search(spec), console)
+    warn_of_unused(find_unused_in_search(spec))
     options = RunOptions(
         name=name or space.stem,
         tracking_uri=uri,
@@ -79,9 +80,9 @@ def search(
         stop=stop,
     )
     if warm_start is not None:
-        spec = warm_started(spec, warm_start, options, place, console)
+        spec = warm_started(spec, warm_start, options, place)
     with stop.listening():
-        outcome = run_search(spec, options, place, console)
+        outcome = run_search(spec, options, place, TerminalView(console))
         print_outcome(outcome, spec, console)
         if as_json:
             typer.echo(strict_json.dumps(outcome_document(outcome)))

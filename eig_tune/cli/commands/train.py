@@ -27,7 +27,8 @@ def train(
     from eig_tune.home import writable_home
     from eig_tune.terminal.console import message_console
     from eig_tune.terminal.tables import print_progress
-    from eig_tune.workflows.prepare import prepare_classifier, prepare_images, tell_idle
+    from eig_tune.terminal.view import TerminalView
+    from eig_tune.workflows.prepare import prepare_classifier, prepare_images, warn_of_unused
     from eig_tune.workflows.train import check_out, parse_settings, run_single, single_config
 
     spec = read_spec(space, {"train.steps": steps, "dataset.root": root}, searching=False)
@@ -36,8 +37,9 @@ def train(
     console, place = message_console(), writable_home(home)
     if out is not None:
         check_out(out, resume)
-    tell_idle(find_unused_in_run(spec, config, values), console)
-    data = prepare_classifier(spec, prepare_images(spec.of_run(config), console, place), place, console)
+    warn_of_unused(find_unused_in_run(spec, config, values))
+    view = TerminalView(console)
+    data = prepare_classifier(spec, prepare_images(spec.of_run(config), place, view), place, view)
     for progress in run_single(config, data, out):
         print_progress(progress, config.train.steps, console)
         if as_json:

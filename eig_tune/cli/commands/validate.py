@@ -35,14 +35,15 @@ def print_plan_of(spec: "SearchSpec", home: Path) -> None:
     from eig_tune.hpo.plan import make_plan
     from eig_tune.terminal.console import message_console
     from eig_tune.terminal.tables import print_plan
+    from eig_tune.terminal.view import TerminalView
     from eig_tune.training.speed import steps_per_second
-    from eig_tune.workflows.prepare import prepare_images, tell_idle
+    from eig_tune.workflows.prepare import prepare_images, warn_of_unused
 
     console = message_console()
-    tell_idle([*find_unused_in_search(spec), *find_unused_in_rows(spec, spec.compare)], console)
+    warn_of_unused([*find_unused_in_search(spec), *find_unused_in_rows(spec, spec.compare)])
     absent = how_to_get(spec.dataset)
     if absent is None:
-        images = prepare_images(spec, console, Home(absolute(home, "--home")))
+        images = prepare_images(spec, Home(absolute(home, "--home")), TerminalView(console))
         speed = steps_per_second(spec.base_config(), images)
     else:
         speed = None

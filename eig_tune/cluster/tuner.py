@@ -1,0 +1,117 @@
+"""Ray Tune runs the engine's trials."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from eig_tune.cluster.resources import Resources, Slots
+from eig_tune.cluster.storage import Storage, reason_of
+from eig_tune.errors import MEND_AND_RESUME, StorageError, one_line
+from eig_tune.hpo.engine import Engine
+from eig_tune.hpo.trial import Trial
+from eig_tune.stopping import Stop
+from eig_tune.training import TrainConfig
+from eig_tune.training.loop import TrialData
+
+_NOT_OF_A_DISK = (ConnectionError, TimeoutError)  # which are OSErrors as well
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """With what trials run, where their checkpoints lie, and when all of them stop.
+
+    Attributes:
+        slots: how many may run at once.
+    """
+
+    resources: Resources
+    slots: Slots
+    storage: Storage
+    stop: Stop
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """What a trial trains: a run, on the images of the name ``dataset``."""
+
+    run: TrainConfig
+    dataset: str
+
+
+def run_trials(
+    engine: Engine,
+    spec_of: Callable[[Trial], TrialSpec],
+    datasets: Mapping[str, TrialData],
+    runtime: Runtime,
+) -> None:
+    """Let Ray run the engine's trials until there are none left or ``runtime.stop`` is asked for.
+
+    Args:
+        engine: proposes trials and decides on their reports.
+        spec_of: what a trial trains.
+        datasets: images with their evaluation classifier, by name.
+        runtime: with what trials run.
+
+    Raises:
+        StorageError: the disk is full, or the storage gone; the search can be resumed when that is mended.
+    """
+    if runtime.stop.asked:
+        return
+    try:
+        _tuner(engine, spec_of, datasets, runtime).fit()
+    except Exception as error:
+        # Ray wraps what the engine raises, or hides it, by where in its loop that happens.
+        if engine.halted is None and (not isinstance(error, OSError) or isinstance(error, _NOT_OF_A_DISK)):
+            raise
+        raise StorageError(engine.halted or _cannot_be_written(runtime.storage, error)) from error
+
+
+def _tuner(
+    engine: Engine, spec_of: Callable[[Trial], TrialSpec], datasets: Mapping[str, TrialData], runtime: Runtime
+) -> Any:
+    """Ray's Tuner, which asks the engine."""
+    from ray import tune
+
+    from eig_tune.cluster.adapters import EngineCallback, EngineScheduler, EngineSearcher, EngineStopper
+    from eig_tune.cluster.trainable import EigTrainable
+
+    storage, device = runtime.storage, runtime.resources.device
+    trainable = tune.with_parameters(EigTrainable, datasets=dict(datasets), storage=storage, device=device)
+    searcher = EngineSearcher(engine, lambda trial: _trainable_config(spec_of(trial), trial), runtime.slots.now)
+    return tune.Tuner(
+        tune.with_resources(trainable, runtime.resources.per_trial),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=EngineScheduler(engine, searcher),
+            num_samples=-1,  # as many as the engine proposes
+            reuse_actors=True,
+            trial_dirname_creator=_folder_name,
+        ),
+        run_config=tune.RunConfig(
+            name=f"{time.strftime('%Y%m%d-%H%M%S')}",
+            storage_path=storage.path,
+            storage_filesystem=storage.filesystem,
+            callbacks=[EngineCallback(engine, searcher, storage, device)],
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1, checkpoint_at_end=False),
+            # The engine decides which trial is tried again; Ray counts the loss of one process more than once.
+            failure_config=tune.FailureConfig(max_failures=0),
+            stop=EngineStopper(runtime.stop),
+            verbose=0,
+        ),
+    )
+
+
+def _cannot_be_written(storage: Storage, error: Exception) -> str:
+    """Ray makes a folder for each of its runs before the first trial."""
+    reason = reason_of(error) if isinstance(error, OSError) else one_line(error)
+    return f"{storage.uri} cannot be written ({reason}); {MEND_AND_RESUME}"
+
+
+def _folder_name(trial: Any) -> str:
+    """Ray's own would have all params in it, too long for a message."""
+    return f"trial-{trial.trial_id}"
+
+
+def _trainable_config(spec: TrialSpec, trial: Trial) -> dict[str, Any]:
+    return {"run": spec.run.model_dump(mode="json"), "dataset": spec.dataset, "checkpoint": trial.checkpoint}
