@@ -35,9 +35,10 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_import_rule.py
 
-# Writes the JSON schema of a space file anew, from the code.
+# Writes the JSON schema of a space file and docs/reference.md anew, from the code.
 reference: install
 	$(BIN)/python -m eig_tune.config.json_schema
+	$(BIN)/python -m eig_tune.cli.reference
 
 # Writes requirements.lock anew from what pyproject.toml's ranges resolve to today.
 lock:

@@ -42,31 +42,43 @@ NameOption = Annotated[str | None, typer.Option("--name", help="Name of the sear
 FoundOption = Annotated[str | None, typer.Option("--name", help="Name of the search, or the id of its run in MLflow.")]
 UriOption = Annotated[
     str | None,
-    typer.Option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow store; the home's own by default."),
+    typer.Option(
+        "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="Address of the MLflow store; the home's own by default."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
-GpusOption = Annotated[int | None, typer.Option(min=0, help="GPUs to use; 0 is the CPU; all by default.")]
+GpusOption = Annotated[int | None, typer.Option(min=0, help="GPUs to use at most; all by default, 0 is the CPU.")]
 TrialsPerGpuOption = Annotated[
-    str, typer.Option(help="Trials that share one GPU; auto is as many as its memory takes.", metavar="INTEGER|auto")
+    str, typer.Option(help="Trials that share one GPU; auto is as many as fit into its memory.", metavar="INTEGER|auto")
 ]
-CpusOption = Annotated[int | None, typer.Option(min=1, help="CPU trials at once; all by default.")]
-AddressOption = Annotated[str | None, typer.Option(envvar="RAY_ADDRESS", help="Ray cluster; this machine by default.")]
+CpusOption = Annotated[
+    int | None, typer.Option(min=1, help="Most trials at once where there are no GPUs; one for each CPU by default.")
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(envvar="RAY_ADDRESS", help="Address of a Ray cluster, such as HOST:6379; this machine by default."),
+]
 StorageOption = Annotated[
     str | None,
     typer.Option(
         envvar="EIG_TUNE_STORAGE",
-        help="Where checkpoints lie: a folder, or s3://bucket/prefix; in the home by default.",
+        help="Where checkpoints lie: a folder or s3://bucket/prefix; in the home by default.",
     ),
 ]
 BundleArgument = Annotated[
-    str, typer.Argument(help="Folder that `best --export` wrote, or models:/NAME@champion or models:/NAME/3.")
+    str,
+    typer.Argument(
+        metavar="BUNDLE", help="Folder that `best --export` wrote, or models:/NAME@champion or models:/NAME/3."
+    ),
 ]
 TimeBudgetOption = Annotated[
     str | None,
-    typer.Option(help="End after this long, such as 2h or 1h30m, whatever is going on; --resume goes on."),
+    typer.Option(help="End after this time, such as 2h or 1h30m; --resume continues."),
 ]
-ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with what has this name already.")]
-StepsOption = Annotated[int | None, typer.Option("--steps", help="Full budget of a trial (train.steps).")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Continue what has this name already.")]
+StepsOption = Annotated[
+    int | None, typer.Option("--steps", help="Full budget of a trial in optimisation steps (train.steps).")
+]
 
 
 def read_spec(space: Path, overrides: dict[str, Any], searching: bool = True) -> "SearchSpec":

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, PlainValidator, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 
 from eig_tune.schema import MOST, Section, shown
 from eig_tune.training.config import Value, coerce, kind_of
@@ -53,20 +53,31 @@ Condition = Annotated[tuple[Choices, ...], BeforeValidator(_several)]
 
 
 class Distribution(Section):
-    """One searched parameter: exactly one kind, and optionally the condition under which it exists.
+    """One searched parameter: exactly one kind of distribution, and optionally the condition under which it exists.
 
-    ``uniform`` and ``loguniform`` take [low, high], ``quniform`` [low, high, step], ``randint`` [low, high]
-    with both ends included, ``choice`` a list of values. Ends that are whole numbers (``int``) make whole numbers.
-    ``when`` names other parameters and the value that each must have, or several of which it must have one, for
-    example ``when: {distance: nt_xent, method: [elastic-infogan, gumbel-softmax+trans]}``.
+    A field that has whole numbers gets whole numbers from every kind.
     """
 
-    uniform: tuple[Number, Number] | None = None
-    loguniform: tuple[Number, Number] | None = None
-    quniform: tuple[Number, Number, Number] | None = None
-    randint: tuple[Whole, Whole] | None = None
-    choice: tuple[Choices, ...] | None = None
-    when: dict[str, Condition] | None = None
+    uniform: tuple[Number, Number] | None = Field(
+        default=None, description="`[low, high]`: every value in between is equally likely"
+    )
+    loguniform: tuple[Number, Number] | None = Field(
+        default=None, description="`[low, high]`, `low` above 0: every logarithm in between is equally likely"
+    )
+    quniform: tuple[Number, Number, Number] | None = Field(
+        default=None, description="`[low, high, step]`: `low`, `low` + `step` and so on up to `high`, equally likely"
+    )
+    randint: tuple[Whole, Whole] | None = Field(
+        default=None, description="`[low, high]`: the whole numbers from `low` to `high`, both included, equally likely"
+    )
+    choice: tuple[Choices, ...] | None = Field(
+        default=None, description="`[a, b, …]`: two or more values, equally likely"
+    )
+    when: dict[str, Condition] | None = Field(
+        default=None,
+        description="the parameter exists only in trials in which each field that is named here has the value, or one "
+        "of the values, given for it: `{distance: nt_xent, method: [elastic-infogan, gumbel-softmax+trans]}`",
+    )
 
     @model_validator(mode="after")
     def _well_formed(self) -> "Distribution":

@@ -79,9 +79,7 @@ def _directions() -> Schema:
 
 
 def _refine_dataset(dataset: Schema) -> None:
-    """Images given from Python are not for a file, and a folder needs its path."""
-    names = dataset["properties"]["name"]
-    names["enum"] = [name for name in names["enum"] if name != "arrays"]
+    """A folder needs its path."""
     dataset["if"] = {"properties": {"name": {"const": "folder"}}}
     dataset["then"] = {"required": ["root"], "properties": {"root": {"type": "string"}}}
 

@@ -57,7 +57,9 @@ class SearchSpec(Section):
     train: TrainSettings = Field(default=TrainSettings(), description="weights, rates and budget of a run")
     augment: AugmentSettings = Field(default=AugmentSettings(), description="the transformations δ of real images")
     search: dict[str, Distribution] = Field(
-        min_length=1, description="the searched parameters: any field of model, train or augment, or method"
+        min_length=1,
+        description="the searched parameters, each with its distribution: `method`, or a field of `model`, `train` or "
+        "`augment`",
     )
     start_from: tuple[dict[str, Value], ...] = Field(
         default=(), description="params of the first trials; a point may leave parameters to the sampler"
@@ -69,7 +71,11 @@ class SearchSpec(Section):
         description="one to three metrics to optimise, each with its direction",
     )
     asha: AshaSettings = Field(default=AshaSettings(), description="early stopping")
-    sampler: SamplerKind = Field(default="tpe", description="how new trials are proposed")
+    sampler: SamplerKind = Field(
+        default="tpe",
+        description="how new trials are proposed: `tpe` learns from the results so far, `nsga2` crosses the best of "
+        "them, `random` and `quasi-random` learn nothing",
+    )
     confirm: ConfirmSettings = Field(default=ConfirmSettings(), description="confirmation after the search")
     compare: dict[MethodName, dict[str, Value]] = Field(
         default={}, description="fields that `eig-tune compare` sets for one method alone, by method"

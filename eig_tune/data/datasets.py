@@ -36,7 +36,7 @@ class DatasetConfig(Section):
     """Which images, of what size, and how imbalanced the training images are made."""
 
     name: Literal["digits", "mnist", "fashion-mnist", "folder", "arrays"] = Field(
-        description="the data set; `folder` is your own images, and `arrays` are images given from Python"
+        description="the data set; `folder` is your own images, `arrays` are images given from Python"
     )
     root: Path | None = Field(
         default=None, description="where the data set lies or is downloaded to; `folder` needs it, `digits` has none"
@@ -54,7 +54,7 @@ class DatasetConfig(Section):
     )
     imbalance: Imbalance = Field(
         default=ImbalanceSplit(split=0),
-        description="how the classes of the training images are made unequal; your own images stay as they are",
+        description="how the classes of the training images are made unequal; by default `none` for your own images",
     )
 
     @model_validator(mode="before")

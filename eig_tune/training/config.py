@@ -22,10 +22,7 @@ MethodName = Annotated[str, AfterValidator(_known_method)]
 
 
 class TrainSettings(ModelSettings):
-    """The section ``train``: the objective's weights and rates, and the budget in steps.
-
-    A method uses the fields of its own model and leaves those of the other alone.
-    """
+    """The objective's weights and rates, and the budget in steps; a model looks at its own fields only."""
 
     steps: int = Field(default=30_000, ge=1, le=MOST, description="full budget of a run, in optimisation steps")
     report_every: int = Field(default=1000, ge=1, le=MOST, description="steps between two evaluations")

@@ -13,17 +13,29 @@ from eig_tune.home import DEFAULT_HOME
 
 def best(
     name: FoundOption = None,
-    by: Annotated[str, typer.Option(help="nmi, prior_rmse, another objective, or the front's knee.")] = "knee",
+    by: Annotated[
+        str,
+        typer.Option(
+            help="An objective such as nmi, or knee: the trial of the Pareto front nearest to the ideal point."
+        ),
+    ] = "knee",
     export: Annotated[
         Path | None, typer.Option(**path_option("--export"), help="Write the model into this new folder.")
     ] = None,
-    register: Annotated[str | None, typer.Option(help="Make it a version of this registered MLflow model.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Make it the champion even if it is no better.")] = False,
+    register: Annotated[
+        str | None,
+        typer.Option(
+            help="Make the model a version of this registered MLflow model, and its champion if it is better."
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="With --register: make it the champion even if it is no better.")
+    ] = False,
     home: HomeOption = DEFAULT_HOME,
     tracking_uri: UriOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the best trial of a search, and take its model home."""
+    """Show the best trial of a search; export its model, or register it in MLflow."""
     from eig_tune.export.export_trial import export_trial, lacks_model
     from eig_tune.export.register_trial import register_trial
     from eig_tune.home import Home

@@ -20,7 +20,7 @@ def predict(
     home: HomeOption = DEFAULT_HOME,
     tracking_uri: UriOption = None,
 ) -> None:
-    """Category, its probability and the entropy of Q(c|x) of every image, as CSV."""
+    """Write the category of every image, its probability and the entropy of Q(c|x), as CSV."""
     from eig_tune.export import open_bundle
     from eig_tune.export.inference import find_images, write_predictions
     from eig_tune.export.inference import predict as predictions

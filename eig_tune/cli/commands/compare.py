@@ -31,11 +31,11 @@ from eig_tune.stopping import Interrupted, Stop
 
 def compare(
     space: SpaceOption,
-    methods: Annotated[str, typer.Option(help="all, or names separated by commas.")] = "all",
-    splits: Annotated[str, typer.Option(help="Imbalances: 0-4, or 0,2,5; p-values take four.")] = "0-4",
+    methods: Annotated[str, typer.Option(help="Methods to compare: all, or names separated by commas.")] = "all",
+    splits: Annotated[str, typer.Option(help="Imbalances: 0-4, or 0,2,5; p-values need four or more.")] = "0-4",
     seeds: Annotated[int, typer.Option(min=1, help="Runs of every method on every imbalance.")] = 2,
     best_of: Annotated[
-        str | None, typer.Option(help="Take each method's values from this search (name or run).")
+        str | None, typer.Option(help="Take each method's params from this search (its name, or the id of its run).")
     ] = None,
     name: NameOption = None,
     steps: StepsOption = None,

@@ -37,7 +37,10 @@ def doctor(
     tracking_uri: UriOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check the place where a search will run: nodes, GPUs, versions, storage, MLflow, data, token."""
+    """Check the place where a search will run: nodes, GPUs, versions, storage, MLflow, data, token.
+
+    Every problem is printed with its remedy; the exit code is 2 where a search could not run.
+    """
     from eig_tune.cluster.doctor import Place, document, examine, fit
     from eig_tune.cluster.storage import named_storage
     from eig_tune.home import writable_home

@@ -33,9 +33,9 @@ from eig_tune.stopping import Interrupted, Stop
 def search(
     space: SpaceOption,
     name: NameOption = None,
-    trials: Annotated[int | None, typer.Option(help="Number of trials.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Number of trials (trials).")] = None,
     steps: StepsOption = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the search.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the search (seed).")] = None,
     root: RootOption = None,
     gpus: GpusOption = None,
     trials_per_gpu: TrialsPerGpuOption = "1",
@@ -45,9 +45,13 @@ def search(
     home: HomeOption = DEFAULT_HOME,
     tracking_uri: UriOption = None,
     time_budget: TimeBudgetOption = None,
-    warm_start: Annotated[str | None, typer.Option(help="Begin with the front of this search (name or run).")] = None,
+    warm_start: Annotated[
+        str | None, typer.Option(help="Begin with the Pareto front of this search (its name, or the id of its run).")
+    ] = None,
     resume: ResumeOption = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan as `validate` does, and search nothing.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Search for good hyperparameters: Optuna proposes, successive halving promotes, MLflow remembers."""

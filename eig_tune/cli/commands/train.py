@@ -12,13 +12,18 @@ from eig_tune.home import DEFAULT_HOME
 
 def train(
     space: SpaceOption,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value; any field, named flat.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="key=value: any field of model, train or augment, method or seed; may be given again."
+        ),
+    ] = None,
     steps: StepsOption = None,
     root: RootOption = None,
     out: Annotated[
         Path | None, typer.Option(**path_option("--out"), help="Folder for metrics, checkpoint and pictures.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint in --out.")] = False,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:

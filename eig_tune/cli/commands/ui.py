@@ -13,7 +13,7 @@ def ui(
     home: HomeOption = DEFAULT_HOME,
     tracking_uri: UriOption = None,
 ) -> None:
-    """Open the MLflow UI on this home's store."""
+    """Open the MLflow UI on this home's store, until Ctrl-C, after which the exit code is 0."""
     from eig_tune.terminal.console import message_console
     from eig_tune.tracking.ui import serve_ui
 
