@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def dumps(document: Any, indent: int | None = None) -> str:
-    """The document as JSON text.
+def dumps(document: Any, indent: int | None = None, *, ensure_ascii: bool = True) -> str:
+    """The document as JSON text, its parameters as those of :func:`json.dumps`.
 
     NaN and infinities, which JSON does not have although Python writes them, become null.
     """
-    return json.dumps(_finite(document), indent=indent, allow_nan=False)
+    return json.dumps(_finite(document), indent=indent, allow_nan=False, ensure_ascii=ensure_ascii)
 
 
 def _finite(value: Any) -> Any:

@@ -7,7 +7,6 @@ quotes, and nothing but ``true`` and ``false`` for a switch, where the loader co
 The dialect is draft 7, which every editor knows.
 """
 
-import json
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from eig_tune.config.space import SearchSpec
 from eig_tune.evaluation.metrics import METRICS
 from eig_tune.models import METHODS
 from eig_tune.schema import Section
+from eig_tune.strict_json import dumps
 from eig_tune.training.config import field_names, kind_of, section_of
 
 Schema = dict[str, Any]
@@ -138,13 +138,13 @@ def _object(properties: Schema) -> Schema:
 
 def _written(value: Any, indent: str = "") -> str:
     """JSON text with everything on one line that fits there."""
-    line = json.dumps(value, ensure_ascii=False)
+    line = dumps(value, ensure_ascii=False)
     if len(indent + line) <= _LINE or not isinstance(value, dict | list):
         return line
     deeper = indent + "  "
     if isinstance(value, list):
         return "[\n" + ",\n".join(deeper + _written(each, deeper) for each in value) + f"\n{indent}]"
-    entries = (f"{deeper}{json.dumps(key)}: {_written(each, deeper)}" for key, each in value.items())
+    entries = (f"{deeper}{dumps(key)}: {_written(each, deeper)}" for key, each in value.items())
     return "{\n" + ",\n".join(entries) + f"\n{indent}}}"
 
 
