@@ -69,6 +69,9 @@ def predict(
     """Categories of the images in ``files``, in their order, batch by batch.
 
     Args:
+        record: the bundle's.
+        model: the bundle's.
+        files: images, such as :func:`find_images` finds.
         on_left_out: called with every file that cannot be read, which gets no prediction.
         on_progress: called with (files done, files in all).
     """

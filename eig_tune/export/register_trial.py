@@ -103,5 +103,5 @@ def _tags(found: TrackedSearch, chosen: TrackedTrial) -> dict[str, str]:
         "trial": str(chosen.number),
         "run_id": chosen.run_id,
         DATA_TAG: found.provenance[DATA_TAG],
-        **{name: str(value) for name, value in chosen.counted.items() if not name.endswith("_seconds")},
+        **{name: str(value) for name, value in chosen.valid_metrics.items() if not name.endswith("_seconds")},
     }

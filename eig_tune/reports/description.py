@@ -15,7 +15,7 @@ from eig_tune.reports.comparison import Row, markdown
 from eig_tune.reports.phrases import (
     chosen_in_words,
     confirmation_in_words,
-    counted,
+    count_outcomes,
     found_and_confirmed,
     selection_bias_in_words,
     short,
@@ -43,7 +43,7 @@ def describe_search(
 ) -> str:
     """How many trials and what became of them, the best one, what was confirmed, the front, and the pictures."""
     steps = sum(trial.last.step for trial in trials if trial.last)
-    parts = [f"**{len(trials)} trials: {counted(trials)}**, {steps:,} steps of training in all."]
+    parts = [f"**{len(trials)} trials: {count_outcomes(trials)}**, {steps:,} steps of training in all."]
     finished = [trial for trial in trials if trial.status == "finished"]
     if finished:
         parts.append(_best(spec, trials, confirmed))

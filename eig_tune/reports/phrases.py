@@ -10,7 +10,7 @@ from eig_tune.hpo.trial import Status, Trial
 _KNEE_IN_WORDS = "the knee of the front (nearest to the best of every objective)"
 
 
-def counted(trials: Iterable[Trial]) -> str:
+def count_outcomes(trials: Iterable[Trial]) -> str:
     """``4 finished, 10 stopped, 2 collapsed``, of a search that is not running."""
     outcomes = [trial.outcome for trial in trials]
     order = ("interrupted", *get_args(Status))

@@ -19,7 +19,7 @@ from eig_tune.reports.comparison import best_of, p_in_words, p_text, rows_of
 from eig_tune.reports.phrases import (
     chosen_in_words,
     confirmation_in_words,
-    counted,
+    count_outcomes,
     criterion,
     found_and_confirmed,
     selection_bias_in_words,
@@ -36,7 +36,7 @@ _MOST_OTHERS = 3
 
 def print_outcome(outcome: Outcome, spec: SearchSpec, console: Console) -> None:
     """How the search ended, its Pareto front, and what to do next."""
-    told = counted(outcome.trials) or "no trial"
+    told = count_outcomes(outcome.trials) or "no trial"
     console.print(f"{outcome.name}: {told} in {outcome.wall_seconds:.0f} s", highlight=False)
     if outcome.front:
         console.print(_front_table(outcome.front, spec))

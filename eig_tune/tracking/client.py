@@ -93,7 +93,7 @@ def _refused_login(error: Exception) -> str | None:
     """What to do about a server that requires another login; None for any other error."""
     code = getattr(error, "error_code", None)
     if code in ("UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"):
-        return f"does not take the login (401): set {LOGIN}"
+        return f"refuses the login (401): set {LOGIN}"
     if code == "PERMISSION_DENIED":
         user = os.environ.get("MLFLOW_TRACKING_USERNAME", "nobody")
         return f"does not let {user} do this (403): ask for the permission, or set {LOGIN} to another login"

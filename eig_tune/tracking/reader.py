@@ -43,8 +43,8 @@ class TrackedTrial:
         }
 
     @property
-    def counted(self) -> dict[str, float]:
-        """What it has found, and what was confirmed of it if that is complete, by the names that MLflow has."""
+    def valid_metrics(self) -> dict[str, float]:
+        """What it has found, and what was confirmed of it if that is complete, by MLflow's names of the metrics."""
         return dict(self.metrics) if self.confirmation == COMPLETE else self.found
 
     @property

@@ -33,6 +33,7 @@ class Encoder(PythonModel):  # type: ignore[misc]  # MLflow has no types
 
         Args:
             model_input: images [N, C, S, S], whole numbers from 0 to 255 of any type.
+            params: not used; MLflow passes them.
 
         Raises:
             MlflowException: they are something else; a server answers with 400.

@@ -141,11 +141,11 @@ def _restore(client: Any, experiment: Any, search_id: str, name: str) -> tuple[s
     notices, called = [], repr(one_line(experiment.name))
     if experiment.lifecycle_stage == DELETED:
         client.restore_experiment(experiment.experiment_id)
-        notices.append(f"MLflow: the experiment {called} had been deleted; it is restored, with all its runs")
+        notices.append(f"MLflow: the experiment {called} had been deleted and was restored with all its runs")
     if experiment.name != name:
-        notices.append(f"MLflow: the experiment of {name!r} is called {called} now; the search goes on there")
+        notices.append(f"MLflow: the search {name!r} continues in its renamed experiment {called}")
     if restored := _restore_runs(client, experiment.experiment_id, search_id):
-        notices.append(f"MLflow: {restored} of the search's runs had been deleted; they are restored")
+        notices.append(f"MLflow: {restored} of the search's runs had been deleted and were restored")
     return tuple(notices)
 
 

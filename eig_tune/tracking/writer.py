@@ -121,7 +121,7 @@ class Writer:
             if late > 0:
                 self._given_up.set()
             if patience is not None and late > _SECONDS_FOR_ONE_MORE_JOB:
-                self.errors.append("what was left to write took too long; nothing is lost: --resume will write it")
+                self.errors.append("writing the rest to MLflow took too long; --resume writes it")
                 return
 
     def _run(self) -> None:
@@ -134,7 +134,7 @@ class Writer:
                 if not self._do(job):
                     where = masked(self._store.uri)
                     self.errors.append(
-                        f"{where} is not answering; nothing is lost: --resume will write what is missing"
+                        f"the MLflow store {where} does not answer; --resume writes what is missing there"
                     )
                     return
                 if isinstance(job, Job) and job.last:

@@ -46,7 +46,7 @@ def test_server_with_login(server: MlflowServer, tmp_path: Path) -> None:
     """No login and a wrong one are one line; with the right one all is as ever, and the password stays nowhere."""
     space, home = write_space(tmp_path), tmp_path / "home"
     where = ("--home", home, "--tracking-uri", server.uri)
-    line = "does not take the login (401): set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    line = "refuses the login (401): set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
     with pytest.raises(TrackingError, match=re.escape(line)):
         check_store(server.uri)
     wrong = {"MLFLOW_TRACKING_USERNAME": server.USER, "MLFLOW_TRACKING_PASSWORD": "guessed-wrongly"}

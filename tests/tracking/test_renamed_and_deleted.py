@@ -64,9 +64,7 @@ def test_search_goes_on_in_its_renamed_experiment(home: Path, name: str) -> None
     again = opened(home, name, MINE)
     assert search(again, trials=2).parent_id == began.parent_id
     assert again.experiment_id == store.experiment_id
-    assert again.notices == (
-        f"MLflow: the experiment of {name!r} is called '{name} of Monday' now; the search goes on there",
-    )
+    assert again.notices == (f"MLflow: the search {name!r} continues in its renamed experiment '{name} of Monday'",)
     assert models(again, began.parent_id) == {"0": ["model"], "1": ["model"]}
 
 
@@ -99,10 +97,10 @@ def delete_experiment(store: Store, parent_id: str) -> None:
 @pytest.mark.parametrize(
     ("delete", "notice"),
     [
-        (delete_everything, "MLflow: 3 of the search's runs had been deleted; they are restored"),
-        (delete_parent, "MLflow: 1 of the search's runs had been deleted; they are restored"),
-        (delete_trial, "MLflow: 1 of the search's runs had been deleted; they are restored"),
-        (delete_experiment, "MLflow: the experiment {name!r} had been deleted; it is restored, with all its runs"),
+        (delete_everything, "MLflow: 3 of the search's runs had been deleted and were restored"),
+        (delete_parent, "MLflow: 1 of the search's runs had been deleted and were restored"),
+        (delete_trial, "MLflow: 1 of the search's runs had been deleted and were restored"),
+        (delete_experiment, "MLflow: the experiment {name!r} had been deleted and was restored with all its runs"),
     ],
 )
 def test_what_was_deleted_of_a_search_that_goes_on_is_restored_with_its_models(

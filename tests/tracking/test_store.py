@@ -47,7 +47,7 @@ def test_search_is_found_among_more_experiments_than_a_page_has(crowded: str, tm
     assert find_run(crowded, None)[0].name == "oldest"
     assert find_run(crowded, "oldest")[0].name == "oldest"
     assert open_store(crowded, "renamed", tmp_path, resumed="s1").notices == (
-        "MLflow: the experiment of 'renamed' is called 'oldest' now; the search goes on there",
+        "MLflow: the search 'renamed' continues in its renamed experiment 'oldest'",
     )
 
 

@@ -252,5 +252,5 @@ def test_closing_ends_when_patience_does_and_says_what_is_missing(
     began = time.monotonic()
     to.close("KILLED", {}, lambda: next(asked, 0.0))
     assert time.monotonic() - began < 30
-    assert to.errors == ["what was left to write took too long; nothing is lost: --resume will write it"]
+    assert to.errors == ["writing the rest to MLflow took too long; --resume writes it"]
     drawing.set()

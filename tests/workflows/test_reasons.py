@@ -18,7 +18,7 @@ from eig_tune.hpo.policies import Searching
 from eig_tune.hpo.trial import Report, Trial
 from eig_tune.reports.description import describe_search
 from eig_tune.reports.optuna_study import as_optuna
-from eig_tune.reports.phrases import counted
+from eig_tune.reports.phrases import count_outcomes
 from eig_tune.reports.plots import write_page
 from eig_tune.terminal.progress import LiveTrials
 from eig_tune.terminal.tables import print_outcome, trial_outcome
@@ -228,7 +228,7 @@ class NoArtifacts:
 
 def test_trial_that_runs_no_more_when_the_search_was_stopped_is_interrupted() -> None:
     running = ended(0, "running", "")
-    assert counted([running, ended(1, "paused", "")]) == "1 interrupted, 1 paused"
+    assert count_outcomes([running, ended(1, "paused", "")]) == "1 interrupted, 1 paused"
     told = trial_outcome(running)
     assert (told["status"], told["reason"]) == ("interrupted", "the search was stopped; --resume goes on from step 0")
     waits = trial_outcome(ended(1, "paused", "", last="waits at rung 500"))
