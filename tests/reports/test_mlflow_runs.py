@@ -79,6 +79,7 @@ def runs(store: Store, condition: str = "") -> dict[str, Any]:
 
 def pictures(store: Store, number: int, folder: Path) -> dict[int, list[int]]:
     """Step to the grey values of the pictures that the trial has of it."""
+    folder.mkdir(exist_ok=True)
     local = Path(store.client.download_artifacts(runs(store)[str(number)].info.run_id, "images", str(folder)))
     seen: dict[int, list[int]] = {}
     for file in sorted(local.glob("*.png")):
