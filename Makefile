@@ -40,6 +40,10 @@ reference: install
 	$(BIN)/python -m eig_tune.config.json_schema
 	$(BIN)/python -m eig_tune.cli.reference
 
+# What touches Ray, MLflow and Optuna, with the ends of their ranges in pyproject.toml.
+test-oldest test-newest: test-%: install
+	$(BIN)/python tests/other_versions.py $*
+
 # Writes requirements.lock anew from what pyproject.toml's ranges resolve to today.
 lock:
 	rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
@@ -48,4 +52,4 @@ lock:
 		| sed -E "s/^((nvidia|cuda|triton)[^ ]*)$$/\1; platform_machine == 'x86_64'/" > requirements.lock
 
 clean:
-	rm -rf $(VENV) demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -2,11 +2,13 @@
 
 import ast
 import inspect
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from packaging.requirements import Requirement
 
 import eig_tune
 from eig_tune.cluster import ray_private
@@ -116,3 +118,11 @@ def test_rule_sees_a_breach(line: str) -> None:
 
 def test_rule_allows_what_is_allowed() -> None:
     assert not list(private_parts(ast.parse("from ray.tune import Tuner\nself._engine.report()\nray.nodes()")))
+
+
+def test_versions_in_which_all_was_seen_are_those_allowed() -> None:
+    declared = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
+    extras = [text for texts in declared["optional-dependencies"].values() for text in texts]
+    found = {str(r.specifier) for r in map(Requirement, [*declared["dependencies"], *extras]) if r.name == "ray"}
+    assert found == {"<2.61,>=2.52"}
+    assert "every minor version from 2.52 to 2.60" in (ray_private.__doc__ or "")
