@@ -126,3 +126,13 @@ def test_import_loads_nothing_heavy(module: str) -> None:
     code = f"import sys, {module}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert heavy & set(done.stdout.split()) == set()
+
+
+def test_reading_a_space_loads_no_training_search_or_tracking_library() -> None:
+    space = ROOT.parent / "search_spaces" / "digits.yaml"
+    code = (
+        "import sys; from pathlib import Path; from eig_tune.config.space import load_spec; "
+        f"load_spec(Path({str(space)!r})); print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert {"torch", "ray", "mlflow", "optuna", "kornia", "sklearn", "pandas"} & set(done.stdout.split()) == set()

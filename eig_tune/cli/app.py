@@ -16,6 +16,7 @@ from eig_tune.cli.commands.search import search
 from eig_tune.cli.commands.train import train
 from eig_tune.cli.commands.ui import ui
 from eig_tune.cli.commands.validate import validate
+from eig_tune.cli.log_options import LogFileOption, VerboseOption, with_log_options
 from eig_tune.errors import DISK_IS_FULL, EigTuneError
 from eig_tune.paths import have_a_home
 from eig_tune.stopping import Interrupted, Stop, end_quietly_from_now_on
@@ -31,14 +32,15 @@ app = typer.Typer(
     "in an unlabelled image set.",
 )
 for _command in (search, best, compare, train, validate, schema, doctor, predict, sample, ui):
-    app.command()(_command)
+    app.command()(with_log_options(_command))
 
 
 @app.callback(invoke_without_command=True)
-def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
-    from eig_tune.terminal.logs import configure
-
-    configure(verbose=0, log_file=None)
+def _before_a_command(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    verbose: VerboseOption = False,
+    log_file: LogFileOption = None,
+) -> None:
     if version:
         typer.echo(__version__)
         raise typer.Exit

@@ -9,18 +9,20 @@ from pathlib import Path
 from rich.console import Console
 
 from eig_tune.errors import EigTuneError
+from eig_tune.stopping import Interrupted
 from eig_tune.terminal.console import message_console
 
 _ROOT = "eig_tune"
+_PRINTED = {"printed": True}
 _STYLES = {logging.DEBUG: "dim", logging.INFO: "", logging.WARNING: "bold red", logging.ERROR: "bold red"}
 _FILE_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-def configure(verbose: int, log_file: Path | None) -> None:
+def configure(verbose: bool, log_file: Path | None) -> None:
     """Show the package's log on stderr, and keep it in a file; replaces what an earlier call has set up.
 
     Args:
-        verbose: 0 shows facts and warnings; 1 and more shows details as well, Ray's own warnings among them.
+        verbose: show details as well as facts and warnings, Ray's own warnings among them.
         log_file: gets everything, with time and level, at its end; None is no file.
 
     Raises:
@@ -52,6 +54,8 @@ class TerminalHandler(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "printed", False):
+            return
         try:
             prefix = f"{record.levelname} " if record.levelno >= logging.WARNING else ""
             text = "".join(sign for sign in self.format(record) if sign.isprintable() or sign == "\n")
@@ -72,6 +76,15 @@ class LogFile(logging.FileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the name is logging's)
         logging.getLogger(_ROOT).removeHandler(self)
         logging.getLogger(__name__).warning("--log-file: %s cannot be written any more (%s)", self.baseFilename, _why())
+
+
+def log_last_error(error: BaseException) -> None:
+    """Log the error that ends a command, for the log file alone: on the terminal it is the command's last line.
+
+    A bug has its traceback there, too.
+    """
+    a_bug = not isinstance(error, EigTuneError | Interrupted)
+    logging.getLogger(_ROOT).error("%s", error, exc_info=error if a_bug else None, extra=_PRINTED)
 
 
 @contextmanager

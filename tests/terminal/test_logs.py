@@ -34,7 +34,7 @@ def on_stderr(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 
 def test_facts_are_plain_and_warnings_are_marked(capsys: pytest.CaptureFixture[str]) -> None:
-    configure(verbose=0, log_file=None)
+    configure(verbose=False, log_file=None)
     logger.debug("a detail")
     logger.info("a fact")
     logger.warning("a doubt")
@@ -42,26 +42,26 @@ def test_facts_are_plain_and_warnings_are_marked(capsys: pytest.CaptureFixture[s
 
 
 def test_verbose_shows_details(capsys: pytest.CaptureFixture[str]) -> None:
-    configure(verbose=1, log_file=None)
+    configure(verbose=True, log_file=None)
     logger.debug("a detail")
     assert on_stderr(capsys) == ["a detail"]
 
 
 def test_names_are_shown_as_they_are_and_long_lines_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    configure(verbose=0, log_file=None)
+    configure(verbose=False, log_file=None)
     line = "[red]a[/] :smile: b 100 % " + "very long " * 60 + "END"
     logger.info("%s", line)
     assert on_stderr(capsys) == [line]
 
 
 def test_control_characters_of_a_name_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    configure(verbose=0, log_file=None)
+    configure(verbose=False, log_file=None)
     logger.info("%s", "a\x1b[2Jb\udc80")
     assert on_stderr(capsys) == ["a[2Jb"]
 
 
 def test_configuring_again_shows_nothing_twice(capsys: pytest.CaptureFixture[str]) -> None:
-    for verbose in (1, 0):
+    for verbose in (True, False):
         configure(verbose, log_file=None)
     logger.info("a fact")
     logger.debug("a detail")
@@ -71,7 +71,7 @@ def test_configuring_again_shows_nothing_twice(capsys: pytest.CaptureFixture[str
 def test_file_keeps_everything_with_time_level_and_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "log"
     for text in ("one", "two"):
-        configure(verbose=0, log_file=file)
+        configure(verbose=False, log_file=file)
         logger.debug(text)
     assert on_stderr(capsys) == []
     lines = file.read_text().splitlines()
@@ -83,11 +83,11 @@ def test_file_keeps_everything_with_time_level_and_place(tmp_path: Path, capsys:
 
 def test_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EigTuneError, match=r"--log-file: .*none.* cannot be written \(No such file or directory\)"):
-        configure(verbose=0, log_file=tmp_path / "none" / "log")
+        configure(verbose=False, log_file=tmp_path / "none" / "log")
 
 
 def test_file_on_a_full_disk_is_given_up_with_one_warning(capsys: pytest.CaptureFixture[str]) -> None:
-    configure(verbose=0, log_file=Path("/dev/full"))
+    configure(verbose=False, log_file=Path("/dev/full"))
     for number in range(3):
         logger.info("fact %d", number)
     warning = "WARNING --log-file: /dev/full cannot be written any more (No space left on device)"
