@@ -4,22 +4,20 @@
     python -m benchmarks.replay [--curves eig-runs/studies/curves/curves.parquet] [--replays 50] [--slots 4]
 
 Nothing is trained. What is proposed becomes the nearest recorded trial (every range scaled to 0..1) that this replay
-has not used yet: the policy is told that trial's curve, and that trial's values. Only trials trained to the full
+has not used yet: the policy sees that trial's curve, and that trial's params. Only trials trained to the full
 budget count. The target is the hypervolume that 64 random trials reach when nothing is stopped, in the median of many
 draws of 64; the point that hypervolume is measured from is the median of the table in both objectives, so that only the
 better half counts.
 """
 
 import argparse
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import optuna
@@ -29,10 +27,11 @@ from optuna._hypervolume import compute_hypervolume
 from benchmarks.machine import description
 from eig_tune.config.space import SearchSpec, load_spec
 from eig_tune.hpo.engine import Engine
-from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.objectives import losses_of
-from eig_tune.hpo.policies import Searching
-from eig_tune.hpo.simulation import simulate
+from eig_tune.hpo.policies import SearchPolicy
+from eig_tune.hpo.sampler import OptunaSampler, Params
+from eig_tune.hpo.simulation import Reported, simulate, simulate_search
+from eig_tune.hpo.state import SearchState
 from eig_tune.reports.curves import PARAM_PREFIX
 from eig_tune.reports.curves import read_curves as read_table
 
@@ -44,10 +43,10 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Curves:
-    """R recorded trials with T reports each: where they lie in the space [R, P], their values, what they reported."""
+    """R recorded trials with T reports each: where they lie in the space [R, P], their params, what they reported."""
 
     positions: Array
-    values: tuple[Mapping[str, Any], ...]
+    params: tuple[Params, ...]
     steps: tuple[int, ...]
     reports: tuple[tuple[Mapping[str, float], ...], ...]
 
@@ -57,57 +56,44 @@ class Table:
 
     def __init__(self, spec: SearchSpec, curves: Curves) -> None:
         self.curves = curves
-        self.taken: dict[int, int] = {}
+        self.taken: list[int] = []  # by trial
         self._spec = spec
 
-    def take(self, number: int, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Trial ``number`` becomes the unused curve nearest to ``values``; the values of that one."""
-        distances = np.linalg.norm(self.curves.positions - position(self._spec, values), axis=1)
-        distances[list(self.taken.values())] = np.inf
-        self.taken[number] = int(distances.argmin())
-        return self.curves.values[self.taken[number]]
+    def take(self, params: Params) -> Params:
+        """The next trial becomes the unused curve nearest to ``params``; the params of that one."""
+        distances = np.linalg.norm(self.curves.positions - position(self._spec, params), axis=1)
+        distances[self.taken] = np.inf
+        self.taken.append(int(distances.argmin()))
+        return self.curves.params[self.taken[-1]]
+
+    def measured(self, number: int, step: int) -> Mapping[str, float]:
+        """What trial ``number`` reports at ``step``."""
+        return self.curves.reports[self.taken[number]][self.curves.steps.index(step)]
 
 
-class Policy(Protocol):
-    """What decides: proposes trials, and says after every report whether its trial goes on."""
-
-    def propose(self) -> int | None:
-        """The trial that gets a free slot, a new one or one that has been at rest; None when there is none now."""
-
-    def goes_on(self, number: int, step: int, metrics: Mapping[str, float]) -> bool:
-        """Take a report."""
-
-
-class OurEngine:
-    """eig-tune's engine as a search runs it, event log included."""
-
-    def __init__(self, spec: SearchSpec, table: Table, folder: Path) -> None:
-        self._engine = Engine(_SearchingTable(spec, table), EventLog(folder / "events.jsonl"))
-
-    def propose(self) -> int | None:
-        trial = self._engine.propose()
-        return None if trial is None else trial.number
-
-    def goes_on(self, number: int, step: int, metrics: Mapping[str, float]) -> bool:
-        if self._engine.report(number, step, metrics).decision == "running":
-            return True
-        self._engine.checkpointed(number, "", step)
-        self._engine.end(number)
-        return False
-
-
-class _SearchingTable(Searching):
-    """A search whose trials are those of a table."""
+class TableSampler(OptunaSampler):
+    """Proposes recorded trials: the nearest to what Optuna proposes, which Optuna then takes for its own proposals."""
 
     def __init__(self, spec: SearchSpec, table: Table) -> None:
         super().__init__(spec)
         self._table = table
 
-    def propose(self, number: int) -> Mapping[str, Any]:
-        recorded = self._table.take(number, super().propose(number))
-        rung, asked = self._sampler._asked[number]
-        _move(self._sampler._studies[rung], asked, recorded)
+    def draw(self, trial: optuna.Trial) -> Params:
+        recorded = self._table.take(super().draw(trial))
+        _move(trial.study, trial.number, recorded)
         return recorded
+
+
+def our_engine(spec: SearchSpec, table: Table, slots: int) -> Iterator[Reported]:
+    """eig-tune's engine as a search runs it, but for its event log."""
+    engine = Engine(SearchPolicy(spec, TableSampler(spec, table)), SearchState())
+    return simulate_search(engine, table.measured, table.curves.steps, slots)
+
+
+def stock_ray(spec: SearchSpec, table: Table, slots: int) -> Iterator[Reported]:
+    """Ray's OptunaSearch and ASHAScheduler on NMI, as its tutorials put them together."""
+    stock = _StockRay(spec, table)
+    return simulate(stock.propose, stock.goes_on, table.curves.steps, slots)
 
 
 @dataclass(frozen=True)
@@ -115,10 +101,8 @@ class _RayTrial:
     trial_id: str
 
 
-class StockRay:
-    """Ray's OptunaSearch and ASHAScheduler on NMI, as its tutorials put them together."""
-
-    def __init__(self, spec: SearchSpec, table: Table, folder: Path) -> None:
+class _StockRay:
+    def __init__(self, spec: SearchSpec, table: Table) -> None:
         from ray.tune.schedulers import ASHAScheduler
         from ray.tune.search.optuna import OptunaSearch
 
@@ -133,19 +117,19 @@ class StockRay:
             reduction_factor=spec.asha.reduction_factor,
         )
         self._table = table
-        self._wanted = spec.trials
+        self._num_trials = spec.trials
 
     def propose(self) -> int | None:
         number = len(self._table.taken)
-        if number >= self._wanted:
+        if number >= self._num_trials:
             return None
         self._scheduler.on_trial_add(None, _RayTrial(str(number)))
-        recorded = self._table.take(number, self._searcher.suggest(str(number)))
+        recorded = self._table.take(self._searcher.suggest(str(number)))
         _move(self._searcher._ot_study, self._searcher._ot_trials[str(number)].number, recorded)
         return number
 
-    def goes_on(self, number: int, step: int, metrics: Mapping[str, float]) -> bool:
-        result = {**metrics, "step": step, "training_iteration": step}
+    def goes_on(self, number: int, step: int) -> bool:
+        result = {**self._table.measured(number, step), "step": step, "training_iteration": step}
         self._searcher.on_trial_result(str(number), result)
         if self._scheduler.on_trial_result(None, _RayTrial(str(number)), result) == "CONTINUE":
             return True
@@ -154,11 +138,11 @@ class StockRay:
         return False
 
 
-def _move(study: optuna.Study, number: int, values: Mapping[str, Any]) -> None:
-    """Let a running trial of Optuna's have other values than it has proposed."""
+def _move(study: optuna.Study, number: int, params: Params) -> None:
+    """Let a running trial have other params than Optuna has proposed, which Optuna has no public way to do."""
     storage, trial = study._storage, study.get_trials(deepcopy=False)[number]
     for name, distribution in trial.distributions.items():
-        storage.set_trial_param(trial._trial_id, name, distribution.to_internal_repr(values[name]), distribution)
+        storage.set_trial_param(trial._trial_id, name, distribution.to_internal_repr(params[name]), distribution)
 
 
 def read_curves(file: Path, spec: SearchSpec) -> Curves:
@@ -168,10 +152,10 @@ def read_curves(file: Path, spec: SearchSpec) -> Curves:
         trials.setdefault(row["trial"], []).append(row)
     whole = [sorted(t, key=lambda r: int(r["step"])) for t in trials.values()]
     whole = [rows for rows in whole if rows[-1]["step"] == spec.train.steps]
-    values = [{name: rows[0][f"{PARAM_PREFIX}{name}"] for name in spec.search} for rows in whole]
+    params = [{name: rows[0][f"{PARAM_PREFIX}{name}"] for name in spec.search} for rows in whole]
     return Curves(
-        np.array([position(spec, one) for one in values]),
-        tuple(values),
+        np.array([position(spec, one) for one in params]),
+        tuple(params),
         tuple(row["step"] for row in whole[0]),
         tuple(tuple(_metrics(row) for row in rows) for rows in whole),
     )
@@ -181,29 +165,14 @@ def _metrics(row: Mapping[str, Any]) -> dict[str, float]:
     return {name: value for name, value in row.items() if isinstance(value, float) and name != "at"}
 
 
-def position(spec: SearchSpec, values: Mapping[str, Any]) -> Array:
+def position(spec: SearchSpec, params: Params) -> Array:
     """A point of the space, each parameter scaled to 0..1 (on a log scale where it is searched on one)."""
     coordinates = []
     for name, searched in spec.search.items():
         low, high = searched.extremes()
         scale: Callable[[Any], float] = np.log if searched.loguniform is not None else float
-        coordinates.append((scale(values[name]) - scale(low)) / (scale(high) - scale(low)))
+        coordinates.append((scale(params[name]) - scale(low)) / (scale(high) - scale(low)))
     return np.array(coordinates)
-
-
-def replay(policy: Policy, table: Table, slots: int) -> Iterator[tuple[int, Mapping[str, float]]]:
-    """Run all trials; yields (steps spent by all slots, metrics) for every trial at its full budget."""
-    steps = table.curves.steps
-
-    def metrics(number: int, step: int) -> Mapping[str, float]:
-        return table.curves.reports[table.taken[number]][steps.index(step)]
-
-    def goes_on(number: int, step: int) -> bool:
-        return policy.goes_on(number, step, metrics(number, step))
-
-    for reported in simulate(policy.propose, goes_on, steps, slots):
-        if reported.step == steps[-1]:
-            yield reported.spent, metrics(reported.trial, reported.step)
 
 
 def hypervolumes(points: list[tuple[int, tuple[float, ...]]], reference_2: Array) -> list[tuple[int, float]]:
@@ -217,10 +186,10 @@ def hypervolumes(points: list[tuple[int, tuple[float, ...]]], reference_2: Array
 
 @dataclass(frozen=True)
 class Contender:
-    """One row of the table: a policy, what it changes in the space file, and whether it stops trials early."""
+    """One row of the table: what runs trials in slots, what it changes in the space file, and whether it stops any."""
 
     name: str
-    policy: Callable[[SearchSpec, Table, Path], Policy]
+    search: Callable[[SearchSpec, Table, int], Iterator[Reported]]
     changes: Mapping[str, Any]
     stops: bool = True
 
@@ -228,14 +197,14 @@ class Contender:
 OBJECTIVES = {"nmi": "maximize", "prior_rmse": "minimize"}
 NMI_ALONE = {"objectives": {"nmi": "maximize"}}
 CONTENDERS = (
-    Contender("random", OurEngine, {"sampler": "random"}, stops=False),
-    Contender("random + ASHA on NMI", OurEngine, {"sampler": "random", **NMI_ALONE}),
-    Contender("random + two-objective ASHA", OurEngine, {"sampler": "random"}),
-    Contender("NSGA-II", OurEngine, {"sampler": "nsga2"}, stops=False),
-    Contender("NSGA-II + two-objective ASHA", OurEngine, {"sampler": "nsga2"}),
-    Contender("TPE", OurEngine, {"sampler": "tpe"}, stops=False),
-    Contender("Ray's OptunaSearch + ASHAScheduler", StockRay, {}),
-    Contender("eig-tune: TPE + two-objective ASHA", OurEngine, {"sampler": "tpe"}),
+    Contender("random", our_engine, {"sampler": "random"}, stops=False),
+    Contender("random + ASHA on NMI", our_engine, {"sampler": "random", **NMI_ALONE}),
+    Contender("random + two-objective ASHA", our_engine, {"sampler": "random"}),
+    Contender("NSGA-II", our_engine, {"sampler": "nsga2"}, stops=False),
+    Contender("NSGA-II + two-objective ASHA", our_engine, {"sampler": "nsga2"}),
+    Contender("TPE", our_engine, {"sampler": "tpe"}, stops=False),
+    Contender("Ray's OptunaSearch + ASHAScheduler", stock_ray, {}),
+    Contender("eig-tune: TPE + two-objective ASHA", our_engine, {"sampler": "tpe"}),
 )
 
 
@@ -246,10 +215,12 @@ def run(contender: Contender, curves_file: Path, arguments: argparse.Namespace, 
     common = {"seed": seed, "trials": arguments.trials, "asha.grace": grace}
     common["asha.reduction_factor"] = arguments.reduction_factor
     spec = load_spec(arguments.space, {**common, **contender.changes})
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if sys.platform == "linux" else None) as folder:
-        table = Table(spec, read_curves(curves_file, spec))
-        finished = replay(contender.policy(spec, table, Path(folder)), table, arguments.slots)
-        return [(spent, losses_of(metrics, OBJECTIVES)) for spent, metrics in finished]
+    table = Table(spec, read_curves(curves_file, spec))
+    return [
+        (reported.spent, losses_of(table.measured(reported.trial, reported.step), OBJECTIVES))
+        for reported in contender.search(spec, table, arguments.slots)
+        if reported.step == spec.train.steps
+    ]
 
 
 def main() -> None:

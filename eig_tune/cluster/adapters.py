@@ -19,7 +19,7 @@ from eig_tune.cluster.replaced_checkpoints import ReplacedCheckpoints
 from eig_tune.cluster.storage import IS_NOT_THERE, Storage
 from eig_tune.errors import DISK_IS_FULL, MEND_AND_RESUME, CheckpointError, StorageError
 from eig_tune.hpo.engine import Engine
-from eig_tune.hpo.trial import HALVED_BATCH, Trial
+from eig_tune.hpo.trial import HALVED_BATCH, Action, Trial
 from eig_tune.stopping import Stop
 
 logger = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class EngineScheduler(_StateIsInTheLedger, FIFOScheduler):  # type: ignore[misc]
         metrics = {key.split("/", 1)[1]: value for key, value in result.items() if key.startswith("measured/")}
         metrics |= {name: result[name] for name in ("train_seconds", "evaluation_seconds")}
         report = self._engine.report(self._searcher.numbers[trial.trial_id], result["step"], metrics)
-        return str(TrialScheduler.CONTINUE if report.decision == "running" else TrialScheduler.STOP)
+        return str(TrialScheduler.CONTINUE if report.decision.action is Action.CONTINUE else TrialScheduler.STOP)
 
     def choose_trial_to_run(self, tune_controller: Any) -> RayTrial | None:
         """The trial that gets the next process that becomes free: the oldest of those that wait for room.
@@ -127,7 +127,7 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
         self._storage = storage
         self._device = device
         self._warned = set[str]()
-        self._replaced = ReplacedCheckpoints(storage, engine.event_log)
+        self._replaced = ReplacedCheckpoints(storage, engine.state)
 
     def on_step_end(self, iteration: int, trials: list[RayTrial], **info: Any) -> None:
         if self._engine.halted is not None:
@@ -165,7 +165,7 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
             self._replaced.add(older, location)
 
     def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
-        self._engine.end(self._searcher.numbers[trial.trial_id])
+        self._engine.carry_out(self._searcher.numbers[trial.trial_id])
 
     def on_trial_error(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
         log = Path(trial.error_file) if trial.error_file else None
@@ -192,10 +192,10 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
 
     def _checkpoint_failed(self, number: int, reason: str) -> None:
         """One checkpoint is gone or damaged, which sets its trial back; or all are, and then a person has to look."""
-        trial = self._engine.event_log.trials[number]
+        trial = self._engine.state.trials[number]
         newest, earlier = trial.checkpoint or "", trial.earlier[0] if trial.earlier else ""
         try:
-            require_checkpoints(self._engine.event_log.trials, self._storage)
+            require_checkpoints(self._engine.state.trials, self._storage)
             there = self._storage.there([newest, earlier])
         except StorageError as error:
             self._engine.halt(f"{error}; {MEND_AND_RESUME}")
@@ -209,7 +209,7 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
 
     def _on_worker_lost(self, number: int, reason: str, storage: bool = False) -> None:
         self._engine.on_worker_lost(number, reason, storage)
-        trial = self._engine.event_log.trials[number]
+        trial = self._engine.state.trials[number]
         if trial.status == "running":
             step = f"step {trial.checkpoint_step:,}"
             self._warn_once(f"trial {number} goes on elsewhere from {step}: {reason}")

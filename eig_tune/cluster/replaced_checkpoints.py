@@ -5,7 +5,7 @@ from contextlib import suppress
 from threading import Lock
 
 from eig_tune.cluster.storage import Storage
-from eig_tune.hpo.event_log import EventLog
+from eig_tune.hpo.state import SearchState
 
 
 class ReplacedCheckpoints:
@@ -14,12 +14,12 @@ class ReplacedCheckpoints:
 
     Args:
         storage: where checkpoints lie.
-        event log: what says which one is a trial's newest.
+        state: what says which one is a trial's newest.
     """
 
-    def __init__(self, storage: Storage, event_log: EventLog) -> None:
+    def __init__(self, storage: Storage, state: SearchState) -> None:
         self._storage = storage
-        self._event_log = event_log
+        self._state = state
         self._older: dict[str, list[str]] = {}  # by the checkpoint that has replaced them
         self._changing = Lock()
         self._thread = ThreadPoolExecutor(max_workers=1)
@@ -42,7 +42,7 @@ class ReplacedCheckpoints:
         for newer in waiting:
             with suppress(FileNotFoundError):  # its trial has ended meanwhile, and MLflow has everything of it
                 self._storage.sync(newer)
-        self._event_log.sync()
+        self._state.sync()
         for older in waiting.values():
             for location in older:
                 with suppress(OSError):  # the next `tidy` tries again

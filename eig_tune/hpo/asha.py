@@ -1,13 +1,17 @@
-"""Asynchronous successive halving with one or more objectives.
+"""Asynchronous successive halving (ASHA), with one or more objectives.
 
-Li et al., ASHA (arXiv 1810.05934), by promotion as published: a trial waits at its rung until it is among the best
-of it, and its slot goes to another one meanwhile. With several objectives a rung ranks its trials by non-dominated
-sorting (after Schmucker et al., MO-ASHA, arXiv 2106.12639). Knows nothing of Ray: it is told results and answers
-which trial goes on.
+Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning" (arXiv 1810.05934), Algorithm 2, by promotion as
+published: a trial that reaches a rung is paused there until it is among the best 1 / η of all trials that have reached
+it, and its slot goes to another one meanwhile. With several objectives a rung orders its trials by non-dominated
+sorting (Schmucker et al. 2021, "Multi-objective Asynchronous Successive Halving", arXiv 2106.12639). Brackets are those
+of Hyperband (Li et al. 2018, JMLR 18).
+
+What differs from the paper: a trial that would be promoted next is not paused at all; and a trial below which no place
+will ever be free is reported as unpromotable, so that its checkpoint can be deleted.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -25,123 +29,127 @@ def bracket_shares(brackets: int, reduction_factor: int) -> list[float]:
 class SuccessiveHalving:
     """The rungs of one search.
 
-    Trials of bracket b are safe at the first b rungs, as slow starters need. Their results are compared there all
-    the same: every trial that passes a rung tells what can be reached at it.
+    Trials of bracket b are never paused at the first b rungs, which slow starters need. Their results are compared
+    there all the same: each trial that passes a rung shows what can be reached at it.
 
     Args:
         rungs: steps at which trials are compared, rising.
-        reduction_factor: the best 1 / ``reduction_factor`` of a rung may go on.
-        wanted: how many trials there will be.
-        brackets: how many; with 1 every trial is judged at every rung.
+        reduction_factor: η; the best 1 / η of a rung are promoted.
+        num_trials: how many trials there will be.
+        brackets: how many; with 1 every trial may be paused at every rung.
     """
 
     def __init__(self, rungs: Sequence[int], reduction_factor: int, num_trials: int, brackets: int = 1) -> None:
         self._reduction_factor = reduction_factor
         self._brackets = brackets
-        # Some are kept in reserve in a small search, where all that go on may fail.
+        # In a small search all that are promoted may fail, so a few more are kept.
         self._most_places = max(reduction_factor, num_trials // reduction_factor)
         self._rungs: dict[int, dict[int, tuple[float, ...]]] = {step: {} for step in rungs}
         self._orders: dict[int, list[int]] = {}
-        self._waiting: dict[int, set[int]] = {step: set() for step in rungs}
+        self._paused: dict[int, set[int]] = {step: set() for step in rungs}
         self._ends_of_brackets = np.cumsum(bracket_shares(brackets, reduction_factor))[:-1]
 
     def enter(self, trial: int, step: int, losses: tuple[float, ...]) -> int | None:
-        """Note what ``trial`` has reached at ``step``; the rung it has entered, if any."""
+        """Note what ``trial`` has reached at ``step``; the highest rung that it has entered by this, if any."""
         entered = [rung for rung, entries in self._rungs.items() if step >= rung and trial not in entries]
         for rung in entered:
             self._rungs[rung][trial] = losses
             self._orders.pop(rung, None)
         return max(entered, default=None)
 
-    def goes_on(self, trial: int, rung: int) -> bool:
-        """Whether ``trial``, which has just entered ``rung``, need not wait: it is safe there, or would be the next
-        to be promoted."""
+    def is_promotable(self, trial: int, rung: int) -> bool:
+        """Whether ``trial``, which has just entered ``rung``, need not be paused: its bracket is not compared there, or
+        it would be the next to be promoted."""
         if list(self._rungs).index(rung) < self.bracket(trial):
             return True
-        self._waiting[rung].add(trial)
-        is_next = self._next() == trial
-        self._waiting[rung].discard(trial)
+        self._paused[rung].add(trial)
+        is_next = self._next_to_promote() == trial
+        self._paused[rung].discard(trial)
         return is_next
 
-    def unpromotable(self) -> dict[int, str]:
-        """Trials that wait in vain, since more are better than will ever be promoted from their rung: each with its
-        place."""
-        return {
-            trial: self._beaten(rung, place)
-            for rung in self._rungs_with_waiting()
-            for places in [max(self._most_places, self._places(rung))]
-            for place, trial in enumerate(self._best_first(rung)[places:], start=places + 1)
-            if trial in self._waiting[rung]
-        }
+    def pause(self, trial: int) -> None:
+        """``trial`` waits at the highest rung that it has entered."""
+        self._paused[max(rung for rung, entries in self._rungs.items() if trial in entries)].add(trial)
 
-    def waiting(self) -> dict[int, str]:
-        """All trials that wait, each with what is told of it if the search ends now."""
-        return {
-            trial: f"waited at rung {rung} when the search ended, {_ordinal(place)} of {len(self._rungs[rung])}"
-            for rung in self._rungs_with_waiting()
-            for place, trial in enumerate(self._best_first(rung), start=1)
-            if trial in self._waiting[rung]
-        }
-
-    def wait(self, trial: int) -> None:
-        """``trial`` rests at the highest rung it has entered."""
-        self._waiting[max(rung for rung, entries in self._rungs.items() if trial in entries)].add(trial)
-
-    def leave(self, trial: int) -> None:
-        """``trial`` waits no more."""
-        for waiting in self._waiting.values():
-            waiting.discard(trial)
+    def remove(self, trial: int) -> None:
+        """``trial`` is paused no more; its results still count."""
+        for paused in self._paused.values():
+            paused.discard(trial)
 
     def promote(self, force: bool = False) -> int | None:
-        """A trial that has waited and goes on, from the highest rung that has one among its best.
+        """The next trial to be promoted, which is paused no more: among the best of the highest rung that has one.
 
         Args:
-            anyway: if there is none, the best of the highest rung at which any trial waits.
+            force: if there is none, the best paused trial of the highest rung that has any.
         """
-        trial = self._next()
+        trial = self._next_to_promote()
         if trial is None and force:
-            trial = self._best_waiting()
+            trial = self._best_paused()
         if trial is not None:
-            self.leave(trial)
+            self.remove(trial)
         return trial
 
+    def unpromotable(self) -> dict[int, str]:
+        """Paused trials that will never be promoted, since more are better than will be promoted from their rung; each
+        with its place as the reason."""
+        return {
+            trial: self._reason_against(rung, place)
+            for rung in self._rungs_with_paused()
+            for place, trial in self._paused_below(rung, max(self._most_places, self._places(rung)))
+        }
+
+    def still_paused(self) -> dict[int, str]:
+        """All paused trials, each with its place as the reason, for the end of the search."""
+        return {
+            trial: f"waited at rung {rung} when the search ended, {_ordinal(place)} of {len(self._rungs[rung])}"
+            for rung in self._rungs_with_paused()
+            for place, trial in self._paused_below(rung, 0)
+        }
+
     def bracket(self, trial: int) -> int:
-        """The trial's bracket: spread evenly over the numbers by a golden ratio sequence, so that a resume agrees."""
+        """The trial's bracket, from its number alone, so that a resume agrees. The fractional parts of the multiples of
+        the golden ratio are a low-discrepancy sequence: at any time the shares are nearly right."""
         return int(np.searchsorted(self._ends_of_brackets, (trial * _GOLDEN_RATIO) % 1.0, side="right"))
 
-    def _next(self) -> int | None:
-        for rung in self._rungs_with_waiting():
+    def _next_to_promote(self) -> int | None:
+        for rung in self._rungs_with_paused():
             for trial in self._best_first(rung)[: self._places(rung)]:
-                if trial in self._waiting[rung]:
+                if trial in self._paused[rung]:
                     return trial
         return None
 
-    def _beaten(self, rung: int, place: int) -> str:
-        """``rung 500: 4th of 9, 3 may go on``, and what a reader of this could not know."""
-        best_first, losses = self._best_first(rung), self._rungs[rung]
-        some_are_safe = list(self._rungs).index(rung) < self._brackets - 1
-        others = ", and those of later brackets" if some_are_safe else ""
-        equal = [losses[trial] for trial in best_first].index(losses[best_first[place - 1]]) + 1
-        tie = f" (the {_ordinal(equal)} is as good and came first)" if equal < place else ""
-        may_go_on = f"{self._places(rung)} may go on{others}"
-        return f"rung {rung}: {_ordinal(place)} of {len(best_first)}, {may_go_on}{tie}"
+    def _best_paused(self) -> int | None:
+        return next((trial for rung in self._rungs_with_paused() for _, trial in self._paused_below(rung, 0)), None)
+
+    def _rungs_with_paused(self) -> list[int]:
+        """Highest first."""
+        return [rung for rung in reversed(self._rungs) if self._paused[rung]]
+
+    def _paused_below(self, rung: int, places: int) -> Iterator[tuple[int, int]]:
+        """Place and number of each paused trial of a rung that is not among the first ``places``, best first."""
+        for place, trial in enumerate(self._best_first(rung)[places:], start=places + 1):
+            if trial in self._paused[rung]:
+                yield place, trial
 
     def _places(self, rung: int) -> int:
+        """How many trials may be promoted from a rung now."""
         return len(self._rungs[rung]) // self._reduction_factor
-
-    def _best_waiting(self) -> int | None:
-        for rung in self._rungs_with_waiting():
-            return next(trial for trial in self._best_first(rung) if trial in self._waiting[rung])
-        return None
-
-    def _rungs_with_waiting(self) -> list[int]:
-        return [rung for rung in reversed(self._rungs) if self._waiting[rung]]
 
     def _best_first(self, rung: int) -> list[int]:
         if rung not in self._orders:
             trials, losses = list(self._rungs[rung]), list(self._rungs[rung].values())
             self._orders[rung] = [trials[index] for index in pareto.order(np.array(losses)).tolist()]
         return self._orders[rung]
+
+    def _reason_against(self, rung: int, place: int) -> str:
+        """``rung 500: 4th of 9, 3 may go on``, and what a reader of this could not know."""
+        best_first, losses = self._best_first(rung), self._rungs[rung]
+        some_pass = list(self._rungs).index(rung) < self._brackets - 1
+        others = ", and those of later brackets" if some_pass else ""
+        equal = [losses[trial] for trial in best_first].index(losses[best_first[place - 1]]) + 1
+        tie = f" (the {_ordinal(equal)} is as good and came first)" if equal < place else ""
+        may_go_on = f"{self._places(rung)} may go on{others}"
+        return f"rung {rung}: {_ordinal(place)} of {len(best_first)}, {may_go_on}{tie}"
 
 
 def _ordinal(place: int) -> str:

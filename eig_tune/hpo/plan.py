@@ -1,15 +1,18 @@
-"""What a search will do and cost, before it runs."""
+"""What a search will do and cost, before it runs: the engine itself, run on trials that are as good as luck says."""
 
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from eig_tune.config.space import SearchSpec
-from eig_tune.hpo.asha import SuccessiveHalving
-from eig_tune.hpo.simulation import simulate
+from eig_tune.hpo.engine import Engine
+from eig_tune.hpo.policies import SearchPolicy
+from eig_tune.hpo.sampler import Params, Sampler
+from eig_tune.hpo.simulation import Reported, simulate_search
+from eig_tune.hpo.state import SearchState
 
-_SIMULATED_SEARCHES = 8  # how many finish is a matter of luck: it takes several to tell
+_SIMULATED_SEARCHES = 8  # how many trials finish is a matter of luck: it takes several searches to say
 _MOST_SIMULATED_TRIALS = 200  # of each; more take seconds and say the same
 
 
@@ -47,41 +50,6 @@ class Plan:
         return self.duration / steps_per_second / 3600
 
 
-class _Luck:
-    """Successive halving among trials that are as good as a random number says."""
-
-    def __init__(self, spec: SearchSpec, trials: int, seed: int) -> None:
-        self._halving = SuccessiveHalving(spec.rungs(), spec.asha.reduction_factor, trials, spec.asha.brackets)
-        self._random = random.Random(seed)
-        self._budget = spec.train.steps
-        self._trials = trials
-        self._losses: list[float] = []
-        self._running = self._finished = 0
-
-    def propose(self) -> int | None:
-        """As the engine does."""
-        trial = self._halving.promote()
-        if trial is None and len(self._losses) < self._trials:
-            trial = len(self._losses)
-            self._losses.append(self._random.random())
-        if trial is None and not self._running and not self._finished:
-            trial = self._halving.promote(force=True)
-        self._running += trial is not None
-        return trial
-
-    def goes_on(self, trial: int, step: int) -> bool:
-        """Take a report of a trial that has reached the next rung, or its end."""
-        if step == self._budget:
-            self._finished += 1
-        else:
-            self._halving.enter(trial, step, (self._losses[trial],))
-            if self._halving.goes_on(trial, step):
-                return True
-            self._halving.wait(trial)
-        self._running -= 1
-        return False
-
-
 def make_plan(spec: SearchSpec, slots: int) -> Plan:
     """Plan a search by running it several times without training anything."""
     levels = [*spec.rungs(), spec.train.steps]
@@ -89,8 +57,7 @@ def make_plan(spec: SearchSpec, slots: int) -> Plan:
     scale = spec.trials / trials / _SIMULATED_SEARCHES
     reaching, spent, duration = Counter[int](), 0, 0
     for seed in range(_SIMULATED_SEARCHES):
-        luck = _Luck(spec, trials, seed)
-        reports = list(simulate(luck.propose, luck.goes_on, levels, slots))
+        reports = list(_search_by_luck(spec, trials, seed, slots))
         reaching.update(report.step for report in reports)
         spent += reports[-1].spent
         duration += reports[-1].now
@@ -103,3 +70,20 @@ def make_plan(spec: SearchSpec, slots: int) -> Plan:
         confirming * spec.train.steps,
         round(scale * duration) + -(-confirming // slots) * spec.train.steps,
     )
+
+
+def _search_by_luck(spec: SearchSpec, trials: int, seed: int, slots: int) -> Iterator[Reported]:
+    """A search with as many trials, each of which always reports the same random loss."""
+    lucky = spec.model_copy(update={"trials": trials, "objectives": {"loss": "minimize"}})
+    luck = random.Random(seed)
+    losses = [luck.random() for _ in range(trials)]
+    engine = Engine(SearchPolicy(lucky, _NoParams()), SearchState())
+    steps = [*spec.rungs(), spec.train.steps]
+    return simulate_search(engine, lambda trial, step: {"loss": losses[trial]}, steps, slots)
+
+
+class _NoParams(Sampler):
+    """Where the params do not matter."""
+
+    def propose(self, number: int) -> Params:
+        return {}

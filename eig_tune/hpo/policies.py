@@ -1,52 +1,104 @@
-"""What the engine tries: the trials of a search, or runs that are given beforehand."""
+"""What the engine tries and when it stops: the trials of a search, or a list of fixed runs."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from eig_tune.config.space import SearchSpec
 from eig_tune.hpo import collapse
 from eig_tune.hpo.asha import SuccessiveHalving
-from eig_tune.hpo.objectives import losses_of
-from eig_tune.hpo.sampler import Sampler
-from eig_tune.hpo.trial import Report, Status, Trial
+from eig_tune.hpo.objectives import Metrics, Objectives, losses_of
+from eig_tune.hpo.sampler import OptunaSampler, Sampler
+from eig_tune.hpo.trial import CONTINUE, Decision, Report, Trial, pause, stop
 from eig_tune.models import METHODS
 
 
-class Searching:
-    """Optuna proposes, successive halving promotes."""
+class Policy(ABC):
+    """What is tried, and how far each trial is trained. The engine asks it and notifies it; it keeps no trials.
 
-    def __init__(self, spec: SearchSpec) -> None:
+    Attributes:
+        num_trials: how many trials there shall be.
+        objectives: metric to direction; a report without one of them fails its trial.
+    """
+
+    num_trials: int
+    objectives: Objectives
+
+    @abstractmethod
+    def propose(self, number: int) -> Mapping[str, Any]:
+        """The params of the new trial ``number``."""
+
+    @abstractmethod
+    def decide(self, trial: Trial, step: int, metrics: Metrics) -> Decision:
+        """Learn from a report of ``trial``, which is not among its reports yet, and decide whether it goes on."""
+
+    def replay(self, trial: Trial, report: Report) -> None:
+        """Learn from a report about which an earlier process has decided. By default nothing is learned."""
+
+    def on_paused(self, number: int) -> None:
+        """Trial ``number`` is paused, as was decided, and could be promoted from now on."""
+
+    def on_ended(self, number: int) -> None:
+        """Trial ``number`` will report no more."""
+
+    def promote(self, force: bool) -> int | None:
+        """A paused trial that shall go on; None when there is none.
+
+        Args:
+            force: if none has earned it, the best one: no other trial can get to its end any more.
+        """
+        return None
+
+    def unpromotable(self) -> Mapping[int, str]:
+        """Paused trials that will never be promoted, each with the reason."""
+        return {}
+
+    def still_paused(self) -> Mapping[int, str]:
+        """All paused trials, each with the reason why it got no further, for the end of the search."""
+        return {}
+
+
+class SearchPolicy(Policy):
+    """A search: Optuna proposes (:mod:`~eig_tune.hpo.sampler`), ASHA decides (:mod:`~eig_tune.hpo.asha`), and a model
+    that has collapsed is stopped (:mod:`~eig_tune.hpo.collapse`).
+
+    Args:
+        spec: the space, the objectives and the rungs.
+        sampler: what proposes instead of Optuna.
+    """
+
+    def __init__(self, spec: SearchSpec, sampler: Sampler | None = None) -> None:
         self.num_trials = spec.trials
-        self.objectives: Mapping[str, str] = spec.objectives
+        self.objectives = spec.objectives
         self._steps = spec.train.steps
         self._method, self._categories = spec.method, spec.model.categories
         self._grace = spec.asha.grace
         self._halving = SuccessiveHalving(spec.rungs(), spec.asha.reduction_factor, spec.trials, spec.asha.brackets)
-        self._sampler = Sampler(
-            spec.search,
-            spec.base_config().flat(),
-            len(spec.objectives),
-            (*spec.rungs(), spec.train.steps),
-            spec.start_from,
-            spec.seed,
-            spec.sampler,
-        )
+        self._sampler = OptunaSampler(spec) if sampler is None else sampler
 
     def propose(self, number: int) -> Mapping[str, Any]:
         return self._sampler.propose(number)
 
-    def decide(self, trial: Trial, step: int, metrics: Mapping[str, float]) -> tuple[Status, str]:
-        if step >= self._grace and (ailment := self._ailment(trial, step, metrics)) is not None:
-            return "collapsed", f"{ailment} (step {step})"
-        rung = self._enter_rungs(trial, step, metrics)
+    def decide(self, trial: Trial, step: int, metrics: Metrics) -> Decision:
+        if step >= self._grace and (sign := self._sign_of_collapse(trial, step, metrics)) is not None:
+            return stop("collapsed", f"{sign} (step {step})")
+        rung = self._learn(trial, step, metrics)
         if step >= self._steps:
-            return "finished", f"full budget of {step} steps"
-        if rung is None or self._halving.goes_on(trial.number, rung):
-            return "running", ""
-        return "paused", f"waits at rung {rung}"
+            return stop("finished", f"full budget of {step} steps")
+        if rung is None or self._halving.is_promotable(trial.number, rung):
+            return CONTINUE
+        return pause(f"waits at rung {rung}")
 
-    def paused(self, number: int) -> None:
-        self._halving.wait(number)
+    def replay(self, trial: Trial, report: Report) -> None:
+        if report.is_valid:
+            self._learn(trial, report.step, report.metrics)
+
+    def on_paused(self, number: int) -> None:
+        self._halving.pause(number)
+        self._sampler.abandon(number)
+
+    def on_ended(self, number: int) -> None:
+        self._halving.remove(number)
         self._sampler.abandon(number)
 
     def promote(self, force: bool) -> int | None:
@@ -55,25 +107,11 @@ class Searching:
     def unpromotable(self) -> Mapping[int, str]:
         return self._halving.unpromotable()
 
-    def waiting(self) -> Mapping[int, str]:
-        return self._halving.waiting()
+    def still_paused(self) -> Mapping[int, str]:
+        return self._halving.still_paused()
 
-    def _ailment(self, trial: Trial, step: int, metrics: Mapping[str, float]) -> str | None:
-        before = [report.metrics.get("q_mutual_information", 0.0) for report in trial.reports.values()]
-        learned = METHODS[trial.params.get("method", self._method)].prior == "learned"
-        categories = trial.params.get("categories", self._categories)
-        most = max(before, default=0.0)
-        return collapse.sign_of_collapse(metrics, categories, most, step / self._steps, learns_prior=learned)
-
-    def replay(self, trial: Trial, report: Report) -> None:
-        if report.decision not in ("collapsed", "failed"):
-            self._enter_rungs(trial, report.step, report.metrics)
-
-    def ended(self, number: int) -> None:
-        self._halving.leave(number)
-        self._sampler.abandon(number)
-
-    def _enter_rungs(self, trial: Trial, step: int, metrics: Mapping[str, float]) -> int | None:
+    def _learn(self, trial: Trial, step: int, metrics: Metrics) -> int | None:
+        """Enter the rungs that ``trial`` has reached; the highest new one, if any."""
         losses = losses_of(metrics, self.objectives)
         rung = self._halving.enter(trial.number, step, losses)
         if rung is not None:
@@ -82,25 +120,32 @@ class Searching:
             self._sampler.observe(trial.number, self._steps, trial.params, losses)
         return rung
 
+    def _sign_of_collapse(self, trial: Trial, step: int, metrics: Metrics) -> str | None:
+        before = [report.metrics.get("q_mutual_information", 0.0) for report in trial.reports.values()]
+        learns_prior = METHODS[trial.params.get("method", self._method)].prior == "learned"
+        categories = trial.params.get("categories", self._categories)
+        most = max(before, default=0.0)
+        return collapse.sign_of_collapse(metrics, categories, most, step / self._steps, learns_prior=learns_prior)
 
-class GivenRuns:
+
+class FixedRuns(Policy):
     """Every given run once, to its full budget.
 
     Args:
-        runs: values of each; what the event log has already, in whatever order, is not run again.
-        budget: steps of the run with these values.
-        objectives: metrics that must be there.
-        known: values of the trials that the event log has.
+        runs: the params of each; those of trials that there are already, in whatever order, are not run again.
+        budget: steps of the run with these params.
+        objectives: metrics that every report must have.
+        known: the params of the trials that there are already.
     """
 
     def __init__(
         self,
         runs: Sequence[Mapping[str, Any]],
         budget: Callable[[Mapping[str, Any]], int],
-        objectives: Mapping[str, str],
+        objectives: Objectives,
         known: Sequence[Mapping[str, Any]],
     ) -> None:
-        begun = [dict(values) for values in known]
+        begun = [dict(params) for params in known]
         self._pending = [run for run in runs if dict(run) not in begun]
         self.num_trials = len(begun) + len(self._pending)
         self.objectives = objectives
@@ -109,25 +154,5 @@ class GivenRuns:
     def propose(self, number: int) -> Mapping[str, Any]:
         return self._pending.pop(0)
 
-    def decide(self, trial: Trial, step: int, metrics: Mapping[str, float]) -> tuple[Status, str]:
-        if step >= self._budget(trial.params):
-            return "finished", f"full budget of {step} steps"
-        return "running", ""
-
-    def paused(self, number: int) -> None:
-        """No given run is ever paused."""
-
-    def promote(self, force: bool) -> int | None:
-        return None
-
-    def unpromotable(self) -> Mapping[int, str]:
-        return {}
-
-    def waiting(self) -> Mapping[int, str]:
-        return {}
-
-    def replay(self, trial: Trial, report: Report) -> None:
-        """Nothing is learned from runs that are given."""
-
-    def ended(self, number: int) -> None:
-        """Nothing is held for them either."""
+    def decide(self, trial: Trial, step: int, metrics: Metrics) -> Decision:
+        return stop("finished", f"full budget of {step} steps") if step >= self._budget(trial.params) else CONTINUE

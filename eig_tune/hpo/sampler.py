@@ -1,27 +1,28 @@
-"""Optuna as the source of new trials, told only what can be compared.
+"""Proposals of new trials by Optuna, which learns only from results that can be compared.
 
-A value reached at 500 steps says little about one reached at 3,000, so there is one study per rung, and a new
-trial is drawn from the study of the highest rung that has seen enough trials (as BOHB does: Falkner et al.,
-arXiv 1807.01774). A trial that ended before a rung is not in that rung's study at all.
+A loss after 500 steps says little about one after 3,000. So there is one study for each rung, and a new trial is drawn
+from the study of the highest rung that has seen enough trials, as in BOHB (Falkner et al. 2018, arXiv 1807.01774). A
+trial that ended before a rung is not in that rung's study at all. In each study proposes the multi-objective
+tree-structured Parzen estimator (Ozaki et al. 2020, MOTPE), after a start with scrambled Sobol points (Owen 1998); or
+NSGA-II (Deb et al. 2002); or a sampler that learns from nothing.
 """
 
 import hashlib
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState, create_trial
 from scipy.stats.qmc import Sobol
 
 from eig_tune.config.conditions import draw
-from eig_tune.config.distributions import Distribution
-from eig_tune.config.space import SamplerKind
+from eig_tune.config.space import SearchSpec
 from eig_tune.hpo import pareto
 from eig_tune.training.config import Value
 
+Params = Mapping[str, Value]
 ENOUGH = 8
 _POPULATION = 16
 # A proposal of TPE takes 6 ms when it has seen a thousand results and 50 ms when it has seen ten thousand, and more
@@ -29,69 +30,70 @@ _POPULATION = 16
 MOST = 1_000
 
 
-class Sampler:
-    """Proposes values for new trials.
+class Sampler(ABC):
+    """What proposes the params of new trials."""
+
+    @abstractmethod
+    def propose(self, number: int) -> Params:
+        """The params of trial ``number``, which counts as running until it is observed or abandoned."""
+
+    def observe(self, number: int, rung: int, params: Params, losses: Sequence[float]) -> None:
+        """Learn that trial ``number`` with ``params`` has reached ``losses`` at ``rung``."""
+
+    def abandon(self, number: int) -> None:
+        """Trial ``number`` does not run any more."""
+
+
+class OptunaSampler(Sampler):
+    """One Optuna study for each rung of a search; the full budget counts as one.
+
+    The same seed and the same results give the same proposals.
 
     Args:
-        space: the searched parameters.
-        fixed: every other field by its flat name, for conditions.
-        objectives: how many losses a trial has, all to be minimised.
-        rungs: steps at which trials are compared, the full budget included.
-        start_from: points to try first.
-        seed: the same seed and the same results give the same proposals.
-        kind: TPE, which begins with quasi-random points; NSGA-II; or points that learn from nothing.
+        spec: the searched params, the points to try first, the rungs, the seed, and which of Optuna's samplers.
     """
 
-    def __init__(
-        self,
-        space: Mapping[str, Distribution],
-        fixed: Mapping[str, Any],
-        objectives: int,
-        rungs: Sequence[int],
-        start_from: Sequence[Mapping[str, Value]],
-        seed: int,
-        kind: SamplerKind = "tpe",
-    ) -> None:
-        self._space = dict(space)
-        self._fixed = dict(fixed)
-        self._start_from = start_from
-        self._seed = seed
-        self._kind = kind
+    def __init__(self, spec: SearchSpec) -> None:
+        self._space = spec.search
+        self._distributions = {name: distribution.for_optuna() for name, distribution in spec.search.items()}
+        self._fixed = spec.base_config().flat()
+        self._start_from = spec.start_from
+        self._seed = spec.seed
+        self._kind = spec.sampler
+        rungs = (*spec.rungs(), spec.train.steps)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._studies = {rung: optuna.create_study(directions=["minimize"] * objectives) for rung in rungs}
-        self._seen = dict.fromkeys(rungs, 0)
-        self._asked: dict[int, tuple[int, int]] = {}
+        self._studies = {rung: optuna.create_study(directions=["minimize"] * len(spec.objectives)) for rung in rungs}
+        self._num_seen = dict.fromkeys(rungs, 0)
+        self._asked: dict[int, tuple[int, int]] = {}  # of a running trial: the rung, and its number in that study
 
-    def propose(self, number: int) -> dict[str, Value]:
-        """Values for trial ``number``, which counts as running until it is observed or abandoned."""
+    def propose(self, number: int) -> Params:
         rung = self._rung_to_learn_from()
         study = self._studies[rung]
         study.sampler = self._optuna_sampler(number)
-        if number < len(self._start_from):
-            study.enqueue_trial(dict(self._start_from[number]))
-        elif self._kind == "quasi-random" or (self._kind == "tpe" and sum(self._seen.values()) < ENOUGH):
-            study.enqueue_trial(self._quasi_random(number))
+        if (point := self._point_without_learning(number)) is not None:
+            study.enqueue_trial(dict(point))
         trial = study.ask()
         self._asked[number] = (rung, trial.number)
+        return self.draw(trial)
+
+    def draw(self, trial: optuna.Trial) -> Params:
+        """Let Optuna draw every param whose condition holds for ``trial``."""
         return draw(trial, self._space, self._fixed)
 
-    def observe(self, number: int, rung: int, values: Mapping[str, Value], losses: Sequence[float]) -> None:
-        """Trial ``number`` with ``values`` has reached ``losses`` at ``rung``."""
+    def observe(self, number: int, rung: int, params: Params, losses: Sequence[float]) -> None:
         if self._kind == "tpe" and len(self._studies[rung].get_trials(deepcopy=False)) >= MOST:
             self._forget(rung)
         study = self._studies[rung]
         asked_at, optuna_number = self._asked.get(number, (None, -1))
-        self._seen[rung] += 1
+        self._num_seen[rung] += 1
         if asked_at == rung:
             study.tell(optuna_number, list(losses))
             del self._asked[number]
         else:
-            study.add_trial(
-                create_trial(params=dict(values), distributions=self._distributions(values), values=list(losses))
-            )
+            distributions = {name: self._distributions[name] for name in params}
+            study.add_trial(create_trial(params=dict(params), distributions=distributions, values=list(losses)))
 
     def abandon(self, number: int) -> None:
-        """Trial ``number`` does not run any more."""
         if number in self._asked:
             rung, optuna_number = self._asked.pop(number)
             self._studies[rung].tell(optuna_number, state=TrialState.FAIL)
@@ -99,10 +101,10 @@ class Sampler:
     def _forget(self, rung: int) -> None:
         """Keep of a rung's study a quarter of ``MOST`` that are best, as many that are newest, and what runs."""
         trials = self._studies[rung].get_trials(deepcopy=False)
-        told = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-        best_first = pareto.order(np.array([trial.values for trial in told])).tolist()
-        kept = {told[index].number for index in best_first[: MOST // 4]}
-        kept |= {trial.number for trial in told[-MOST // 4 :]}
+        complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+        best_first = pareto.order(np.array([trial.values for trial in complete])).tolist()
+        kept = {complete[index].number for index in best_first[: MOST // 4]}
+        kept |= {trial.number for trial in complete[-MOST // 4 :]}
         kept |= {trial.number for trial in trials if trial.state == TrialState.RUNNING}
         study = optuna.create_study(directions=self._studies[rung].directions)
         study.add_trials([trial for trial in trials if trial.number in kept])
@@ -110,8 +112,16 @@ class Sampler:
         renumbered = {old: new for new, old in enumerate(sorted(kept))}
         self._asked = {n: (r, renumbered[o] if r == rung else o) for n, (r, o) in self._asked.items()}
 
-    def _quasi_random(self, number: int) -> dict[str, Value]:
-        """Point ``number`` of a scrambled Sobol sequence (Owen 1998): spread more evenly than random points."""
+    def _point_without_learning(self, number: int) -> Params | None:
+        """A start point, or one of the first quasi-random points; None when Optuna shall propose."""
+        if number < len(self._start_from):
+            return self._start_from[number]
+        if self._kind == "quasi-random" or (self._kind == "tpe" and sum(self._num_seen.values()) < ENOUGH):
+            return self._quasi_random(number)
+        return None
+
+    def _quasi_random(self, number: int) -> Params:
+        """Point ``number`` of a scrambled Sobol sequence: such points are spread more evenly than random ones."""
         sequence = Sobol(len(self._space), scramble=True, rng=np.random.default_rng(self._seed))
         if number:  # SciPy cannot go forward by nothing
             sequence.fast_forward(number)
@@ -123,7 +133,7 @@ class Sampler:
     def _rung_to_learn_from(self) -> int:
         if self._kind == "nsga2":
             return min(self._studies)  # a generation must stay together
-        ready = [rung for rung, seen in self._seen.items() if seen >= ENOUGH]
+        ready = [rung for rung, num_seen in self._num_seen.items() if num_seen >= ENOUGH]
         return max(ready, default=min(self._studies))
 
     def _optuna_sampler(self, number: int) -> optuna.samplers.BaseSampler:
@@ -139,6 +149,3 @@ class Sampler:
             return optuna.samplers.TPESampler(
                 n_startup_trials=ENOUGH, multivariate=True, group=True, constant_liar=True, seed=seed
             )
-
-    def _distributions(self, values: Mapping[str, Value]) -> dict[str, BaseDistribution]:
-        return {name: self._space[name].for_optuna() for name in values}

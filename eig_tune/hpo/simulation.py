@@ -5,6 +5,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from eig_tune.hpo.engine import Engine
+from eig_tune.hpo.objectives import Metrics
+from eig_tune.hpo.trial import Action
+
 
 class Reported(NamedTuple):
     """A trial has got to a step.
@@ -20,14 +24,37 @@ class Reported(NamedTuple):
     step: int
 
 
+def simulate_search(
+    engine: Engine, measure: Callable[[int, int], Metrics], steps: Sequence[int], slots: int
+) -> Iterator[Reported]:
+    """Let an engine run its trials; arguments and result are those of :func:`simulate`.
+
+    Args:
+        measure: what a trial reports at a step.
+    """
+
+    def propose() -> int | None:
+        trial = engine.propose()
+        return None if trial is None else trial.number
+
+    def goes_on(trial: int, step: int) -> bool:
+        if engine.report(trial, step, measure(trial, step)).decision.action is Action.CONTINUE:
+            return True
+        engine.checkpointed(trial, "", step)
+        engine.carry_out(trial)
+        return False
+
+    return simulate(propose, goes_on, steps, slots)
+
+
 def simulate(
     propose: Callable[[], int | None], goes_on: Callable[[int, int], bool], steps: Sequence[int], slots: int
 ) -> Iterator[Reported]:
-    """Run trials that are all equally fast until there are no more; yields every report, once it is judged.
+    """Run trials that are all equally fast until there are no more; yields every report, after the decision on it.
 
     Args:
-        propose: the trial that gets a free slot, a new one or one that has been at rest; None when there is none now.
-        goes_on: takes a report, which is (trial, step); must say no at the last step.
+        propose: the trial that gets a free slot, a new one or one that was paused; None when there is none now.
+        goes_on: takes a report, which is (trial, step); must be False at the last step.
         steps: at which a trial reports, rising.
         slots: trials at once.
     """

@@ -1,31 +1,84 @@
-"""A trial of a search and its reports."""
+"""A trial of a search: its hyperparameters, what it has reported, and what was decided about it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Literal
 
 HALVED_BATCH = "halved_batch_size"  # reported by a trial for whose whole batch there was not enough memory
 Status = Literal["running", "paused", "finished", "stopped", "collapsed", "failed"]
 
 
+class Action(StrEnum):
+    """What happens to a trial after a report, in the words of Ray's and syne-tune's schedulers."""
+
+    CONTINUE = "continue"
+    PAUSE = "pause"
+    STOP = "stop"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided about a trial at a report, made by :data:`CONTINUE`, :func:`pause` or :func:`stop`.
+
+    Attributes:
+        status: that the trial has when the decision is carried out.
+        reason: for a person; empty while the trial goes on.
+    """
+
+    status: Status
+    reason: str = ""
+
+    @property
+    def action(self) -> Action:
+        """What happens to the trial now."""
+        return {"running": Action.CONTINUE, "paused": Action.PAUSE}.get(self.status, Action.STOP)
+
+
+CONTINUE = Decision("running")
+
+
+def pause(reason: str) -> Decision:
+    """The trial waits at its checkpoint; it may be promoted later."""
+    return Decision("paused", reason)
+
+
+def stop(status: Literal["finished", "stopped", "collapsed", "failed"], reason: str) -> Decision:
+    """The trial ends with ``status``."""
+    return Decision(status, reason)
+
+
 @dataclass(frozen=True)
 class Report:
-    """What a trial had reached at one step, when it said so, and what was decided about it then."""
+    """What a trial had reached at one step, when it was reported (seconds since the epoch), and what was decided."""
 
     step: int
     metrics: Mapping[str, float]
     at: float
-    decision: Status
-    reason: str
+    decision: Decision = CONTINUE
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether its metrics can be compared with other trials': it showed neither a failure nor a collapse."""
+        return self.decision.status not in ("collapsed", "failed")
 
 
 @dataclass
 class Trial:
-    """One trial, as the event log tells it.
+    """One trial, as the events of its search make it.
 
     Attributes:
+        params: its hyperparameters, by name.
+        at: when it was proposed, in seconds since the epoch.
+        reason: why it has ended; empty before.
+        reports: by step.
+        ray_trial_id: by which Ray knows it, at its newest start.
+        checkpoint: where its newest checkpoint lies; None while it has none.
+        checkpoint_step: the step of that checkpoint, 0 without one.
         inside: the newest checkpoint's path below the storage that it was written to.
         earlier: where the checkpoint before the newest one lay, and its step; it is deleted soon.
+        paused_at: the step of the report at which it was paused last.
+        ended_at: when it ended, in seconds since the epoch.
         newest_event: the place of its last event among all events.
     """
 
@@ -47,8 +100,8 @@ class Trial:
     @property
     def name(self) -> str:
         """``trial 17 · lambda_2=12.4 tau=0.11``."""
-        values = " ".join(f"{n}={v:.3g}" if isinstance(v, float) else f"{n}={v}" for n, v in self.params.items())
-        return f"trial {self.number} · {values}"
+        params = " ".join(f"{n}={v:.3g}" if isinstance(v, float) else f"{n}={v}" for n, v in self.params.items())
+        return f"trial {self.number} · {params}"
 
     @property
     def last(self) -> Report | None:
@@ -56,24 +109,23 @@ class Trial:
         return self.reports[max(self.reports)] if self.reports else None
 
     @property
-    def decision(self) -> Status:
-        """What its newest report has led to.
+    def decision(self) -> Decision:
+        """The decision that now holds: that of the newest report, with two exceptions.
 
-        Who was paused at it and has been promoted since runs; and so does who has finished, until the weights of the
-        last step are kept: that model is wanted.
+        A trial that was paused at that report and promoted since goes on. So does a finished one until the checkpoint
+        of its last step is whole: without its weights it is of no use.
         """
         last = self.last
         if last is None or (self.status == "running" and self.paused_at == last.step):
-            return "running"
-        if last.decision == "finished" and self.checkpoint_step != last.step:
-            return "running"
+            return CONTINUE
+        if last.decision.status == "finished" and self.checkpoint_step != last.step:
+            return CONTINUE
         return last.decision
 
     @property
     def why(self) -> str:
-        """Why it has ended, rests, or is about to do so; empty while it trains."""
-        judged = "" if self.last is None or self.decision == "running" else self.last.reason
-        return self.reason or judged
+        """Why it has ended, is paused, or is about to be either; empty while it trains."""
+        return self.reason or self.decision.reason
 
     @property
     def outcome(self) -> str:
@@ -87,5 +139,5 @@ class Trial:
 
     def rung(self, rungs: Sequence[int]) -> int | None:
         """The highest of ``rungs`` that it has entered; a report that failed or showed a collapse enters none."""
-        steps = [report.step for report in self.reports.values() if report.decision not in ("collapsed", "failed")]
-        return max((rung for rung in rungs if rung <= max(steps, default=0)), default=None)
+        valid = [step for step, report in self.reports.items() if report.is_valid]
+        return max((rung for rung in rungs if rung <= max(valid, default=0)), default=None)

@@ -28,7 +28,7 @@ def curve_rows(trials: Iterable[Trial]) -> Iterator[dict[str, Any]]:
                 "status": trial.outcome,
                 "step": report.step,
                 "at": report.at,
-                "decision": report.decision,
+                "decision": report.decision.status,
                 **{f"{PARAM_PREFIX}{name}": value for name, value in trial.params.items()},
                 **report.metrics,
             }

@@ -10,7 +10,7 @@ from eig_tune.errors import CheckpointError, one_line
 from eig_tune.evaluation import figures
 from eig_tune.evaluation.record import SAMPLES_FILE, read_evaluation
 from eig_tune.hpo.observers import Observer
-from eig_tune.hpo.trial import HALVED_BATCH, Report, Trial
+from eig_tune.hpo.trial import HALVED_BATCH, Action, Report, Trial
 from eig_tune.tracking import SearchTracker
 from eig_tune.training import checkpoint as checkpoints
 
@@ -93,7 +93,7 @@ class MlflowRuns(Observer):
 
     def trial_reported(self, trial: Trial, report: Report) -> None:
         self._tracker.log_metrics(self._key(trial), report.step, report.metrics, report.at)
-        if report.decision == "paused":
+        if report.decision.action is Action.PAUSE:
             self._tracker.set_tags(self._key(trial), {"status": "paused"})
 
     def trial_checkpointed(self, trial: Trial) -> None:

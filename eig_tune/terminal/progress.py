@@ -120,7 +120,9 @@ class LiveTrials(Observer):
 
     def _summary(self) -> str:
         well = [
-            trial for trial in self._trials.values() if not {trial.status, trial.decision} & {"failed", "collapsed"}
+            trial
+            for trial in self._trials.values()
+            if not {trial.status, trial.decision.status} & {"failed", "collapsed"}
         ]
         best = [
             f"best {name} {(max if direction == 'maximize' else min)(seen):.3f}"

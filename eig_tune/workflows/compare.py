@@ -21,7 +21,7 @@ from eig_tune.home import Home
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.observers import Observer
-from eig_tune.hpo.policies import GivenRuns
+from eig_tune.hpo.policies import FixedRuns
 from eig_tune.hpo.selection import choose
 from eig_tune.hpo.trial import Trial
 from eig_tune.models import METHODS
@@ -220,11 +220,11 @@ def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home
             mlflow_runs = MlflowRuns(tracker, runtime.storage, images[BALANCED].classes, spec.method)
             seen = KeptEvaluations(folder / "evaluations", runtime.storage)
             known = [trial.params for trial in event_log.trials.values()]
-            strategy = GivenRuns(runs, partial(_budget, spec, plan), compared_metrics(), known)
+            policy = FixedRuns(runs, partial(_budget, spec, plan), compared_metrics(), known)
             steps = sum(_budget(spec, plan, cell) for cell in runs)
             compared = compared_metrics()
-            with view.trials(event_log.trials, strategy.num_trials, steps, compared) as shown:
-                engine = Engine(strategy, event_log, (seen, mlflow_runs, TrialLog(compared), shown))
+            with view.trials(event_log.trials, policy.num_trials, steps, compared) as shown:
+                engine = Engine(policy, event_log, (seen, mlflow_runs, TrialLog(compared), shown))
                 seen.catch_up(event_log.trials)
                 tidy(session, needed_checkpoints(event_log.trials.values(), tracker.ended), home)
                 mlflow_runs.catch_up(event_log.trials)

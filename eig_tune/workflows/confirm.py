@@ -18,7 +18,7 @@ from eig_tune.home import Home
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.objectives import mean_and_deviation
-from eig_tune.hpo.policies import GivenRuns
+from eig_tune.hpo.policies import FixedRuns
 from eig_tune.hpo.selection import Confirmed, fresh_seeds, judged, to_confirm
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.mlflow_runs import MlflowRuns
@@ -59,14 +59,14 @@ def confirm(spec: SearchSpec, search: Engine, session: Session, tracker: SearchT
     runs = [{"trial": number, "seed": seed} for seed in range(spec.confirm.seeds) for number in chosen]
     with confirmation_event_log(session, home) as event_log:
         known = [trial.params for trial in event_log.trials.values()]
-        strategy = GivenRuns(runs, lambda values: spec.train.steps, spec.objectives, known)
+        policy = FixedRuns(runs, lambda values: spec.train.steps, spec.objectives, known)
         data = session.datasets[IMAGES]
         mlflow_runs = MlflowRuns(tracker, session.runtime.storage, data.images.classes, spec.method, confirming=True)
         if runs and not session.runtime.stop.asked:
             logger.info("confirming %d of the best on %s each", len(chosen), fresh_seeds(spec.confirm.seeds))
-        steps = strategy.num_trials * spec.train.steps
-        with view.trials(event_log.trials, strategy.num_trials, steps, spec.objectives) as shown:
-            engine = Engine(strategy, event_log, (mlflow_runs, TrialLog(spec.objectives), shown))
+        steps = policy.num_trials * spec.train.steps
+        with view.trials(event_log.trials, policy.num_trials, steps, spec.objectives) as shown:
+            engine = Engine(policy, event_log, (mlflow_runs, TrialLog(spec.objectives), shown))
             mlflow_runs.catch_up(event_log.trials)
             if not engine.complete:
                 try:
@@ -92,7 +92,7 @@ def note_complete(event_log: EventLog, chosen: Sequence[int], seeds: int) -> Non
 
 
 def _trial_spec(spec: SearchSpec, search: Engine, values: Mapping[str, Any]) -> TrialSpec:
-    confirmed = search.event_log.trials[values["trial"]]
+    confirmed = search.state.trials[values["trial"]]
     fresh = hashlib.sha256(f"confirm/{spec.seed}/{confirmed.number}/{values['seed']}".encode()).digest()
     seed = int.from_bytes(fresh[:4], "big") % 2**31
     return TrialSpec(spec.trial_config(confirmed.number, confirmed.params).with_values({"seed": seed}), IMAGES)

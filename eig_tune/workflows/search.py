@@ -15,7 +15,7 @@ from eig_tune.home import Home
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.plan import make_plan
-from eig_tune.hpo.policies import Searching
+from eig_tune.hpo.policies import SearchPolicy
 from eig_tune.hpo.selection import Confirmed, choose, judged, start_points
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.curves import write_curves
@@ -101,7 +101,7 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, view: View) ->
             steps = make_plan(spec, slots=1).search_steps
             with view.trials(event_log.trials, spec.trials, steps, spec.objectives) as shown:
                 study = StudyFile(home.study_file(options.name), options.name, spec)
-                engine = Engine(Searching(spec), event_log, (mlflow_runs, study, TrialLog(spec.objectives), shown))
+                engine = Engine(SearchPolicy(spec), event_log, (mlflow_runs, study, TrialLog(spec.objectives), shown))
                 study.catch_up(event_log.trials)
                 _tidy(session, tracker, engine, home)
                 mlflow_runs.catch_up(event_log.trials)
@@ -133,7 +133,7 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, view: View) ->
 
 def _tidy(session: Session, tracker: SearchTracker, engine: Engine, home: Home) -> DiskUse:
     with confirmation_event_log(session, home) as confirmations:
-        wanted = needed_checkpoints(engine.event_log.trials.values(), tracker.ended)
+        wanted = needed_checkpoints(engine.state.trials.values(), tracker.ended)
         wanted |= needed_checkpoints(confirmations.trials.values(), tracker.ended, confirming=True)
     return tidy(session, wanted, home)
 
@@ -183,9 +183,9 @@ def finish(
     stop: Stop,
 ) -> None:
     """What was confirmed, which trials are on the front, which is the best, and the note; then the writer's end."""
-    trials = tuple(engine.event_log.trials.values())
+    trials = tuple(engine.state.trials.values())
     for reached in confirmed:
-        trial = engine.event_log.trials[reached.trial]
+        trial = engine.state.trials[reached.trial]
         key, at = str(trial.number), trial.ended_at or trial.at
         metrics = reached.as_metrics() if reached.complete else {}
         step, tags = trial.last.step if trial.last else 0, {CONFIRMATION_TAG: str(reached)}

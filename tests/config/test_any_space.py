@@ -12,7 +12,7 @@ from eig_tune.config.conditions import exists
 from eig_tune.config.space import SearchSpec, load_spec, parse_spec
 from eig_tune.errors import ConfigError
 from eig_tune.hpo.event_log import EventLog
-from eig_tune.hpo.policies import Searching
+from eig_tune.hpo.policies import SearchPolicy
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.optuna_study import as_optuna
 from eig_tune.tracking.reader import _parsed
@@ -23,13 +23,13 @@ SEEDS, CASES = 8, 30  # 240 spaces
 
 def search_through(spec: SearchSpec, event_log: EventLog) -> None:
     """All trials of a search, each of which reports at its first rung and pauses there."""
-    strategy = Searching(spec)
+    policy = SearchPolicy(spec)
     for number in range(TRIALS):
-        trial = event_log.propose(number, strategy.propose(number))
+        trial = event_log.propose(number, policy.propose(number))
         metrics = {"nmi": number / TRIALS, "prior_rmse": 0.5}
-        decision, reason = strategy.decide(trial, 100, metrics)
-        event_log.report(number, 100, metrics, decision, reason)
-        event_log.end(number, "stopped", reason)
+        decision = policy.decide(trial, 100, metrics)
+        event_log.report(number, 100, metrics, decision)
+        event_log.end(number, "stopped", decision.reason)
 
 
 def check_trial(spec: SearchSpec, trial: Trial) -> None:

@@ -19,7 +19,7 @@ from eig_tune.config.space import parse_spec
 from eig_tune.errors import CheckpointError, StorageError
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
-from eig_tune.hpo.policies import Searching
+from eig_tune.hpo.policies import SearchPolicy
 from eig_tune.training import TrainConfig, checkpoint
 from eig_tune.training.loop import TrialData, fit
 
@@ -44,7 +44,7 @@ class Search:
         self.folder, self.logged = folder, list[str]()
         self.storage = Storage(str(folder / "ray"))
         self.event_log = EventLog(folder / "events.jsonl", self.storage.uri)
-        self.engine = Engine(Searching(parse_spec(DOCUMENT, "test")), self.event_log)
+        self.engine = Engine(SearchPolicy(parse_spec(DOCUMENT, "test")), self.event_log)
         numbers = SimpleNamespace(numbers={"r0": 0, "r1": 1})
         self.callback = EngineCallback(self.engine, numbers, self.storage, "cpu")  # type: ignore[arg-type]
         for number in (0, 1):

@@ -12,7 +12,8 @@ from eig_tune.evaluation import metrics
 from eig_tune.hpo import collapse
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
-from eig_tune.hpo.policies import Searching
+from eig_tune.hpo.policies import SearchPolicy
+from eig_tune.hpo.trial import CONTINUE, Action, stop
 
 WELL = {
     "nmi": 0.9, "prior_rmse": 0.03, "discriminator_loss": 0.33, "generator_loss": 2.9,
@@ -134,9 +135,9 @@ def test_trial_is_judged_by_its_own_method_and_categories(
     varied = {"method": {"choice": ["elastic-infogan", "uniform-infogan"]}, "categories": {"choice": [4, 10, 40]}}
     searched = {name: varied[name] for name in (*method, *categories)}
     with EventLog(tmp_path / "a" / "events.jsonl") as event_log:
-        strategy = Searching(parse_spec({**DOCUMENT, "search": {**DOCUMENT["search"], **searched}}, "test"))
+        policy = SearchPolicy(parse_spec({**DOCUMENT, "search": {**DOCUMENT["search"], **searched}}, "test"))
         trial = event_log.propose(0, {"lambda_1": 1.0, **method, **categories})
-        assert (strategy.decide(trial, 500, report)[0] == "collapsed") == lost
+        assert (policy.decide(trial, 500, report).status == "collapsed") == lost
 
 
 @pytest.mark.parametrize(("change", "told"), SICK)
@@ -144,13 +145,14 @@ def test_collapsed_trial_ends_with_its_reason_but_not_before_the_first_rung(
     tmp_path: Path, change: dict[str, float], told: str
 ) -> None:
     with EventLog(tmp_path / "a" / "events.jsonl") as event_log:
-        engine = Engine(Searching(SPEC), event_log)
+        engine = Engine(SearchPolicy(SPEC), event_log)
         trial = engine.propose()
         assert trial is not None
-        assert engine.report(trial.number, 250, {**WELL, **change, "q_mutual_information": 1.0}).decision == "running"
+        early = engine.report(trial.number, 250, {**WELL, **change, "q_mutual_information": 1.0})
+        assert early.decision == CONTINUE
         report = engine.report(trial.number, 500, {**WELL, **change})
-        engine.end(trial.number)
-        assert report.decision == trial.status == "collapsed"
+        engine.carry_out(trial.number)
+        assert report.decision.status == trial.status == "collapsed"
         assert told in trial.reason and "step 500" in trial.reason
 
 
@@ -158,25 +160,25 @@ def test_collapsed_trial_ends_with_its_reason_but_not_before_the_first_rung(
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_any_number_that_is_none_fails_the_trial_at_once(tmp_path: Path, name: str, value: float) -> None:
     with EventLog(tmp_path / "a" / "events.jsonl") as event_log:
-        engine = Engine(Searching(SPEC), event_log)
+        engine = Engine(SearchPolicy(SPEC), event_log)
         trial = engine.propose()
         assert trial is not None
         report = engine.report(trial.number, 250, {**WELL, name: value})
-        assert (report.decision, report.reason) == ("failed", f"{name} is not a number at step 250")
+        assert report.decision == stop("failed", f"{name} is not a number at step 250")
 
 
 def test_collapsed_trial_shapes_no_rung(tmp_path: Path) -> None:
     """Neither now nor after a resume: it would be the first of its rung, and so hold a place in it."""
     path = tmp_path / "a" / "events.jsonl"
     with EventLog(path) as event_log:
-        engine = Engine(Searching(SPEC), event_log)
+        engine = Engine(SearchPolicy(SPEC), event_log)
         engine.propose()
         engine.report(0, 500, {**WELL, "nmi": 1.0, "prior_rmse": 0.0, "prior_entropy": 0.0})
-        engine.end(0)
+        engine.carry_out(0)
     with EventLog(path) as event_log:
-        engine = Engine(Searching(SPEC), event_log)
-        verdicts = []
+        engine = Engine(SearchPolicy(SPEC), event_log)
+        decided = []
         for number, nmi in ((1, 0.1), (2, 0.2), (3, 0.9)):
             engine.propose()
-            verdicts.append(engine.report(number, 500, {**WELL, "nmi": nmi}).decision)
-        assert verdicts == ["paused", "paused", "running"], "the best of the three that count"
+            decided.append(engine.report(number, 500, {**WELL, "nmi": nmi}).decision.action)
+        assert decided == [Action.PAUSE, Action.PAUSE, Action.CONTINUE], "the best of the three that count"

@@ -1,4 +1,4 @@
-"""The engine without Ray: rungs, verdicts, and going on from the event log."""
+"""The engine without Ray: rungs, decisions, and going on from the event log."""
 
 import errno
 import json
@@ -24,8 +24,8 @@ from eig_tune.hpo.asha import SuccessiveHalving
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.observers import Observer
-from eig_tune.hpo.policies import Searching
-from eig_tune.hpo.trial import Report, Trial
+from eig_tune.hpo.policies import SearchPolicy
+from eig_tune.hpo.trial import Action, Report, Trial, stop
 from eig_tune.reports.curves import read_curves, write_curves
 from eig_tune.training.checkpoint import RUN_FILE
 
@@ -56,8 +56,8 @@ def run(engine: Engine) -> None:
         for step in [step for step in STEPS if step > trial.checkpoint_step]:
             report = engine.report(trial.number, step, measured(trial.number, step))
             engine.checkpointed(trial.number, "somewhere", step)
-            if report.decision != "running":
-                engine.end(trial.number)
+            if report.decision.status != "running":
+                engine.carry_out(trial.number)
                 break
 
 
@@ -66,7 +66,7 @@ def halving_after(losses: Sequence[float], rungs: Sequence[int] = (10,), num_tri
     halving = SuccessiveHalving(rungs, 3, num_trials)
     for trial, loss in enumerate(losses):
         assert halving.enter(trial, rungs[0], (loss,)) == rungs[0]
-        halving.wait(trial)
+        halving.pause(trial)
     return halving
 
 
@@ -79,10 +79,10 @@ def test_a_rung_promotes_the_best_third_and_no_more() -> None:
 
 def test_trial_need_not_wait_when_it_would_be_the_next_to_go_on() -> None:
     halving = halving_after([5.0, 4.0])
-    assert halving.enter(2, 10, (1.0,)) == 10 and halving.goes_on(2, 10)
+    assert halving.enter(2, 10, (1.0,)) == 10 and halving.is_promotable(2, 10)
     assert halving.promote() is None, "it has taken the only place"
     halving = halving_after([5.0, 4.0])
-    assert halving.enter(2, 10, (6.0,)) == 10 and not halving.goes_on(2, 10)
+    assert halving.enter(2, 10, (6.0,)) == 10 and not halving.is_promotable(2, 10)
     assert halving.promote() == 1, "who was there before is better"
 
 
@@ -91,9 +91,9 @@ def test_highest_rung_comes_first() -> None:
     for trial in (0, 1, 2):
         assert halving.promote() == trial
         halving.enter(trial, 30, (float(-trial),))
-        halving.wait(trial)
+        halving.pause(trial)
     assert halving.enter(9, 10, (0.0,)) == 10
-    halving.wait(9)
+    halving.pause(9)
     assert [halving.promote() for _ in range(3)] == [2, 9, None]
 
 
@@ -115,7 +115,7 @@ def test_later_brackets_are_safe_at_the_first_rungs_and_compared_all_the_same() 
     for rung in (10, 30):
         for trial in trials:
             halving.enter(trial, rung, (float(trial),))  # each is worse than all before it
-    judged = {rung: [t for t in trials if not halving.goes_on(t, rung)] for rung in (10, 30)}
+    judged = {rung: [t for t in trials if not halving.is_promotable(t, rung)] for rung in (10, 30)}
     worst = [t for t in trials if t >= len(trials) // 3]
     assert judged[10] == [t for t in worst if halving.bracket(t) == 0]
     assert judged[30] == [t for t in worst if halving.bracket(t) <= 1]
@@ -123,7 +123,7 @@ def test_later_brackets_are_safe_at_the_first_rungs_and_compared_all_the_same() 
 
 def test_every_trial_ends_with_a_reason(tmp_path: Path) -> None:
     with EventLog(tmp_path / "a" / "events.jsonl") as event_log:
-        engine = Engine(Searching(spec()), event_log)
+        engine = Engine(SearchPolicy(spec()), event_log)
         run(engine)
         assert len(event_log.trials) == 9
         assert all(trial.status in ("finished", "stopped") and trial.reason for trial in event_log.trials.values())
@@ -134,7 +134,7 @@ def test_every_trial_ends_with_a_reason(tmp_path: Path) -> None:
 @pytest.mark.parametrize("trials", [1, 2, 4])
 def test_one_trial_gets_to_its_end_however_few_there_are(tmp_path: Path, trials: int) -> None:
     with EventLog(tmp_path / "events.jsonl") as event_log:
-        engine = Engine(Searching(spec(trials)), event_log)
+        engine = Engine(SearchPolicy(spec(trials)), event_log)
         run(engine)
         assert engine.complete and len(engine.finished()) == 1
 
@@ -142,16 +142,16 @@ def test_one_trial_gets_to_its_end_however_few_there_are(tmp_path: Path, trials:
 def test_no_more_are_paused_than_can_be_promoted(tmp_path: Path) -> None:
     """Each keeps a checkpoint. Here every trial is worse than all before it."""
     with EventLog(tmp_path / "events.jsonl") as event_log:
-        engine = Engine(Searching(spec(30)), event_log)
+        engine = Engine(SearchPolicy(spec(30)), event_log)
         paused = []
         while (trial := engine.propose()) is not None:
             metrics = {"nmi": 0.5 - trial.number / 100, "prior_rmse": 0.1 + trial.number / 100}
             for step in STEPS if trial.last is None else STEPS[1:]:
                 decision = engine.report(trial.number, step, metrics).decision
                 engine.checkpointed(trial.number, "somewhere", step)
-                if decision != "running":
+                if decision.action is not Action.CONTINUE:
                     break
-            engine.end(trial.number)
+            engine.carry_out(trial.number)
             paused.append(sum(trial.status == "paused" for trial in event_log.trials.values()))
         assert max(paused) <= 10 and len(engine.finished()) == 10
         assert {trial.status for trial in event_log.trials.values()} == {"finished", "stopped"}
@@ -160,32 +160,32 @@ def test_no_more_are_paused_than_can_be_promoted(tmp_path: Path) -> None:
 def test_front_is_that_of_all_finished_trials_at_any_time_and_after_a_resume(tmp_path: Path) -> None:
     losses_N2 = np.random.default_rng(0).random((40, 2)).round(1)  # with ties
     with EventLog(tmp_path / "events.jsonl") as event_log:
-        engine = Engine(Searching(spec(40)), event_log)
+        engine = Engine(SearchPolicy(spec(40)), event_log)
         for number, (first, second) in enumerate(losses_N2.tolist()):
             engine.propose()
             engine.report(number, 2000, {"nmi": -first, "prior_rmse": second})
             engine.checkpointed(number, "somewhere", 2000)
-            engine.end(number)
+            engine.carry_out(number)
             expected = np.flatnonzero(pareto.front(losses_N2[: number + 1])).tolist()
             assert [trial.number for trial in engine.front()] == expected
     with EventLog(tmp_path / "events.jsonl") as event_log:
-        assert [trial.number for trial in Engine(Searching(spec(40)), event_log).front()] == expected
+        assert [trial.number for trial in Engine(SearchPolicy(spec(40)), event_log).front()] == expected
 
 
 def two_at_a_rung(event_log: EventLog) -> Engine:
     """Of two trials in all, both of which have been told to pause."""
-    engine = Engine(Searching(spec(2)), event_log)
+    engine = Engine(SearchPolicy(spec(2)), event_log)
     for number in (0, 1):
         assert engine.propose() is event_log.trials[number]
-        assert engine.report(number, 500, measured(number, 500)).decision == "paused"
+        assert engine.report(number, 500, measured(number, 500)).decision.status == "paused"
     return engine
 
 
 def test_next_best_goes_on_when_the_only_one_that_did_has_failed(tmp_path: Path) -> None:
     with EventLog(tmp_path / "events.jsonl") as event_log:
         engine = two_at_a_rung(event_log)
-        engine.end(0)
-        engine.end(1)
+        engine.carry_out(0)
+        engine.carry_out(1)
         assert engine.propose() is event_log.trials[1]
         engine.fail(1, "somebody stumbled over a cable")
         assert engine.propose() is event_log.trials[0]
@@ -195,23 +195,23 @@ def test_paused_trial_is_no_candidate_before_it_has_come_to_rest(tmp_path: Path)
     """Its last checkpoint is still being written."""
     with EventLog(tmp_path / "events.jsonl") as event_log:
         engine = two_at_a_rung(event_log)
-        engine.end(0)
+        engine.carry_out(0)
         assert engine.propose() is None and event_log.trials[0].status == "paused"
-        engine.end(1)
+        engine.carry_out(1)
         assert engine.propose() is event_log.trials[1]
 
 
 def test_promoted_trial_that_begins_before_its_rung_is_not_paused_there_again(tmp_path: Path) -> None:
     """Its process had died before the checkpoint of the rung was whole."""
     with EventLog(tmp_path / "events.jsonl") as event_log:
-        engine = Engine(Searching(spec(1)), event_log)
+        engine = Engine(SearchPolicy(spec(1)), event_log)
         engine.propose()
-        assert engine.report(0, 500, measured(0, 500)).decision == "paused"
+        assert engine.report(0, 500, measured(0, 500)).decision.status == "paused"
         engine.on_worker_lost(0, LOST)
         assert event_log.trials[0].status == "paused"
         assert engine.propose() is event_log.trials[0]
-        assert engine.report(0, 500, measured(0, 500)).decision == "running"
-        assert engine.report(0, 1000, measured(0, 1000)).decision == "running"
+        assert engine.report(0, 500, measured(0, 500)).decision.status == "running"
+        assert engine.report(0, 1000, measured(0, 1000)).decision.status == "running"
 
 
 @pytest.mark.parametrize("interruption", ["its process dies", "the search is stopped", "the search is killed"])
@@ -220,22 +220,22 @@ def test_promoted_trial_stays_promoted_when_better_ones_come_and_it_is_interrupt
 ) -> None:
     path = tmp_path / "a" / "events.jsonl"
     with EventLog(path) as event_log:
-        engine = Engine(Searching(spec(12)), event_log)
+        engine = Engine(SearchPolicy(spec(12)), event_log)
         for number, nmi in ((0, 0.2), (1, 0.1), (2, 0.1)):
             assert engine.propose() is event_log.trials[number]
-            assert engine.report(number, 500, {"nmi": nmi, "prior_rmse": 0.1}).decision == "paused"
-            engine.end(number)
+            assert engine.report(number, 500, {"nmi": nmi, "prior_rmse": 0.1}).decision.status == "paused"
+            engine.carry_out(number)
         assert engine.propose() is event_log.trials[0], "the best third"
         for number, nmi in ((3, 0.8), (4, 0.9)):
             engine.propose()
-            assert engine.report(number, 500, {"nmi": nmi, "prior_rmse": 0.1}).decision == "running"
+            assert engine.report(number, 500, {"nmi": nmi, "prior_rmse": 0.1}).decision.status == "running"
         if interruption == "its process dies":
             engine.on_worker_lost(0, LOST)
             assert engine.propose() is event_log.trials[0]
         elif interruption == "the search is stopped":
-            engine.end(0)
+            engine.carry_out(0)
     with EventLog(path) as event_log:
-        engine = Engine(Searching(spec(12)), event_log)
+        engine = Engine(SearchPolicy(spec(12)), event_log)
         assert [engine.propose() for _ in range(3)] == [event_log.trials[number] for number in (0, 3, 4)]
 
 
@@ -267,7 +267,7 @@ def test_search_killed_after_any_event_goes_on_as_if_nothing_had_happened(tmp_pa
         return {n: (t.params, t.status, t.reason, list(t.reports)) for n, t in event_log.trials.items()}
 
     with EventLog(tmp_path / "whole" / "events.jsonl") as event_log:
-        run(Engine(Searching(spec()), event_log))
+        run(Engine(SearchPolicy(spec()), event_log))
         expected = told(event_log)
     lines = (tmp_path / "whole" / "events.jsonl").read_text().splitlines(keepends=True)
     for killed_after in range(len(lines)):
@@ -276,7 +276,7 @@ def test_search_killed_after_any_event_goes_on_as_if_nothing_had_happened(tmp_pa
         cut.write_text("".join(lines[:killed_after]) + '{"event": "report", "tri')  # torn by the kill
         seen = CaughtUp()
         with EventLog(cut) as event_log:
-            engine = Engine(Searching(spec()), event_log, [seen])
+            engine = Engine(SearchPolicy(spec()), event_log, [seen])
             seen.trials = dict.fromkeys(n for n, t in event_log.trials.items() if not t.ended)
             run(engine)
             assert told(event_log) == expected, lines[killed_after - 1]
@@ -312,7 +312,7 @@ class Cluster:
         storage = Storage(str(self.path.parent / "ray"))
         self.event_log = EventLog(self.path, storage.uri)
         find_checkpoints(self.event_log, storage)
-        self._engine = Engine(Searching(spec(self._trials)), self.event_log)
+        self._engine = Engine(SearchPolicy(spec(self._trials)), self.event_log)
         self._running.clear()
 
     def run(self) -> None:
@@ -322,7 +322,7 @@ class Cluster:
             if self._random.random() < 0.03 or self._engine.halted:  # the driver is killed, or has been told to stop
                 if self._random.random() < 0.5:
                     for number in self._running:
-                        self._engine.end(number)
+                        self._engine.carry_out(number)
                 self.close()
                 self._open()
                 continue
@@ -357,8 +357,8 @@ class Cluster:
         older = self._engine.checkpointed(number, str(written), step)
         if older is not None and older != str(written):
             shutil.rmtree(older)
-        if decision != "running":
-            self._engine.end(number)
+        if decision.action is not Action.CONTINUE:
+            self._engine.carry_out(number)
             del self._running[number]
 
     def _lose_checkpoint(self, number: int) -> None:
@@ -368,7 +368,7 @@ class Cluster:
         del self._running[number]
         if self._random.random() < 0.7:
             self._engine.on_worker_lost(number, UNREADABLE, storage=True)
-        elif self.event_log.trials[number].decision == "running":
+        elif self.event_log.trials[number].decision.status == "running":
             shutil.rmtree(location)
             self._engine.set_back(number, to_earlier=False)
         else:
@@ -458,36 +458,36 @@ def assert_reasons_were_true(events: Sequence[dict[str, Any]]) -> None:
         (9, 2000, 1500, "finished", "running"),
     ],
 )
-def test_trial_judged_before_a_kill_is_not_run_past_its_verdict_by_the_resume(
+def test_trial_is_not_run_past_a_decision_made_before_a_kill(
     tmp_path: Path, trials: int, step: int, checkpoint_step: int, decision: str, status: str
 ) -> None:
     """Only a finished one without its last weights has to go back."""
     path = tmp_path / "a" / "events.jsonl"
     with EventLog(path) as event_log:
-        engine = Engine(Searching(spec(trials)), event_log)
+        engine = Engine(SearchPolicy(spec(trials)), event_log)
         for number in range(4):
             assert engine.propose() is not None
             for at in [s for s in STEPS if s <= step] if number == 3 else [500]:
                 report = engine.report(number, at, {"nmi": 0.0, "prior_rmse": 0.9} if step == 500 else measured(9, at))
         engine.checkpointed(3, "somewhere", checkpoint_step)
-        assert report.decision == decision
+        assert report.decision.status == decision
     with EventLog(path) as event_log:
-        Engine(Searching(spec(trials)), event_log)
+        Engine(SearchPolicy(spec(trials)), event_log)
         assert event_log.trials[3].status == status
 
 
 def test_not_a_number_fails_the_trial(tmp_path: Path) -> None:
     with EventLog(tmp_path / "a" / "events.jsonl") as event_log:
-        engine = Engine(Searching(spec()), event_log)
+        engine = Engine(SearchPolicy(spec()), event_log)
         trial = engine.propose()
         assert trial is not None
         report = engine.report(trial.number, 500, {"nmi": float("nan"), "prior_rmse": 0.1})
-        assert (report.decision, report.reason) == ("failed", "nmi is not a number at step 500")
+        assert report.decision == stop("failed", "nmi is not a number at step 500")
 
 
 def test_trial_fails_when_its_process_dies_again_and_again_without_coming_further(tmp_path: Path) -> None:
     with EventLog(tmp_path / "a" / "events.jsonl") as event_log:
-        engine = Engine(Searching(spec()), event_log)
+        engine = Engine(SearchPolicy(spec()), event_log)
         for step in range(1, 11):
             assert engine.propose() is event_log.trials[0]
             engine.checkpointed(0, "somewhere", step)
@@ -506,12 +506,12 @@ def test_a_search_runs_in_one_process_only(tmp_path: Path) -> None:
 
 def test_table_of_curves_has_every_report(tmp_path: Path) -> None:
     with EventLog(tmp_path / "a" / "events.jsonl") as event_log:
-        run(Engine(Searching(spec()), event_log))
+        run(Engine(SearchPolicy(spec()), event_log))
         write_curves(event_log.trials.values(), tmp_path)
         rows = read_curves(tmp_path / "curves.parquet").to_pylist()
         told = {(row["trial"], row["step"]): (row["nmi"], row["param.tau"], row["decision"]) for row in rows}
         assert told == {
-            (number, step): (report.metrics["nmi"], trial.params["tau"], report.decision)
+            (number, step): (report.metrics["nmi"], trial.params["tau"], report.decision.status)
             for number, trial in event_log.trials.items()
             for step, report in trial.reports.items()
         }
@@ -522,7 +522,7 @@ def test_event_log_that_cannot_be_written_stays_whole(tmp_path: Path, monkeypatc
     """The disk takes a part of a line: nothing may come behind it, also when there is room again."""
     path = tmp_path / "events.jsonl"
     with EventLog(path) as event_log:
-        engine = Engine(Searching(spec()), event_log)
+        engine = Engine(SearchPolicy(spec()), event_log)
         engine.propose()
         assert engine.halted is None
         monkeypatch.setattr(event_log, "_file", _FullDisk(event_log._file))
@@ -534,7 +534,7 @@ def test_event_log_that_cannot_be_written_stays_whole(tmp_path: Path, monkeypatc
         assert engine.halted is not None
     with EventLog(path) as event_log:
         assert event_log.trials[0].reports == {} and event_log.trials[0].status == "running"
-        run(Engine(Searching(spec()), event_log))
+        run(Engine(SearchPolicy(spec()), event_log))
         assert len(event_log.trials) == 9
 
 
@@ -557,7 +557,7 @@ def test_observer_that_cannot_write_halts_the_search(tmp_path: Path) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "study.log")
 
     with EventLog(tmp_path / "events.jsonl") as event_log:
-        engine = Engine(Searching(spec()), event_log, [Full()])
+        engine = Engine(SearchPolicy(spec()), event_log, [Full()])
         engine.propose()
         assert engine.halted is not None and "study.log cannot be written (No space left on device)" in engine.halted
         assert event_log.trials[0].status == "running"
@@ -572,7 +572,7 @@ def test_heartbeat_reaches_every_observer(tmp_path: Path) -> None:
 
     seen = [Counted(), Observer(), Counted()]
     with EventLog(tmp_path / "events.jsonl") as event_log:
-        engine = Engine(Searching(spec()), event_log, seen)
+        engine = Engine(SearchPolicy(spec()), event_log, seen)
         engine.heartbeat()
         run(engine)
     assert [observer.beats for observer in seen if isinstance(observer, Counted)] == [1, 1]

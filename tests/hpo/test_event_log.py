@@ -18,8 +18,8 @@ from eig_tune.config.space import parse_spec
 from eig_tune.errors import EigTuneError, ResultError, StorageError
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
-from eig_tune.hpo.policies import Searching
-from eig_tune.hpo.trial import Trial
+from eig_tune.hpo.policies import SearchPolicy
+from eig_tune.hpo.trial import CONTINUE, Trial
 
 
 def no_locks(monkeypatch: pytest.MonkeyPatch, code: int = errno.ENOLCK) -> None:
@@ -34,7 +34,7 @@ def no_locks(monkeypatch: pytest.MonkeyPatch, code: int = errno.ENOLCK) -> None:
 def note(event_log: EventLog, number: int, *steps: int) -> None:
     event_log.propose(number, {"lambda_1": 1.0})
     for step in steps:
-        event_log.report(number, step, {"nmi": 0.5, "prior_rmse": 0.1}, "running", "")
+        event_log.report(number, step, {"nmi": 0.5, "prior_rmse": 0.1}, CONTINUE)
 
 
 def test_search_that_runs_already_is_told_with_its_process(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_times_never_go_back_when_the_clock_is_set_back(tmp_path: Path, monkeypa
         with monkeypatch.context() as patch:
             set_clock(patch, -3600.0)
             time.sleep(0.01)
-            event_log.report(0, 1000, {"nmi": 0.5}, "running", "")
+            event_log.report(0, 1000, {"nmi": 0.5}, CONTINUE)
     set_clock(monkeypatch, -7200.0)
     with EventLog(path) as event_log:
         ended = event_log.end(0, "finished", "")
@@ -153,9 +153,9 @@ def test_resumed_search_compares_at_the_rungs_as_before_whatever_the_clock_said(
     ]
     path.write_text("\n".join(lines) + "\n")
     with EventLog(path) as event_log:
-        strategy = Searching(parse_spec(document, "test"))
-        Engine(strategy, event_log)
-        assert strategy._halving._rungs[500] == {0: (-0.5, 0.1), 1: (-0.1, 0.1)}
+        policy = SearchPolicy(parse_spec(document, "test"))
+        Engine(policy, event_log)
+        assert policy._halving._rungs[500] == {0: (-0.5, 0.1), 1: (-0.1, 0.1)}
         trial: Trial = event_log.trials[1]
         assert trial.last is not None and trial.last.step == 1500 and trial.last.at == 111
 
@@ -181,11 +181,11 @@ def test_what_was_noted_is_on_the_disk_a_second_later(tmp_path: Path, monkeypatc
         note(event_log, 0, 500, 1000)
         event_log.checkpoint(0, "somewhere", 1000)  # less than a second after the one that was synced
         assert synced and synced[-1] < path.stat().st_size
-        event_log.tick()
+        event_log.heartbeat()
         assert synced[-1] < path.stat().st_size, "an fsync a second is enough"
         ticks = time.monotonic
         monkeypatch.setattr(time, "monotonic", lambda: ticks() + 2)
-        event_log.tick()
+        event_log.heartbeat()
         assert synced[-1] == path.stat().st_size
         event_log.pause(0)
     assert synced[-1] == path.stat().st_size

@@ -11,7 +11,7 @@ from eig_tune.config.space import SearchSpec, parse_spec
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.plan import Plan, make_plan
-from eig_tune.hpo.policies import Searching
+from eig_tune.hpo.policies import SearchPolicy
 from eig_tune.hpo.simulation import Reported, simulate
 
 LEVELS = (500, 1500, 4500)
@@ -36,17 +36,17 @@ def searched(space: SearchSpec, slots: int, seed: int, file: Path) -> list[Repor
     luck = random.Random(seed)
     losses = [luck.random() for _ in range(space.trials)]
     with EventLog(file) as event_log:
-        engine = Engine(Searching(space), event_log)
+        engine = Engine(SearchPolicy(space), event_log)
 
         def propose() -> int | None:
             trial = engine.propose()
             return None if trial is None else trial.number
 
         def goes_on(trial: int, step: int) -> bool:
-            if engine.report(trial, step, {"prior_rmse": losses[trial]}).decision == "running":
+            if engine.report(trial, step, {"prior_rmse": losses[trial]}).decision.status == "running":
                 return True
             engine.checkpointed(trial, "somewhere", step)
-            engine.end(trial)
+            engine.carry_out(trial)
             return False
 
         return list(simulate(propose, goes_on, LEVELS, slots))

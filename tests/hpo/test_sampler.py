@@ -6,29 +6,39 @@ import numpy as np
 import pytest
 
 from eig_tune.config.distributions import Distribution
-from eig_tune.config.space import SamplerKind
-from eig_tune.hpo.sampler import ENOUGH, Sampler
+from eig_tune.config.space import SamplerKind, parse_spec
+from eig_tune.hpo.sampler import ENOUGH, OptunaSampler, Params
 from eig_tune.training.config import Value
 
 SPACE = {
-    "lambda_1": Distribution(loguniform=(0.1, 10)),
-    "distance": Distribution(choice=("l2", "nt_xent")),
-    "nt_xent_temperature": Distribution(uniform=(0.1, 1), when={"distance": ("nt_xent",)}),
+    "lambda_1": {"loguniform": [0.1, 10]},
+    "distance": {"choice": ["l2", "nt_xent"]},
+    "nt_xent_temperature": {"uniform": [0.1, 1], "when": {"distance": "nt_xent"}},
 }
 KINDS: list[SamplerKind] = ["tpe", "nsga2", "random", "quasi-random"]
 
 
-def sampler(kind: SamplerKind = "tpe", start_from: tuple[dict[str, Value], ...] = (), seed: int = 0) -> Sampler:
-    return Sampler(SPACE, {}, 2, (500, 1000), start_from, seed, kind)
+def sampler(kind: SamplerKind = "tpe", start_from: tuple[Params, ...] = (), seed: int = 0) -> OptunaSampler:
+    """Of two objectives, with the rungs 500 and 1000."""
+    document = {
+        "dataset": {"name": "digits"},
+        "train": {"steps": 1000, "report_every": 500},
+        "asha": {"grace": 500},
+        "search": SPACE,
+        "start_from": start_from,
+        "sampler": kind,
+        "seed": seed,
+    }
+    return OptunaSampler(parse_spec(document, "test"))
 
 
-def losses(values: dict[str, Value]) -> tuple[float, float]:
+def losses(values: Params) -> tuple[float, float]:
     """Best at lambda_1 = 3 with nt_xent."""
     distance = abs(math.log(float(values["lambda_1"]) / 3)) + (values["distance"] != "nt_xent")
     return distance, distance / 2
 
 
-def run(of: Sampler, trials: int) -> list[dict[str, Value]]:
+def run(of: OptunaSampler, trials: int) -> list[Params]:
     proposed = []
     for number in range(trials):
         values = of.propose(number)
@@ -75,7 +85,7 @@ def test_tpe_learns_where_the_best_lies() -> None:
 
 
 def test_start_points_come_first() -> None:
-    point: dict[str, Value] = {"lambda_1": 1.0, "distance": "l2"}
+    point: Params = {"lambda_1": 1.0, "distance": "l2"}
     assert run(sampler(start_from=(point,)), 2)[0] == point
 
 
@@ -115,7 +125,7 @@ def test_quantiles(distribution: Distribution, values: list[Value]) -> None:
 def test_tpe_forgets_what_is_neither_good_nor_new_nor_running(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eig_tune.hpo.sampler.MOST", 40)
     of = sampler()
-    best: dict[str, Value] = {"lambda_1": 3.0, "distance": "nt_xent", "nt_xent_temperature": 0.5}
+    best: Params = {"lambda_1": 3.0, "distance": "nt_xent", "nt_xent_temperature": 0.5}
     of.observe(0, 500, best, losses(best))
     running = {number: of.propose(number) for number in (1, 2)}
     for number in range(3, 103):

@@ -21,8 +21,9 @@ from eig_tune.errors import ResultError
 from eig_tune.home import Home
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
-from eig_tune.hpo.policies import Searching
+from eig_tune.hpo.policies import SearchPolicy
 from eig_tune.hpo.selection import Confirmed, choose, eligible, judged, ranked, start_points, to_confirm
+from eig_tune.hpo.trial import Decision
 from eig_tune.reports.mlflow_runs import MlflowRuns
 from eig_tune.stopping import Stop
 from eig_tune.terminal.tables import outcome_document, print_outcome
@@ -126,7 +127,7 @@ def measured(rng: np.random.Generator) -> dict[str, float]:
 
 def end(event_log: EventLog, number: int, values: dict[str, Any], rng: np.random.Generator, status: Any) -> None:
     event_log.propose(number, values)
-    event_log.report(number, 1500, measured(rng), status, "")
+    event_log.report(number, 1500, measured(rng), Decision(status))
     event_log.end(number, status, "")
 
 
@@ -187,7 +188,7 @@ class Everywhere:
         with random_search(self.home, store.name, spec, rng) as event_log:
             tracker = SearchTracker(store, "search", "f" * 32, {}, {OBJECTIVES_TAG: json.dumps(spec.objectives)})
             MlflowRuns(tracker, Storage(str(folder)), (), spec.method).catch_up(event_log.trials)
-            engine = Engine(Searching(spec), event_log)
+            engine = Engine(SearchPolicy(spec), event_log)
             confirmed = confirmations(spec, self.home, store.name)
             best = best_of(engine, spec, confirmed)
             finish(tracker, engine, spec, confirmed, best, True, Stop())
@@ -256,13 +257,13 @@ def test_extended_confirmation_is_what_is_read_back_and_a_failed_seed_ends_it(da
         ):
             confirming.propose(seed, {"trial": 0, "seed": seed})
             if nmi is not None:
-                confirming.report(seed, 1500, {"nmi": nmi, "prior_rmse": 0.1}, "finished", "")
+                confirming.report(seed, 1500, {"nmi": nmi, "prior_rmse": 0.1}, Decision("finished"))
             confirming.end(seed, "failed" if nmi is None else "finished", "")
             note_complete(confirming, [0], seed + 1)
             tracker = SearchTracker(store, "search", "e" * 32, {}, {OBJECTIVES_TAG: json.dumps(TWO)})
             MlflowRuns(tracker, Storage(str(tmp_path)), (), spec.method).catch_up(event_log.trials)
             confirmed = summaries(confirming, seed + 1)
-            engine = Engine(Searching(spec), event_log)
+            engine = Engine(SearchPolicy(spec), event_log)
             finish(tracker, engine, spec, confirmed, best_of(engine, spec, confirmed), True, Stop())
             assert tracker.errors == []
         (trial,) = read_search(store.uri, store.name).trials

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eig_tune.hpo.trial import Report, Trial
+from eig_tune.hpo.trial import Decision, Report, Trial
 from eig_tune.reports.curves import CURVES_FILE, read_curves, write_curves
 
 COLUMNS = ["trial", "status", "step", "at", "decision", "param.tau", "nmi"]
@@ -14,8 +14,8 @@ COLUMNS = ["trial", "status", "step", "at", "decision", "param.tau", "nmi"]
 def test_reports_are_rows(tmp_path: Path) -> None:
     trial = Trial(3, {"tau": 0.5}, 0.0, "finished")
     trial.reports = {
-        10: Report(10, {"nmi": 0.1}, 1.0, "running", ""),
-        20: Report(20, {"nmi": 0.2}, 2.0, "finished", ""),
+        10: Report(10, {"nmi": 0.1}, 1.0),
+        20: Report(20, {"nmi": 0.2}, 2.0, Decision("finished")),
     }
     write_curves([trial, Trial(4, {"tau": 0.1}, 0.0)], tmp_path)
     assert read_curves(tmp_path / CURVES_FILE).to_pylist() == [

@@ -6,7 +6,7 @@ import pytest
 
 from eig_tune.config.space import SearchSpec, parse_spec
 from eig_tune.hpo.selection import Confirmed
-from eig_tune.hpo.trial import Report, Trial
+from eig_tune.hpo.trial import Decision, Report, Trial
 from eig_tune.reports.comparison import rows_of
 from eig_tune.reports.description import describe_comparison, describe_search
 
@@ -37,7 +37,7 @@ def spec(objectives: dict[str, str] | None = None) -> SearchSpec:
 
 
 def ended(number: int, status: str, nmi: float, prior_rmse: float, **params: object) -> Trial:
-    report = Report(100, {"nmi": nmi, "prior_rmse": prior_rmse}, 0.0, "finished", "")
+    report = Report(100, {"nmi": nmi, "prior_rmse": prior_rmse}, 0.0, Decision("finished"))
     return Trial(number, {"lambda_1": 1.23456, **params}, 0.0, status, reports={100: report})  # type: ignore[arg-type]
 
 
@@ -121,6 +121,6 @@ def test_long_front_fits_into_a_description() -> None:
 def test_description_of_a_comparison_is_its_table() -> None:
     params = {"method": "uniform-infogan", "split": 0, "seed": 0}
     metrics = {"average_entropy": 0.1, "nmi": 0.9, "prior_rmse": 0.1, "nmi_real": 0.8}
-    cell = Trial(0, params, 0.0, "finished", reports={10: Report(10, metrics, 0.0, "finished", "")})
+    cell = Trial(0, params, 0.0, "finished", reports={10: Report(10, metrics, 0.0, Decision("finished"))})
     text = describe_comparison(rows_of([cell], ["uniform-infogan"]), Artifacts())
     assert "| uniform-infogan&emsp;| **0.900 ± 0.000**&emsp;|" in text and "![methods](file/methods.png)" in text

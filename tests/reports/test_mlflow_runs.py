@@ -12,8 +12,8 @@ from eig_tune.cluster.storage import Storage
 from eig_tune.config.space import parse_spec
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
-from eig_tune.hpo.policies import Searching
-from eig_tune.hpo.trial import Report, Trial
+from eig_tune.hpo.policies import SearchPolicy
+from eig_tune.hpo.trial import CONTINUE, Decision, Report, Trial
 from eig_tune.reports.mlflow_runs import MlflowRuns, needed_checkpoints
 from eig_tune.tracking import SearchTracker, Store, open_store
 
@@ -52,7 +52,7 @@ class Search:
         self._event_log = EventLog(folder / "events.jsonl")
         self._tracker = SearchTracker(store, "search", "1" * 32, {}, {})
         self.mlflow_runs = MlflowRuns(self._tracker, Storage(str(folder)), (), SPEC.method, SPEC.rungs())
-        self.engine = Engine(Searching(SPEC), self._event_log, [self.mlflow_runs])
+        self.engine = Engine(SearchPolicy(SPEC), self._event_log, [self.mlflow_runs])
         self.mlflow_runs.catch_up(self._event_log.trials)
 
     def train(self, number: int, *steps: int, nmi: float, picture: bool = True, **others: float) -> None:
@@ -64,7 +64,7 @@ class Search:
                 Image.new("L", (40, 20), step // 10).save(checkpoint / "samples.png")
             if (older := self.engine.checkpointed(number, str(checkpoint), step)) is not None:
                 shutil.rmtree(older)
-        self.engine.end(number)
+        self.engine.carry_out(number)
 
     def close(self) -> list[str]:
         self._tracker.close("FINISHED", {})
@@ -102,8 +102,8 @@ def test_there_is_a_picture_of_every_checkpoint_although_checkpoints_are_deleted
 def test_resume_loses_no_picture_of_a_checkpoint_that_is_there(store: Store, tmp_path: Path) -> None:
     """Killed before anything was written, then again after everything was: the UI takes one picture a step."""
     with EventLog(tmp_path / "events.jsonl") as event_log:
-        Engine(Searching(SPEC), event_log).propose()
-        event_log.report(0, 250, {"nmi": 0.5, "prior_rmse": 0.1}, "running", "")
+        Engine(SearchPolicy(SPEC), event_log).propose()
+        event_log.report(0, 250, {"nmi": 0.5, "prior_rmse": 0.1}, CONTINUE)
         (tmp_path / "0-250").mkdir()
         Image.new("L", (40, 20), 25).save(tmp_path / "0-250" / "samples.png")
         event_log.checkpoint(0, str(tmp_path / "0-250"), 250)
@@ -162,7 +162,7 @@ def test_paused_and_training_trials_have_different_tags(store: Store, tmp_path: 
     search = Search(store, tmp_path)
     search.engine.propose("ray")
     search.train(2, 500, nmi=0.3)
-    assert search.engine.propose("ray") is search.engine.event_log.trials[0]
+    assert search.engine.propose("ray") is search.engine.state.trials[0]
     assert status() == {"0": "running", "1": "paused", "2": "paused"}, "before its next report"
 
 
@@ -176,7 +176,7 @@ def test_trial_that_trained_when_the_search_was_stopped_is_interrupted_until_it_
     search = Search(store, tmp_path)
     search.engine.propose()
     search.train(0, 250, nmi=0.5)
-    search.mlflow_runs.mark_interrupted(search.engine.event_log.trials.values())
+    search.mlflow_runs.mark_interrupted(search.engine.state.trials.values())
     assert status() == "interrupted"
     search = Search(store, tmp_path)
     search.engine.propose()
@@ -185,13 +185,13 @@ def test_trial_that_trained_when_the_search_was_stopped_is_interrupted_until_it_
 
 def test_promoted_trial_of_a_killed_search_is_interrupted_and_not_paused(store: Store, tmp_path: Path) -> None:
     with EventLog(tmp_path / "events.jsonl") as event_log:
-        engine = Engine(Searching(SPEC), event_log)
+        engine = Engine(SearchPolicy(SPEC), event_log)
         for number in range(4):
             engine.propose()
             engine.report(number, 500, {"nmi": 0.1 * number, "prior_rmse": 0.1})
-        assert event_log.trials[2].decision == "running", "it is among the best of its rung at once"
-        engine.end(1)
-        engine.end(0)
+        assert event_log.trials[2].decision.status == "running", "it is among the best of its rung at once"
+        engine.carry_out(1)
+        engine.carry_out(0)
         for step in (750, 1000, 1500):
             engine.report(2, step, {"nmi": 0.5, "prior_rmse": 0.1})
         engine.fail(2, "the worker was lost")
@@ -210,7 +210,7 @@ def test_promoted_trial_of_a_killed_search_is_interrupted_and_not_paused(store: 
     [((), "running", None), ((250,), "running", None), ((250, 500), "stopped", 500), ((600, 4700), "finished", 4500)],
 )
 def test_rung_is_the_highest_that_was_entered(steps: tuple[int, ...], last: Any, rung: int | None) -> None:
-    reports = {step: Report(step, {}, 0.0, "running" if step < max(steps) else last, "") for step in steps}
+    reports = {step: Report(step, {}, 0.0, CONTINUE if step < max(steps) else Decision(last)) for step in steps}
     assert Trial(0, {}, 0.0, reports=reports).rung((500, 1500, 4500)) == rung
 
 

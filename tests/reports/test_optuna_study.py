@@ -20,7 +20,8 @@ from optuna.trial import TrialState
 from eig_tune.config.space import parse_spec
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
-from eig_tune.hpo.policies import Searching
+from eig_tune.hpo.policies import SearchPolicy
+from eig_tune.hpo.trial import Action
 from eig_tune.reports.optuna_study import StudyFile
 
 SPEC = parse_spec(
@@ -47,7 +48,7 @@ def run(folder: Path, most: int = 100) -> dict[int, tuple[str, str]]:
     """Status and reason of every trial; trial 3 collapses, trial 5 crashes."""
     with EventLog(folder / "events.jsonl") as event_log:
         study = study_file(folder)
-        engine = Engine(Searching(SPEC), event_log, [study])
+        engine = Engine(SearchPolicy(SPEC), event_log, [study])
         study.catch_up(event_log.trials)
         while most and (trial := engine.propose("ray-17")) is not None:
             most -= 1
@@ -59,9 +60,9 @@ def run(folder: Path, most: int = 100) -> dict[int, tuple[str, str]]:
                 quality = {"nmi": (trial.number * 7 % 10) / 10, "prior_rmse": 0.1}
                 decision = engine.report(trial.number, step, {**quality, **health}).decision
                 engine.checkpointed(trial.number, "somewhere", step)
-                if decision != "running":
+                if decision.action is not Action.CONTINUE:
                     break
-            engine.end(trial.number)
+            engine.carry_out(trial.number)
         return {number: (trial.status, trial.reason) for number, trial in event_log.trials.items()}
 
 
@@ -102,7 +103,7 @@ def test_no_room_for_the_lock_halts_the_search_and_a_resume_adds_what_is_missing
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with EventLog(tmp_path / "events.jsonl") as event_log:
-        engine = Engine(Searching(SPEC), event_log, [study_file(tmp_path)])
+        engine = Engine(SearchPolicy(SPEC), event_log, [study_file(tmp_path)])
         engine.propose()
         monkeypatch.setattr(os, "symlink", full)  # how Optuna locks its file
         engine.fail(0, "the worker was lost")

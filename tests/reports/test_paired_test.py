@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from eig_tune.evaluation.registry import compared_metrics
-from eig_tune.hpo.trial import Report, Trial
+from eig_tune.hpo.trial import Decision, Report, Trial
 from eig_tune.models import METHODS
 from eig_tune.reports.comparison import Row, markdown, p_in_words, rows_of
 from eig_tune.reports.comparison_report import write_report
@@ -37,7 +37,7 @@ def cells(
 
 
 def cell(method: str, split: int, seed: int, metrics: Mapping[str, float], status: str = "finished") -> Trial:
-    reports = {100: Report(100, metrics, 0.0, "finished", "")}
+    reports = {100: Report(100, metrics, 0.0, Decision("finished"))}
     return Trial(0, {"method": method, "split": split, "seed": seed}, 0.0, status, reports=reports)  # type: ignore[arg-type]
 
 

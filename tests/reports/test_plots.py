@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from eig_tune.config.space import SearchSpec, parse_spec
-from eig_tune.hpo.trial import Report, Trial
+from eig_tune.hpo.trial import Decision, Report, Trial
 from eig_tune.reports import plots
 from eig_tune.reports.optuna_study import study_of
 
@@ -44,7 +44,7 @@ def trial(of: SearchSpec, number: int, status: str) -> Trial:
         params.pop("nt_xent_temperature", None)
     end = {"failed": 0, "finished": 1500}.get(status, 500)
     reports = {
-        step: Report(step, dict.fromkeys(of.objectives, quantile * step / 1500), float(step), "running", "")
+        step: Report(step, dict.fromkeys(of.objectives, quantile * step / 1500), float(step))
         for step in range(250, end + 1, 250)
     }
     return Trial(number, params, 0.0, status, "", reports)  # type: ignore[arg-type]
@@ -142,7 +142,7 @@ def test_importance_is_that_of_reaching_high_values_of_a_maximised_objective(tmp
     for number in range(60):
         params = {"lambda_1": float(rng.uniform(0.3, 3)), "tau": float(rng.uniform(0.1, 1))}
         quality = 0.5 + params["lambda_1"] if params["lambda_1"] > 2.5 else 0.1 * params["tau"]
-        report = Report(1500, {"nmi": quality, "prior_rmse": 0.1}, 0.0, "finished", "")
+        report = Report(1500, {"nmi": quality, "prior_rmse": 0.1}, 0.0, Decision("finished"))
         some.append(Trial(number, params, 0.0, "finished", reports={1500: report}))
     drawn = plots._optuna_plots(some, of)["importances_nmi"](visualization)
     importance = dict(zip(drawn.data[0].y, drawn.data[0].x, strict=True))

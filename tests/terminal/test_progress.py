@@ -7,7 +7,7 @@ import re
 import pytest
 from rich.console import Console
 
-from eig_tune.hpo.trial import Report, Status, Trial
+from eig_tune.hpo.trial import Decision, Report, Status, Trial
 from eig_tune.terminal.progress import LiveTrials, step_bar
 
 OBJECTIVES = {"nmi": "maximize"}
@@ -15,7 +15,7 @@ OBJECTIVES = {"nmi": "maximize"}
 
 def trial(number: int, status: Status, step: int = 500) -> Trial:
     reason = "not among the best 1/3 of rung 500" if status == "paused" else ""
-    report = Report(step, {"nmi": number / 100}, float(number), status, reason)
+    report = Report(step, {"nmi": number / 100}, float(number), Decision(status, reason))
     return Trial(
         number, {}, 0.0, status, reports={step: report}, ended_at=float(number) if status == "stopped" else None
     )

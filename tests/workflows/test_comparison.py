@@ -17,8 +17,8 @@ from eig_tune.evaluation.record import EVALUATION_FILE, SAMPLES_FILE
 from eig_tune.evaluation.registry import compared_metrics
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
-from eig_tune.hpo.policies import GivenRuns
-from eig_tune.hpo.trial import Report, Status, Trial
+from eig_tune.hpo.policies import FixedRuns
+from eig_tune.hpo.trial import Decision, Report, Status, Trial
 from eig_tune.models import METHODS
 from eig_tune.reports.comparison import best_of, markdown, rows_of
 from eig_tune.reports.comparison_report import mean_curves, write_report
@@ -48,22 +48,22 @@ def measured(values: Mapping[str, Any]) -> dict[str, float]:
     return {"nmi": 0.4 + quality, "nmi_real": 0.3, "average_entropy": 1 - quality, "prior_rmse": 0.1 - quality / 10}
 
 
-def strategy(of: Plan, event_log: EventLog) -> GivenRuns:
+def policy(of: Plan, event_log: EventLog) -> FixedRuns:
     runs = of.cells()
     done = [trial.params for trial in event_log.trials.values()]
-    return GivenRuns(runs, lambda values: 100, compared_metrics(), done)
+    return FixedRuns(runs, lambda values: 100, compared_metrics(), done)
 
 
 def run(of: Plan, path: Path, most: int = 1000) -> list[Trial]:
     """The trials that were run now."""
     ran: list[Trial] = []
     with EventLog(path) as event_log:
-        engine = Engine(strategy(of, event_log), event_log)
+        engine = Engine(policy(of, event_log), event_log)
         while len(ran) < most and (trial := engine.propose()) is not None:
-            assert engine.report(trial.number, 50, measured(trial.params)).decision == "running"
-            assert engine.report(trial.number, 100, measured(trial.params)).decision == "finished"
+            assert engine.report(trial.number, 50, measured(trial.params)).decision.status == "running"
+            assert engine.report(trial.number, 100, measured(trial.params)).decision.status == "finished"
             engine.checkpointed(trial.number, "nowhere", 100)
-            engine.end(trial.number)
+            engine.carry_out(trial.number)
             ran.append(trial)
     return ran
 
@@ -132,7 +132,7 @@ def test_curve_of_a_method_is_the_mean_of_its_cells_on_imbalanced_images(tmp_pat
 
 
 def test_failed_cell_is_told_and_not_counted() -> None:
-    report = Report(100, {**measured({"method": "elastic-infogan", "split": 0, "seed": 0})}, 0.0, "finished", "")
+    report = Report(100, {**measured({"method": "elastic-infogan", "split": 0, "seed": 0})}, 0.0, Decision("finished"))
     good = Trial(0, {"method": "elastic-infogan", "split": 0, "seed": 0}, 0.0, "finished", reports={100: report})
     bad = Trial(1, {"method": "elastic-infogan", "split": 1, "seed": 0}, 0.0, "failed", "the worker died")
     (row,) = rows_of([good, bad], ["elastic-infogan"])

@@ -8,7 +8,7 @@ import pytest
 
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.selection import Confirmed, judged, selection_bias, to_confirm
-from eig_tune.hpo.trial import Report, Trial
+from eig_tune.hpo.trial import Decision, Report, Trial
 from eig_tune.tracking import TrackedTrial
 from eig_tune.workflows.confirm import note_complete, summaries
 
@@ -16,7 +16,7 @@ OBJECTIVES = {"nmi": "maximize", "prior_rmse": "minimize"}
 
 
 def finished(number: int, nmi: float, prior_rmse: float, **values: int) -> Trial:
-    report = Report(100, {"nmi": nmi, "prior_rmse": prior_rmse}, 0.0, "finished", "")
+    report = Report(100, {"nmi": nmi, "prior_rmse": prior_rmse}, 0.0, Decision("finished"))
     return Trial(number, values, 0.0, "finished", reports={100: report})
 
 
@@ -45,7 +45,7 @@ class Runs:
         number = len(self.event_log.trials)
         self.event_log.propose(number, {"trial": trial, "seed": seed})
         if nmi is not None:
-            self.event_log.report(number, 100, {"nmi": nmi, "prior_rmse": 0.1}, "finished", "")
+            self.event_log.report(number, 100, {"nmi": nmi, "prior_rmse": 0.1}, Decision("finished"))
         self.event_log.end(number, "failed" if nmi is None else "finished", "")
 
     def told(self, seeds: int) -> dict[int, Confirmed]:

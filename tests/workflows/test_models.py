@@ -16,7 +16,7 @@ from eig_tune.cluster.storage import Storage
 from eig_tune.errors import EigTuneError
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
-from eig_tune.hpo.policies import GivenRuns
+from eig_tune.hpo.policies import FixedRuns
 from eig_tune.reports.mlflow_runs import MODEL_FOLDER, MlflowRuns
 from eig_tune.tracking import OBJECTIVES_TAG, SearchTracker, Store, open_store, read_search
 from eig_tune.training import TrainConfig, checkpoint
@@ -58,7 +58,7 @@ class Search:
         runs = [{"trial": trial, "seed": 0} for trial in range(trials)]
         known = [trial.params for trial in self._event_log.trials.values()]
         to = MlflowRuns(self._tracker, Storage(str(folder)), (), "elastic-infogan", **(mlflow_runs or {"models": True}))
-        self.engine = Engine(GivenRuns(runs, lambda values: STEPS, TWO, known), self._event_log, [to])
+        self.engine = Engine(FixedRuns(runs, lambda values: STEPS, TWO, known), self._event_log, [to])
         to.catch_up(self._event_log.trials)
 
     def train(self, config: TrainConfig, *reached: dict[str, float]) -> None:
@@ -70,7 +70,7 @@ class Search:
             where = self._folder / f"checkpoint-{trial.number}"
             checkpoint.save(where, tensors, checkpoint.RunRecord(config, STEPS, 16, 1, ()))
             self.engine.checkpointed(trial.number, str(where), STEPS)
-            self.engine.end(trial.number)
+            self.engine.carry_out(trial.number)
 
     def close(self) -> list[str]:
         self._tracker.close("FINISHED", {})
@@ -151,13 +151,13 @@ def test_checkpoint_stays_until_mlflow_has_the_whole_model(
 def test_upload_that_a_kill_has_cut_short_is_done_again(store: Store, tmp_path: Path, tiny_config: TrainConfig) -> None:
     """Some bytes of the model are in MLflow, its run has not ended there, and the checkpoint is there."""
     with EventLog(tmp_path / "events.jsonl") as event_log:
-        engine = Engine(GivenRuns([{"trial": 0, "seed": 0}], lambda values: STEPS, TWO, ()), event_log)
+        engine = Engine(FixedRuns([{"trial": 0, "seed": 0}], lambda values: STEPS, TWO, ()), event_log)
         engine.propose("ray")
         engine.report(0, STEPS, REACHED)
         where = tmp_path / "checkpoint-0"
         checkpoint.save(where, {"generator.w": torch.zeros(3, 5)}, checkpoint.RunRecord(tiny_config, STEPS, 16, 1, ()))
         engine.checkpointed(0, str(where), STEPS)
-        engine.end(0)
+        engine.carry_out(0)
     tracker = SearchTracker(store, "search", id_of(store), {}, {OBJECTIVES_TAG: '{"nmi": "maximize"}'})
     tracker.start_run("0", "trial 0", {}, at=1.0)
     tracker.log_artifacts("0", lambda to: (to / checkpoint.TENSORS_FILE).write_bytes(b"cut"), MODEL_FOLDER)

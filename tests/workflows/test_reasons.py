@@ -14,8 +14,8 @@ from eig_tune.config.space import SearchSpec, parse_spec
 from eig_tune.hpo.asha import SuccessiveHalving
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
-from eig_tune.hpo.policies import Searching
-from eig_tune.hpo.trial import Report, Trial
+from eig_tune.hpo.policies import SearchPolicy
+from eig_tune.hpo.trial import CONTINUE, Action, Decision, Report, Trial, pause
 from eig_tune.reports.description import describe_search
 from eig_tune.reports.optuna_study import as_optuna
 from eig_tune.reports.phrases import count_outcomes
@@ -45,18 +45,18 @@ def train(engine: Engine, number: int, *steps: int, nmi: float) -> None:
     for step in steps:
         engine.report(number, step, {"nmi": nmi})
         engine.checkpointed(number, "somewhere", step)
-    engine.end(number)
+    engine.carry_out(number)
 
 
 def search(event_log: EventLog, qualities: Sequence[float], of: SearchSpec | None = None) -> Engine:
-    """Every trial in its turn, from its checkpoint to its verdict; trial n has reached ``qualities[n]``."""
-    engine = Engine(Searching(of or spec(len(qualities))), event_log)
+    """Every trial in its turn, from its checkpoint to its pause or end; trial n has reached ``qualities[n]``."""
+    engine = Engine(SearchPolicy(of or spec(len(qualities))), event_log)
     while (trial := engine.propose()) is not None:
         for step in [step for step in (500, 1000, 1500, 2000) if step > trial.checkpoint_step]:
             decision = engine.report(trial.number, step, {"nmi": qualities[trial.number]}).decision
             engine.checkpointed(trial.number, "somewhere", step)
-            if decision != "running":
-                engine.end(trial.number)
+            if decision.action is not Action.CONTINUE:
+                engine.carry_out(trial.number)
                 break
     return engine
 
@@ -69,7 +69,7 @@ def test_stopped_trial_says_by_how_many_it_was_beaten(tmp_path: Path) -> None:
     """At the moment of its end, not at that of its pause: then it was the first of one."""
     path = tmp_path / "events.jsonl"
     with EventLog(path) as event_log:
-        engine = Engine(Searching(spec(9)), event_log)
+        engine = Engine(SearchPolicy(spec(9)), event_log)
         for number, nmi in enumerate((0.1, 0.2, 0.3, 0.4)):
             engine.propose()
             train(engine, number, 500, nmi=nmi)
@@ -77,13 +77,13 @@ def test_stopped_trial_says_by_how_many_it_was_beaten(tmp_path: Path) -> None:
         (end,) = [event for event in map(json.loads, path.read_text().splitlines()) if event["event"] == "end"]
         assert end["reason"] == "rung 500: 4th of 4, 1 may go on"
     with EventLog(path) as event_log:
-        Engine(Searching(spec(9)), event_log)
+        Engine(SearchPolicy(spec(9)), event_log)
         assert event_log.trials[0].reason == "rung 500: 4th of 4, 1 may go on"
 
 
 def test_last_of_nine_is_told_so(tmp_path: Path) -> None:
     with EventLog(tmp_path / "events.jsonl") as event_log:
-        engine = Engine(Searching(spec(9)), event_log)
+        engine = Engine(SearchPolicy(spec(9)), event_log)
         for _ in range(9):
             engine.propose()
         for number in range(9):
@@ -126,7 +126,7 @@ def halving(losses: Sequence[float], **others: Any) -> SuccessiveHalving:
     made = SuccessiveHalving([10, 30], 3, 9, **others)
     for trial, loss in enumerate(losses):
         made.enter(trial, 10, (loss,))
-        made.wait(trial)
+        made.pause(trial)
     return made
 
 
@@ -150,9 +150,9 @@ def test_trials_of_later_brackets_which_pass_a_rung_in_any_case_are_told() -> No
     of = halving([1.0, 2.0, 3.0, 4.0], brackets=2)
     assert of.unpromotable() == {3: "rung 10: 4th of 4, 1 may go on, and those of later brackets"}
     for trial, loss in enumerate((1.0, 2.0, 3.0, 4.0)):
-        of.leave(trial)
+        of.remove(trial)
         of.enter(trial, 30, (loss,))
-        of.wait(trial)
+        of.pause(trial)
     assert of.unpromotable() == {3: "rung 30: 4th of 4, 1 may go on"}, "nobody is safe at the last rung"
 
 
@@ -161,7 +161,7 @@ def test_trials_of_later_brackets_which_pass_a_rung_in_any_case_are_told() -> No
 )
 def test_places_are_english(place: int, told: str) -> None:
     of = halving([float(trial) for trial in range(30)])
-    assert f", {told} of 30" in of.waiting()[place - 1]
+    assert f", {told} of 30" in of.still_paused()[place - 1]
     assert place <= 10 or of.unpromotable()[place - 1] == f"rung 10: {told} of 30, 10 may go on"
 
 
@@ -171,7 +171,7 @@ LONG = "RuntimeError: size [3, 4] does not fit [/tmp]: " + "so this is a very lo
 
 
 def ended(number: int, status: str, reason: str, last: str = "") -> Trial:
-    report = Report(500, {"nmi": 0.5}, 0.0, "paused" if status in ("paused", "stopped") else "running", last)
+    report = Report(500, {"nmi": 0.5}, 0.0, pause(last) if status in ("paused", "stopped") else CONTINUE)
     return Trial(number, {"tau": 0.5}, 0.0, status, reason, {500: report})  # type: ignore[arg-type]
 
 
@@ -202,7 +202,7 @@ def test_live_table_folds_a_reason_that_is_longer_than_its_line() -> None:
 
 def test_promoted_trial_that_trains_is_not_told_as_waiting() -> None:
     trial = ended(0, "running", "", last="waits at rung 500")
-    trial.reports[500] = Report(500, {"nmi": 0.5}, 0.0, "paused", "waits at rung 500")
+    trial.reports[500] = Report(500, {"nmi": 0.5}, 0.0, pause("waits at rung 500"))
     trial.paused_at = 500
     assert "waits" not in on_screen({0: trial}, live=True)
     trial.status = "paused"
@@ -237,8 +237,8 @@ def test_trial_that_runs_no_more_when_the_search_was_stopped_is_interrupted() ->
 
 def test_best_so_far_is_no_failed_or_collapsed_trials() -> None:
     trials = {0: ended(0, "failed", "nmi is not a number"), 1: ended(1, "collapsed", ""), 2: ended(2, "stopped", "")}
-    trials[0].reports[500] = Report(500, {"nmi": float("nan")}, 0.0, "failed", "")
-    trials[1].reports[500] = Report(500, {"nmi": 0.99}, 0.0, "collapsed", "")
+    trials[0].reports[500] = Report(500, {"nmi": float("nan")}, 0.0, Decision("failed"))
+    trials[1].reports[500] = Report(500, {"nmi": 0.99}, 0.0, Decision("collapsed"))
     terminal = LiveTrials(trials, 3, 3000, OBJECTIVES, Console(file=io.StringIO()))
     assert "best nmi 0.500" in terminal._summary()
 
