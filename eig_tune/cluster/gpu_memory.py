@@ -60,6 +60,7 @@ def measure(runs: Sequence[TrainConfig], data: TrialData) -> Need | None:
     """Train each run for a few steps and evaluate it, on this process's GPU; None when PyTorch sees none."""
     if not torch.cuda.is_available():
         return None
+    data.register()
     total, reserved = torch.cuda.get_device_properties(0).total_memory, 0
     for run in runs:
         torch.cuda.empty_cache()

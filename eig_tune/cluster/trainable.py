@@ -37,7 +37,7 @@ class EigTrainable(tune.Trainable):  # type: ignore[misc]
         storage: Storage | None = None,
         device: str = "cpu",
     ) -> None:
-        """Take images and judge from the object store, once per actor."""
+        """Take images, evaluation classifier and the user's own metrics and methods from the object store, once."""
         assert datasets is not None and storage is not None, "tune.with_parameters gives them"
         for data in datasets.values():
             data.register()

@@ -198,7 +198,8 @@ def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Con
             soft_wrap=True,
         )
     console.print(_two_columns("parameter", {name: short(v) for name, v in chosen.params.items()}))
-    shown = {name: f"{chosen.metrics[name]:.4f}" for name in shown_metrics() if name in chosen.metrics}
+    names = dict.fromkeys([*shown_metrics(), *found.objectives])  # an objective may be a metric of the user's own
+    shown = {name: f"{chosen.metrics[name]:.4f}" for name in names if name in chosen.metrics}
     console.print(_two_columns("metric", shown))
 
 

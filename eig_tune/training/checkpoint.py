@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from eig_tune.errors import CheckpointError, StorageError, one_line
+from eig_tune.models import METHODS
 from eig_tune.training.config import TrainConfig
 
 TENSORS_FILE = "state.safetensors"
@@ -80,6 +81,7 @@ def parse_run(document: Any, source: Path) -> RunRecord:
         size, channels = int(document["image_size"]), int(document["channels"])
         if not (8 <= size <= 256 and size % 4 == 0 and channels in (1, 3)):
             raise ValueError(f"no model is made for images of {size}×{size} with {channels} channels")
+        _check_method(document["config"]["method"], source)
         return RunRecord(
             config=TrainConfig.model_validate(document["config"]),
             step=int(document["step"]),
@@ -89,6 +91,14 @@ def parse_run(document: Any, source: Path) -> RunRecord:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{source}: not a whole checkpoint ({one_line(error)})") from error
+
+
+def _check_method(name: Any, source: Path) -> None:
+    if isinstance(name, str) and name not in METHODS:
+        raise CheckpointError(
+            f"{source}: there is no method {one_line(name)!r} here; if it is one of yours, "
+            "register it from Python first"
+        )
 
 
 def write_weights(checkpoint: Path, directory: Path) -> None:

@@ -11,7 +11,7 @@ from ray import cloudpickle
 from torch import Tensor, nn
 
 from eig_tune.data import ImageData
-from eig_tune.errors import EigTuneError
+from eig_tune.errors import CheckpointError, EigTuneError
 from eig_tune.export.programs import write_programs
 from eig_tune.models import METHODS, own_methods, register_method
 from eig_tune.models.base import Model, ModelSetup
@@ -135,6 +135,16 @@ def test_run_with_an_own_model_is_resumed_as_if_nothing_had_happened(
     whole = [progress.metrics() for progress in fit(config, trial_data)]
     last_checkpoint(config, trial_data, tmp_path)
     assert [progress.metrics() for progress in fit(config, trial_data, resume=tmp_path / "2")] == whole[1:]
+
+
+def test_checkpoint_of_an_own_method_says_that_it_must_be_registered(
+    tiny_config: TrainConfig, trial_data: TrialData, tmp_path: Path
+) -> None:
+    register_method(METHODS["elastic-infogan"].with_model("plain-gan", PlainGan))
+    saved = last_checkpoint(tiny_config.with_values({"method": "plain-gan"}), trial_data, tmp_path)
+    del METHODS["plain-gan"]
+    with pytest.raises(CheckpointError, match=r"no method 'plain-gan' here; .* register it from Python first"):
+        read_run(saved)
 
 
 def test_trial_data_takes_own_methods_into_another_process(tiny_config: TrainConfig, few_digits: ImageData) -> None:
