@@ -1,7 +1,7 @@
-"""What can go wrong by a person's hand, and the exit code it gives.
+"""Errors that a person can mend, and the exit code of the command that they end.
 
-Every error a person can cause is an :class:`EigTuneError`: it says what is wrong, where, and what would be
-right, and the command line prints it without a traceback. Anything else is a bug and keeps its traceback.
+Each is an :class:`EigTuneError`: it says what is wrong, where, and what would be right, and the command line prints it
+without a traceback. Any other exception is a bug and keeps its traceback.
 """
 
 import errno
@@ -55,7 +55,7 @@ class ClusterError(EigTuneError):
 
 
 class StorageError(EigTuneError):
-    """A place for checkpoints, or the home, cannot be written or read now: no room, no rights, no answer."""
+    """A place for checkpoints, or the home, cannot be written or read: no room, no rights, or no answer."""
 
 
 class ResultError(EigTuneError):
@@ -66,6 +66,6 @@ class TrackingError(EigTuneError):
     """The MLflow store cannot be reached or written."""
 
 
-def one_line(told: object) -> str:
-    """What an error or a text says, on one line and without control characters: it may quote what somebody made."""
-    return "".join(sign for sign in " ".join(str(told).split()) if sign.isprintable())
+def one_line(message: object) -> str:
+    """The text of an error or a message on one line, without the control characters that a quoted name may have."""
+    return "".join(sign for sign in " ".join(str(message).split()) if sign.isprintable())

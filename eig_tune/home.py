@@ -56,13 +56,13 @@ class Home:
 
 
 def _known(path: Path, old_name: str) -> Path:
-    """The path, or that of the same thing in a home that was begun when it had its old name, which it then keeps."""
+    """The path, or the one with its old name where a home of an earlier version has that."""
     old = path.with_name(old_name)
     return old if old.exists() and not path.exists() else path
 
 
 def writable_home(path: Path) -> Home:
-    """The home at ``path``, after a try to write there; a folder that was made for the try is gone again.
+    """The home at ``path``, after a try to write there, which leaves nothing behind.
 
     Raises:
         EigTuneError: it cannot be written.
@@ -78,21 +78,25 @@ def writable_home(path: Path) -> Home:
 
 
 def try_to_write(path: Path) -> None:
-    """Make the folder and a file in it, and take both away again; an ``OSError`` says what is in the way."""
+    """Make the folder and a file in it, and remove both again.
+
+    Raises:
+        OSError: the folder or the file cannot be made or written.
+    """
     made = missing_folders(path)
     probe = path / f".probe-{os.getpid()}"
     try:
         path.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(bytes(_PROBE_BYTES))
     finally:
-        with contextlib.suppress(OSError):  # what could not be made cannot be taken away
+        with contextlib.suppress(OSError):  # what could not be made cannot be removed
             probe.unlink()
             for folder in made:
                 folder.rmdir()
 
 
 def bring_to_disk(folder: Path) -> None:
-    """No power failure takes away the folder, nor any file in it, afterwards."""
+    """Flush a folder and every file in it to disk, so that they survive a power failure."""
     for path in (*folder.rglob("*"), folder, folder.parent):
         opened = os.open(path, os.O_RDONLY)
         try:

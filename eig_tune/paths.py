@@ -19,7 +19,7 @@ def expanded(path: Path, key: str) -> Path:
     """
     try:
         whole = path.expanduser()
-        whole.exists()  # tells of a name that is too long, and of a folder that keeps us out
+        whole.exists()  # fails for a name that is too long, and for a folder that may not be read
     except RuntimeError as error:
         what = f"there is no home folder for {path.parts[0]} here"
         raise EigTuneError(f"{key}: got {str(path)!r}; {what}; write the whole path, or set HOME") from error

@@ -18,7 +18,7 @@ def test_tilde_that_a_shell_has_left_is_the_home_folder(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "expected"),
     [
         ("~nobody-has-this-name/x", "write the whole path, or set HOME"),
         ("x" * 300, "File name too long"),
@@ -28,11 +28,11 @@ def test_tilde_that_a_shell_has_left_is_the_home_folder(monkeypatch: pytest.Monk
     ],
 )
 def test_path_that_no_file_system_has_is_one_line(
-    path: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("loop").symlink_to("loop")
-    with pytest.raises(EigTuneError, match=f"^--home: .*{told}") as caught:
+    with pytest.raises(EigTuneError, match=f"^--home: .*{expected}") as caught:
         absolute(Path(path), "--home")
     assert "\n" not in str(caught.value)
 

@@ -44,8 +44,8 @@ def an_entry(name: str, earlier: dict[str, Any], luck: random.Random) -> Any:
     if kind == "randint" and kind_of(name) is float:
         values = [1, luck.randint(2, 3)]
     else:
-        told_apart = {as_field(name, value): value for value in (a_value(name, luck) for _ in range(9))}
-        values = [told_apart[key] for key in sorted(told_apart)]
+        distinct = {as_field(name, value): value for value in (a_value(name, luck) for _ in range(9))}
+        values = [distinct[key] for key in sorted(distinct)]
         values = luck.sample(values, len(values)) if luck.random() < 0.02 else values
         values = values[:3] if kind == "choice" else [values[0], values[-1]]
     if kind == "quniform":
@@ -58,8 +58,8 @@ def an_entry(name: str, earlier: dict[str, Any], luck: random.Random) -> Any:
             else luck.choice([*earlier])
         )
         among = values_of(earlier.get(other))
-        wanted = luck.choice(among[:2]) if among and luck.random() < 0.9 else a_value(other, luck)
-        entry["when"] = {other: luck.choice([wanted, [wanted, a_value(other, luck)]])}
+        value = luck.choice(among[:2]) if among and luck.random() < 0.9 else a_value(other, luck)
+        entry["when"] = {other: luck.choice([value, [value, a_value(other, luck)]])}
     return entry
 
 
@@ -68,7 +68,7 @@ def values_of(entry: Any) -> list[Any]:
 
 
 def as_field(name: str, value: Any) -> str:
-    """Text by which values of a field can be sorted and told apart, whatever they are."""
+    """Text by which values of a field can be sorted and distinguished, whatever they are."""
     try:
         made = coerce(name, value)
         return f"{made:30.12f}" if isinstance(made, int | float) else made

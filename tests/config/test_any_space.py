@@ -39,8 +39,8 @@ def check_trial(spec: SearchSpec, trial: Trial) -> None:
         assert run[name] == value
         assert type(value) is (int if spec.search[name].kind == "randint" else type(run[name])), (name, value)
         assert spec.search[name].inside(value) == value
-    told = {name: _parsed(str(value)) for name, value in trial.params.items()}
-    assert repr(spec.point(told)) == repr(dict(trial.params)), "MLflow gives back something else"
+    logged = {name: _parsed(str(value)) for name, value in trial.params.items()}
+    assert repr(spec.point(logged)) == repr(dict(trial.params)), "MLflow gives back something else"
     assert as_optuna(trial, spec, spec.objectives).params == trial.params
 
 

@@ -44,8 +44,8 @@ def refusal(folder: Path, text: str | bytes) -> str:
     ],
 )
 def test_key_that_is_written_twice_is_refused_with_its_line(tmp_path: Path, text: str, key: str, line: int) -> None:
-    told = refusal(tmp_path, text)
-    assert f"line {line}" in told and repr(key) in told and "twice" in told
+    message = refusal(tmp_path, text)
+    assert f"line {line}" in message and repr(key) in message and "twice" in message
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_value_is_what_a_person_means_by_it(tmp_path: Path, written: str, meant:
 )
 def test_value_that_is_no_such_thing_is_one_problem_at_its_key(tmp_path: Path, written: str) -> None:
     text = GOOD.replace("steps: 2000, report_every: 250", f"steps: 2000, report_every: 250, {written}")
-    told = refusal(tmp_path, text)
-    assert told.startswith(f"train.{written.partition(':')[0]}: got")
+    message = refusal(tmp_path, text)
+    assert message.startswith(f"train.{written.partition(':')[0]}: got")
 
 
 @pytest.mark.parametrize(
@@ -183,6 +183,6 @@ def test_folder_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", ["", "[1, 2]", "3", "words"])
 def test_what_is_no_mapping_is_one_problem_in_plain_words(tmp_path: Path, section: str, value: str) -> None:
     lines = [line for line in GOOD.splitlines() if not line.startswith((section, "  " if section == "search" else "-"))]
-    told = refusal(tmp_path, "\n".join([*lines, f"{section}: {value}"]) + "\n")
-    assert told.startswith(f"{section}: got ") and "must be a mapping" in told
-    assert "instance of" not in told and "None" not in told
+    message = refusal(tmp_path, "\n".join([*lines, f"{section}: {value}"]) + "\n")
+    assert message.startswith(f"{section}: got ") and "must be a mapping" in message
+    assert "instance of" not in message and "None" not in message

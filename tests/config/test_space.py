@@ -1,4 +1,4 @@
-"""The YAML of a search: every shipped file loads, every mistake is told at once."""
+"""The YAML of a search: every shipped file loads, every mistake is reported at once."""
 
 from pathlib import Path
 
@@ -235,10 +235,10 @@ def test_every_value_has_the_type_of_its_field() -> None:
 
 
 def test_point_of_another_search_is_typed_or_none() -> None:
-    """As MLflow tells parameters, whole numbers may stand where the field has others."""
+    """As MLflow has parameters, whole numbers may stand where the field has others."""
     spec = parse_spec({**GOOD, "search": SWITCHED}, "space.yaml")
-    told = {"distance": "nt_xent", "nt_xent_temperature": 1, "categories": 20.0, "tau": "0.5"}
-    assert repr(spec.point(told)) == repr(
+    params = {"distance": "nt_xent", "nt_xent_temperature": 1, "categories": 20.0, "tau": "0.5"}
+    assert repr(spec.point(params)) == repr(
         {"distance": "nt_xent", "nt_xent_temperature": 1.0, "categories": 20, "tau": 0.5}
     )
     assert spec.point({"distance": "l2"}) is None
@@ -253,7 +253,7 @@ def test_run_that_is_never_stopped_early_needs_no_rungs() -> None:
     assert parse_spec(document, "space.yaml", searching=False).train.steps == 300
 
 
-def test_all_problems_of_a_file_are_told_at_once() -> None:
+def test_all_problems_of_a_file_are_reported_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_spec({**GOOD, "trials": 0, "typo": 1, "objectives": {"foo": "maximize"}}, "space.yaml")
     assert {problem.where for problem in caught.value.problems} == {"trials", "typo", "objectives.foo"}

@@ -88,7 +88,7 @@ def test_storage_that_cannot_be_read_again_and_again_halts_the_search_and_fails_
     assert not trial.ended and trial.checkpoint is not None and Path(trial.checkpoint).is_dir()
 
 
-def test_damaged_checkpoint_is_told_and_its_trial_trained_again(search: Search) -> None:
+def test_damaged_checkpoint_is_reported_and_its_trial_trained_again(search: Search) -> None:
     search.raises(CheckpointError("there: not a whole checkpoint (file is truncated)"))
     trial = search.event_log.trials[0]
     assert (trial.status, trial.checkpoint, trial.checkpoint_step) == ("running", None, 0)
@@ -96,7 +96,7 @@ def test_damaged_checkpoint_is_told_and_its_trial_trained_again(search: Search) 
     assert search.logged == [
         "WARNING trial 0 is trained from its beginning again: there: not a whole checkpoint (file is truncated)"
     ]
-    assert search.engine.report(0, 500, {"nmi": 0.7, "prior_rmse": 0.2}).metrics["nmi"] == 0.5, "as it was judged"
+    assert search.engine.report(0, 500, {"nmi": 0.7, "prior_rmse": 0.2}).metrics["nmi"] == 0.5, "as it was decided"
 
 
 def test_damaged_checkpoint_gives_way_to_the_one_before_if_a_power_failure_has_left_it(search: Search) -> None:

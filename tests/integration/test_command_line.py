@@ -57,14 +57,14 @@ def message_of(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 @pytest.mark.slow
 def test_refused_command_is_one_message_on_stderr_and_exit_code_2(tmp_path: Path) -> None:
     (tmp_path / "space.yaml").write_text(SPACE.read_text().replace("\ntrials:", "\ntrails:"))
-    for arguments, told in (
+    for arguments, expected in (
         (["search", "--space", tmp_path / "space.yaml", "--home", tmp_path / "home"], "did you mean 'trials'"),
         (["ui", "--tracking-uri", "postgresql://me:s3cret@host/db"], "variable MLFLOW_TRACKING_URI"),
     ):
         done = eig_tune(*arguments)
         assert done.returncode == 2, done.stderr
         assert done.stdout == ""
-        assert told in done.stderr and "Traceback" not in done.stderr and "s3cret" not in done.stderr
+        assert expected in done.stderr and "Traceback" not in done.stderr and "s3cret" not in done.stderr
     assert not (tmp_path / "home").exists()
 
 
@@ -72,18 +72,18 @@ def test_refused_command_is_one_message_on_stderr_and_exit_code_2(tmp_path: Path
 def test_mistake_in_a_space_is_one_message_and_leaves_nothing(
     tmp_path: Path, mistake: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    right, wrong, *told = BAD_SPACES[mistake]
+    right, wrong, *expected = BAD_SPACES[mistake]
     text, space, home = SPACE.read_text(), tmp_path / "space.yaml", tmp_path / "home"
     assert right in text
     space.write_text(text.replace(right, wrong))
     message = message_of(capsys, "search", "--space", space, "--home", home, "--gpus", 0)
-    assert all(words in message for words in told), message
+    assert all(words in message for words in expected), message
     assert not home.exists()
 
 
-@pytest.mark.parametrize(("files", "told"), [({}, "no readable image"), ({"one/a.png": 0, "one/b.png": 1}, "two")])
+@pytest.mark.parametrize(("files", "expected"), [({}, "no readable image"), ({"one/a.png": 0, "one/b.png": 1}, "two")])
 def test_folder_that_cannot_be_searched_is_one_message(
-    tmp_path: Path, files: dict[str, int], told: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, files: dict[str, int], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     images, space = tmp_path / "images", tmp_path / "space.yaml"
     images.mkdir()
@@ -92,12 +92,12 @@ def test_folder_that_cannot_be_searched_is_one_message(
         Image.new("L", (16, 16), grey).save(images / name)
     space.write_text(SPACE.read_text().replace("name: digits", f"name: folder\n  root: {images}"))
     message = message_of(capsys, "search", "--space", space, "--home", tmp_path / "home")
-    assert "dataset.root" in message and told in message
+    assert "dataset.root" in message and expected in message
     assert not (tmp_path / "home").exists()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (["best", "--home", "{tmp}/none"], "no search here yet"),
         (["best", "--home", "{tmp}/none", "--register", "a/b"], "--register: got 'a/b'"),
@@ -149,16 +149,16 @@ def test_folder_that_cannot_be_searched_is_one_message(
     ],
 )
 def test_bad_input_is_one_message_and_exit_code_2(
-    tmp_path: Path, arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     message = message_of(capsys, *(argument.replace("{tmp}", str(tmp_path)) for argument in arguments))
-    assert told in message
+    assert expected in message
     assert "s3cret" not in message + capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "expected"),
     [
         (["compare", "--space", str(SPACE), "--steps", "300", "--cpus", "8000"], "--cpus: asked for 8000"),
         (["train", "--space", str(SPACE), "--steps", "300", "--out", "/proc/eig/run"], "--out"),
@@ -166,10 +166,10 @@ def test_bad_input_is_one_message_and_exit_code_2(
     ],
 )
 def test_short_run_is_refused_only_where_the_first_rung_counts(
-    tmp_path: Path, command: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, command: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The first two get as far as to the next thing that is wrong."""
-    assert told in message_of(capsys, *command, "--home", tmp_path / "home")
+    assert expected in message_of(capsys, *command, "--home", tmp_path / "home")
 
 
 @pytest.mark.parametrize("space", ["mnist", "fashion_mnist", "faces"])
@@ -177,10 +177,10 @@ def test_space_whose_data_is_not_here_is_planned_all_the_same(
     tmp_path: Path, space: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app(["validate", str(SPACE.with_name(f"{space}.yaml")), "--root", str(tmp_path / "none")], standalone_mode=False)
-    told = capsys.readouterr().err
-    assert re.search(rf"^data: (no|there is no) .*{tmp_path / 'none'}.*--root", told, re.MULTILINE)
-    assert "lambda_1" in told and "speed not measured" in told
-    assert "WARNING" not in told
+    shown = capsys.readouterr().err
+    assert re.search(rf"^data: (no|there is no) .*{tmp_path / 'none'}.*--root", shown, re.MULTILINE)
+    assert "lambda_1" in shown and "speed not measured" in shown
+    assert "WARNING" not in shown
     assert not list(tmp_path.iterdir()), "validate downloads nothing"
 
 
@@ -198,12 +198,12 @@ def test_what_changes_nothing_is_a_warning_of_validate(tmp_path: Path, capsys: p
 
 
 @pytest.mark.slow
-def test_plan_tells_the_rungs_and_the_cost_for_every_number_of_slots(capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_shows_the_rungs_and_the_cost_for_every_number_of_slots(capsys: pytest.CaptureFixture[str]) -> None:
     app(["validate", str(SPACE)], standalone_mode=False)
-    told = capsys.readouterr().err
-    assert re.search(r"\n +500 +16\n +1,500 +6\nabout [\d,]+ steps in all, 3,000 of them to confirm the best; ", told)
-    assert "data: digits, 1,797 images, 16 × 16 grey: " in told and "\n10 classes, in the pool + held out: 0 " in told
-    assert re.findall(r"\n +(\d+) +\d+ min +\d+%", told) == ["1", "2", "4", "8", "16"], "as many as it has trials"
+    shown = capsys.readouterr().err
+    assert re.search(r"\n +500 +16\n +1,500 +6\nabout [\d,]+ steps in all, 3,000 of them to confirm the best; ", shown)
+    assert "data: digits, 1,797 images, 16 × 16 grey: " in shown and "\n10 classes, training + held out: 0 " in shown
+    assert re.findall(r"\n +(\d+) +\d+ min +\d+%", shown) == ["1", "2", "4", "8", "16"], "as many as it has trials"
 
 
 @pytest.mark.slow

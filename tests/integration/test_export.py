@@ -145,9 +145,9 @@ def test_predictions_reproduce_the_metrics_of_the_bundle(
 def test_registered_model_predicts_and_samples_as_its_folder(
     uri: str, taken: Path, images: Path, tmp_path: Path
 ) -> None:
-    wanted = eig_tune("predict", taken, images, cwd=tmp_path)
+    expected = eig_tune("predict", taken, images, cwd=tmp_path)
     for model in ("models:/found@champion", "models:/found/1"):
-        assert rows_of(eig_tune("predict", model, images, "--tracking-uri", uri, cwd=tmp_path)) == rows_of(wanted)
+        assert rows_of(eig_tune("predict", model, images, "--tracking-uri", uri, cwd=tmp_path)) == rows_of(expected)
     eig_tune("sample", taken, "--out", tmp_path / "folder.npz")
     eig_tune("sample", "models:/found@champion", "--out", tmp_path / "model.npz", "--tracking-uri", uri, cwd=tmp_path)
     with np.load(tmp_path / "folder.npz") as drawn, np.load(tmp_path / "model.npz") as again:
@@ -156,14 +156,14 @@ def test_registered_model_predicts_and_samples_as_its_folder(
 
 
 @pytest.mark.parametrize(
-    ("model", "told"), [("models:/none@champion", "there is no model 'none'"), ("models:/found/9", "no version 9")]
+    ("model", "expected"), [("models:/none@champion", "there is no model 'none'"), ("models:/found/9", "no version 9")]
 )
 def test_model_that_is_not_there_is_one_line_and_exit_code_2(
-    uri: str, taken: Path, images: Path, model: str, told: str
+    uri: str, taken: Path, images: Path, model: str, expected: str
 ) -> None:
     done = eig_tune("predict", model, images, "--tracking-uri", uri)
     assert (done.returncode, done.stdout) == (2, "")
-    assert told in done.stderr and done.stderr.count("\n") == 1
+    assert expected in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_trial_without_a_model_is_one_line_and_exit_code_2(uri: str, tmp_path: Path) -> None:
