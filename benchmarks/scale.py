@@ -23,8 +23,8 @@ from eig_tune.config.space import load_spec
 from eig_tune.home import writable_home
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.tracking import local_uri, read_search
+from eig_tune.workflows.options import RunOptions
 from eig_tune.workflows.search import run_search
-from eig_tune.workflows.session import RunOptions
 from eig_tune.workflows.view import View
 
 NAME = "scale"

@@ -106,8 +106,8 @@ def measure(nodes: int, trials: int, home: "Home") -> Measured:
     from eig_tune.config.space import load_spec
     from eig_tune.hpo.event_log import EventLog
     from eig_tune.tracking import local_uri
+    from eig_tune.workflows.options import RunOptions
     from eig_tune.workflows.search import run_search
-    from eig_tune.workflows.session import RunOptions
     from eig_tune.workflows.view import View
 
     name, slots = f"scaling-{nodes}", nodes * SLOTS_PER_NODE
@@ -124,7 +124,7 @@ def measure(nodes: int, trials: int, home: "Home") -> Measured:
     with (
         cluster(nodes) as address,
         patch("eig_tune.cluster.trainable.EigTrainable", SleepingTrainable),
-        patch("eig_tune.workflows.search.run_trials", timed),
+        patch("eig_tune.workflows.session.run_trials", timed),
         patch("ray.tune.with_parameters", lambda trainable, **given: trainable),
         patch("eig_tune.reports.mlflow_runs.draw_trial", lambda *arguments: None),
         patch("eig_tune.training.checkpoint.write_weights", lambda *arguments: None),

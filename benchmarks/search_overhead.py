@@ -15,7 +15,7 @@ from benchmarks.machine import description
 from eig_tune.home import Home
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.trial import Trial
-from eig_tune.workflows.session import total
+from eig_tune.reports.outcomes import total
 
 
 def main() -> None:

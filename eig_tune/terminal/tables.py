@@ -1,7 +1,6 @@
 """Results in words and tables, for people and for scripts."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.filesize import decimal
@@ -16,6 +15,7 @@ from eig_tune.hpo.plan import Plan
 from eig_tune.hpo.selection import eligible, fresh_seeds
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.comparison import best_of, p_in_words, p_text, rows_of
+from eig_tune.reports.outcomes import ComparisonOutcome, DiskUse, SearchOutcome
 from eig_tune.reports.phrases import (
     chosen_in_words,
     confirmation_in_words,
@@ -27,14 +27,11 @@ from eig_tune.reports.phrases import (
 )
 from eig_tune.tracking import TrackedSearch, TrackedTrial
 from eig_tune.training.loop import Progress
-from eig_tune.workflows.compare import Comparison
-from eig_tune.workflows.search import Outcome
-from eig_tune.workflows.session import DiskUse, total
 
 _MOST_OTHERS = 3
 
 
-def print_outcome(outcome: Outcome, spec: SearchSpec, console: Console) -> None:
+def print_search(outcome: SearchOutcome, spec: SearchSpec, console: Console) -> None:
     """How the search ended, its Pareto front, and what to do next."""
     told = count_outcomes(outcome.trials) or "no trial"
     console.print(f"{outcome.name}: {told} in {outcome.wall_seconds:.0f} s", highlight=False)
@@ -50,7 +47,7 @@ def print_outcome(outcome: Outcome, spec: SearchSpec, console: Console) -> None:
     _print_tracking_errors(outcome.tracking_errors, console)
 
 
-def _print_what_is_left(outcome: Outcome, wanted: int, console: Console) -> None:
+def _print_what_is_left(outcome: SearchOutcome, wanted: int, console: Console) -> None:
     why = f"{outcome.stopped}: " if outcome.stopped else ""
     ended, wanted = sum(trial.ended for trial in outcome.trials), max(wanted, len(outcome.trials))
     if ended < wanted:
@@ -71,7 +68,7 @@ def _print_tracking_errors(errors: Sequence[str], console: Console) -> None:
         console.print(f"MLflow: {error}", style="red", highlight=False, soft_wrap=True)
 
 
-def _print_confirmed(outcome: Outcome, spec: SearchSpec, console: Console) -> None:
+def _print_confirmed(outcome: SearchOutcome, spec: SearchSpec, console: Console) -> None:
     """What the best reach on fresh seeds, and how much of what was found was luck."""
     trials = {trial.number: trial for trial in outcome.trials}
     lines = [confirmation_in_words(spec, reached, trials) for reached in outcome.confirmed]
@@ -90,37 +87,7 @@ def _front_table(front: Sequence[Trial], spec: SearchSpec) -> Table:
     return table
 
 
-def outcome_document(outcome: Outcome) -> dict[str, Any]:
-    """The outcome for scripts."""
-    return {
-        "name": outcome.name,
-        "wall_seconds": outcome.wall_seconds,
-        "slots": outcome.slots,
-        "disk": vars(outcome.disk),
-        "steps": sum(trial.last.step for trial in outcome.trials if trial.last),
-        "train_seconds": total(outcome.trials, "train_seconds"),
-        "evaluation_seconds": total(outcome.trials, "evaluation_seconds"),
-        "trials": [trial_outcome(trial) for trial in outcome.trials],
-        "front": [trial.number for trial in outcome.front],
-        "confirmed": [{**vars(reached), "complete": reached.complete} for reached in outcome.confirmed],
-        "best": None if outcome.best is None else trial_outcome(outcome.best),
-    }
-
-
-def trial_outcome(trial: Trial) -> dict[str, Any]:
-    """What has become of a trial, for scripts; ``reason`` is never empty."""
-    goes_on = f"the search was stopped; --resume goes on from step {trial.checkpoint_step}"
-    return {
-        "trial": trial.number,
-        "status": trial.outcome,
-        "reason": goes_on if trial.status == "running" else trial.why,
-        "step": trial.last.step if trial.last else 0,
-        "params": dict(trial.params),
-        "metrics": dict(trial.last.metrics) if trial.last else {},
-    }
-
-
-def print_comparison(outcome: Comparison, methods: Sequence[str], console: Console) -> None:
+def print_comparison(outcome: ComparisonOutcome, methods: Sequence[str], console: Console) -> None:
     """The table, and where table and pictures lie."""
     rows = rows_of(outcome.trials, methods)
     best = {metric: best_of(rows, metric) for metric in compared_metrics()}
@@ -145,19 +112,6 @@ def print_comparison(outcome: Comparison, methods: Sequence[str], console: Conso
             console.print(told, style="red", markup=False, highlight=False, soft_wrap=True)
     _print_disk_use(outcome.disk, console)
     _print_tracking_errors(outcome.tracking_errors, console)
-
-
-def comparison_document(outcome: Comparison, methods: Sequence[str]) -> dict[str, Any]:
-    """The comparison for scripts."""
-    rows = rows_of(outcome.trials, methods)
-    return {
-        "name": outcome.name,
-        "complete": outcome.complete,
-        "disk": vars(outcome.disk),
-        "methods": [vars(row) for row in rows],
-        "test": p_in_words(rows),
-        "cells": [trial_outcome(trial) for trial in outcome.trials],
-    }
 
 
 def print_found(found: TrackedSearch, console: Console) -> None:
@@ -210,22 +164,6 @@ def _two_columns(title: str, rows: Mapping[str, str]) -> Table:
     for name, value in rows.items():
         table.add_row(name, value)
     return table
-
-
-def trial_document(chosen: TrackedTrial, found: TrackedSearch, by: str) -> dict[str, Any]:
-    """The chosen trial for scripts."""
-    return {
-        "search": found.name,
-        "search_run": found.run.run_id,
-        "by": by,
-        "trial": chosen.number,
-        "run_id": chosen.run_id,
-        "params": dict(chosen.params),
-        "metrics": chosen.found,
-        "confirmed": chosen.confirmed,
-        "confirmed_deviations": chosen.confirmed_deviations,
-        "confirmation": chosen.confirmation,
-    }
 
 
 def print_progress(progress: Progress, steps: int, console: Console) -> None:

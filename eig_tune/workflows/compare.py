@@ -2,25 +2,18 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from eig_tune.cluster.moved_checkpoints import find_checkpoints
-from eig_tune.cluster.storage import Storage
-from eig_tune.cluster.tuner import TrialSpec, run_trials
+from eig_tune.cluster.tuner import TrialSpec
 from eig_tune.config.checks import check_params
 from eig_tune.config.space import SearchSpec
 from eig_tune.data import ImageData, ImbalanceSplit
-from eig_tune.errors import CheckpointError, ConfigError, Problem
-from eig_tune.evaluation.record import EVALUATION_FILE, SAMPLES_FILE
+from eig_tune.errors import ConfigError, Problem
 from eig_tune.evaluation.registry import compared_metrics
 from eig_tune.home import Home
-from eig_tune.hpo.engine import Engine
-from eig_tune.hpo.event_log import EventLog
-from eig_tune.hpo.observers import Observer
 from eig_tune.hpo.policies import FixedRuns
 from eig_tune.hpo.selection import choose
 from eig_tune.hpo.trial import Trial
@@ -28,23 +21,18 @@ from eig_tune.models import METHODS
 from eig_tune.reports.comparison import rows_of
 from eig_tune.reports.comparison_report import write_report
 from eig_tune.reports.description import describe_comparison
-from eig_tune.reports.mlflow_runs import MlflowRuns, needed_checkpoints
+from eig_tune.reports.kept_evaluations import KeptEvaluations
+from eig_tune.reports.mlflow_runs import MlflowRuns
+from eig_tune.reports.outcomes import ComparisonOutcome
+from eig_tune.reports.provenance import provenance
 from eig_tune.schema import suggestion
-from eig_tune.tracking import SearchTracker, TrackedTrial, read_search
+from eig_tune.tracking import TrackedTrial, read_search
 from eig_tune.training import TrainConfig
 from eig_tune.training.config import Value
-from eig_tune.workflows.identity import begin_or_check, find_search, noted_header, own_searches
+from eig_tune.workflows.identity import noted_header, own_searches
+from eig_tune.workflows.options import RunOptions
 from eig_tune.workflows.prepare import check_fit, prepare_images
-from eig_tune.workflows.session import (
-    DiskUse,
-    RunOptions,
-    log_moved_runs,
-    provenance,
-    set_up,
-    tidy,
-    write_spec,
-)
-from eig_tune.workflows.trial_log import TrialLog
+from eig_tune.workflows.session import Description, Session, open_session
 from eig_tune.workflows.view import View
 
 logger = logging.getLogger(__name__)
@@ -77,51 +65,6 @@ class Plan:
             for method in self.methods
         ]
         return [*cells, {"method": _BASELINE, "split": BALANCED, "seed": 0}]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What a comparison has come to; ``stopped`` says why it has ended before all cells had, if it has."""
-
-    name: str
-    trials: tuple[Trial, ...]
-    folder: Path
-    complete: bool
-    disk: DiskUse
-    tracking_errors: tuple[str, ...]
-    stopped: str = ""
-
-
-class KeptEvaluations(Observer):
-    """An observer of the engine that keeps what the pictures show of a finished cell, whose checkpoint goes.
-
-    Args:
-        folder: where; one folder for each cell in it, named by the trial's number.
-        storage: where checkpoints lie.
-    """
-
-    def __init__(self, folder: Path, storage: Storage) -> None:
-        self.folder = folder
-        self._storage = storage
-
-    def catch_up(self, trials: Mapping[int, Trial]) -> None:
-        """Keep what an earlier process has not kept before it died."""
-        for trial in trials.values():
-            if trial.status == "finished" and not (self.folder / str(trial.number)).exists():
-                self._keep(trial)
-
-    def trial_ended(self, trial: Trial) -> None:
-        if trial.status == "finished":
-            self._keep(trial)
-
-    def _keep(self, trial: Trial) -> None:
-        whole, unfinished = self.folder / str(trial.number), self.folder / f".{trial.number}"
-        with suppress(CheckpointError, FileNotFoundError):  # a picture less must not end a comparison
-            unfinished.mkdir(parents=True, exist_ok=True)
-            with self._storage.local(str(trial.checkpoint)) as checkpoint:
-                for file in (EVALUATION_FILE, SAMPLES_FILE):
-                    (unfinished / file).write_bytes((checkpoint / file).read_bytes())
-            unfinished.rename(whole)
 
 
 def parse_methods(text: str) -> tuple[str, ...]:
@@ -195,52 +138,46 @@ def values_of(winner: TrackedTrial, search: str) -> dict[str, Value]:
     return values
 
 
-def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home, view: View) -> Comparison:
+def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home, view: View) -> ComparisonOutcome:
     """Run every cell that has not run yet, then write table and pictures.
 
     Raises:
         EigTuneError: it cannot begin; nothing half-made is left behind.
+        StorageError: it cannot go on, because the disk is full or the storage gone.
     """
-    runs = plan.cells()
+    cells, compared = plan.cells(), compared_metrics()
     images = _images(spec, plan, home, view)
-    traits = _traits(spec, plan, images)
-    search_id = find_search(home, options, traits)
-    session = set_up(search_id, spec, options, images, home, view)
-    runtime = session.runtime
-    with (
-        runtime.stop.gently(),
-        EventLog(home.event_log(options.name), runtime.storage.uri) as event_log,
-    ):
-        begin_or_check(event_log, search_id, traits, repr(options.name), home)
-        find_checkpoints(event_log, runtime.storage)
-        folder = home.study(options.name)
-        with SearchTracker(session.store, "comparison", search_id, _parameters(plan), provenance()) as tracker:
-            log_moved_runs(session, tracker, event_log)
-            tracker.log_artifacts(None, partial(write_spec, spec))
-            mlflow_runs = MlflowRuns(tracker, runtime.storage, images[BALANCED].classes, spec.method)
-            seen = KeptEvaluations(folder / "evaluations", runtime.storage)
-            known = [trial.params for trial in event_log.trials.values()]
-            policy = FixedRuns(runs, partial(_budget, spec, plan), compared_metrics(), known)
-            steps = sum(_budget(spec, plan, cell) for cell in runs)
-            compared = compared_metrics()
-            with view.trials(event_log.trials, policy.num_trials, steps, compared) as shown:
-                engine = Engine(policy, event_log, (seen, mlflow_runs, TrialLog(compared), shown))
-                seen.catch_up(event_log.trials)
-                tidy(session, needed_checkpoints(event_log.trials.values(), tracker.ended), home)
-                mlflow_runs.catch_up(event_log.trials)
-                try:
-                    run_trials(engine, lambda trial: _trial_spec(spec, plan, trial), session.datasets, runtime)
-                finally:
-                    mlflow_runs.mark_interrupted(event_log.trials.values())
-            trials = tuple(event_log.trials.values())
-            draw = partial(write_report, trials, plan.methods, images[BALANCED].classes, seen.folder)
-            draw(folder)
-            tracker.log_artifacts(None, draw)
-            tracker.describe(describe_comparison(rows_of(trials, plan.methods), tracker))
-            tracker.close("FINISHED" if engine.complete else "KILLED", {}, lambda: runtime.stop.patience)
-        disk = tidy(session, needed_checkpoints(trials, tracker.ended), home)
-        stopped = "" if engine.complete else runtime.stop.reason
-        return Comparison(options.name, trials, folder, engine.complete, disk, tuple(tracker.errors), stopped)
+    description = Description("comparison", _traits(spec, plan, images), lambda _: _params(plan), provenance())
+    with open_session(description, spec, options, home, images, view) as session:
+        budget = partial(_budget, spec, plan)
+        known = [trial.params for trial in session.event_log.trials.values()]
+        storage, classes = session.runtime.storage, images[BALANCED].classes
+        kept = KeptEvaluations(home.study(options.name) / "evaluations", storage)
+        engine = session.run(
+            FixedRuns(cells, budget, compared, known),
+            session.event_log,
+            lambda trial: _trial_spec(spec, plan, trial),
+            sum(map(budget, cells)),
+            MlflowRuns(session.tracker, storage, classes, spec.method),
+            (kept,),
+        )
+        trials = tuple(session.event_log.trials.values())
+        folder = _write_results(session, trials, plan.methods, classes, kept.folder)
+        disk = session.close(engine.complete, {})
+        stopped = "" if engine.complete else session.runtime.stop.reason
+        errors = tuple(session.tracker.errors)
+        return ComparisonOutcome(options.name, trials, folder, engine.complete, disk, errors, stopped)
+
+
+def _write_results(
+    session: Session, trials: Sequence[Trial], methods: Sequence[str], classes: Sequence[str], evaluations: Path
+) -> Path:
+    """Table and pictures, in the home and in MLflow; the folder in the home."""
+    folder, draw = session.home.study(session.name), partial(write_report, trials, methods, classes, evaluations)
+    draw(folder)
+    session.tracker.log_artifacts(None, draw)
+    session.tracker.describe(describe_comparison(rows_of(trials, methods), session.tracker))
+    return folder
 
 
 def _config(spec: SearchSpec, plan: Plan, cell: Mapping[str, Any]) -> TrainConfig:
@@ -265,8 +202,8 @@ def _images(spec: SearchSpec, plan: Plan, home: Home, view: View) -> dict[str, I
         demanding.model_copy(update={"dataset": balanced, "objectives": compared_metrics()}), home, view
     )
     imbalanced = {str(split): images.with_imbalance(ImbalanceSplit(split=split)) for split in plan.splits}
-    for pool in imbalanced.values():
-        check_fit(demanding, pool)
+    for each in imbalanced.values():
+        check_fit(demanding, each)
     return {BALANCED: images, **imbalanced}
 
 
@@ -280,5 +217,5 @@ def _traits(spec: SearchSpec, plan: Plan, images: Mapping[str, ImageData]) -> di
     }
 
 
-def _parameters(plan: Plan) -> dict[str, Any]:
+def _params(plan: Plan) -> dict[str, Any]:
     return {"methods": ",".join(plan.methods), "splits": ",".join(map(str, plan.splits)), "seeds": plan.seeds}

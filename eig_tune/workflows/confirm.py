@@ -7,14 +7,11 @@ its parameters may expect; the difference is the selection bias of the search (t
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eig_tune.cluster.moved_checkpoints import find_checkpoints
-from eig_tune.cluster.tuner import TrialSpec, run_trials
+from eig_tune.cluster.tuner import TrialSpec
 from eig_tune.config.space import SearchSpec
-from eig_tune.home import Home
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.objectives import mean_and_deviation
@@ -22,64 +19,56 @@ from eig_tune.hpo.policies import FixedRuns
 from eig_tune.hpo.selection import Confirmed, fresh_seeds, judged, to_confirm
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.mlflow_runs import MlflowRuns
-from eig_tune.stopping import Interrupted, TimeIsOverError
-from eig_tune.tracking import SearchTracker
-from eig_tune.workflows.identity import begin_or_check
 from eig_tune.workflows.prepare import prepare_confirming_classifier
 from eig_tune.workflows.session import IMAGES, Session
-from eig_tune.workflows.trial_log import TrialLog
-from eig_tune.workflows.view import View
 
 logger = logging.getLogger(__name__)
 
 _ASKED = "asked"  # among the event log's notes: the seeds of each trial's newest confirmation that came to its end
 
 
-@contextmanager
-def confirmation_event_log(session: Session, home: Home) -> Iterator[EventLog]:
-    """The event log of a search's confirmations, open.
-
-    Raises:
-        ResultError: the one that is there belongs to another search.
-    """
-    file = home.confirmation_event_log(session.store.name)
-    with EventLog(file, session.runtime.storage.uri) as event_log:
-        begin_or_check(event_log, session.search_id, {}, str(file), home)
-        find_checkpoints(event_log, session.runtime.storage)
-        yield event_log
-
-
-def confirm(spec: SearchSpec, search: Engine, session: Session, tracker: SearchTracker, home: Home, view: View) -> bool:
+def confirm(session: Session, search: Engine) -> bool:
     """Train every candidate on every fresh seed that has not been yet; nothing when the space asks for none.
+
+    Args:
+        session: an open search.
+        search: its engine; every trial has ended.
 
     Returns:
         Whether all that shall be trained has been.
     """
+    spec, event_log, storage = session.spec, confirmation_log(session), session.runtime.storage
     chosen = [c.number for c in to_confirm(judged(search.finished()), spec.objectives, spec.confirm.top)]
     runs = [{"trial": number, "seed": seed} for seed in range(spec.confirm.seeds) for number in chosen]
-    with confirmation_event_log(session, home) as event_log:
-        known = [trial.params for trial in event_log.trials.values()]
-        policy = FixedRuns(runs, lambda values: spec.train.steps, spec.objectives, known)
-        data = session.datasets[IMAGES]
-        mlflow_runs = MlflowRuns(tracker, session.runtime.storage, data.images.classes, spec.method, confirming=True)
-        if runs and not session.runtime.stop.asked:
-            logger.info("confirming %d of the best on %s each", len(chosen), fresh_seeds(spec.confirm.seeds))
-        steps = policy.num_trials * spec.train.steps
-        with view.trials(event_log.trials, policy.num_trials, steps, spec.objectives) as shown:
-            engine = Engine(policy, event_log, (mlflow_runs, TrialLog(spec.objectives), shown))
-            mlflow_runs.catch_up(event_log.trials)
-            if not engine.complete:
-                try:
-                    confirming = prepare_confirming_classifier(spec, data, home, view, session.runtime.stop.check)
-                    datasets = {IMAGES: confirming}
-                    run_trials(engine, lambda t: _trial_spec(spec, search, t.params), datasets, session.runtime)
-                except (Interrupted, TimeIsOverError):
-                    pass  # while the evaluation classifier was trained
-                finally:
-                    mlflow_runs.mark_interrupted(event_log.trials.values())
-        if engine.complete:
-            note_complete(event_log, chosen, spec.confirm.seeds)
-        return engine.complete
+    if runs and not session.runtime.stop.asked:
+        logger.info("confirming %d of the best on %s each", len(chosen), fresh_seeds(spec.confirm.seeds))
+    known = [trial.params for trial in event_log.trials.values()]
+    policy = FixedRuns(runs, lambda params: spec.train.steps, spec.objectives, known)
+    data = session.datasets[IMAGES]
+    engine = session.run(
+        policy,
+        event_log,
+        lambda trial: _trial_spec(spec, search, trial.params),
+        policy.num_trials * spec.train.steps,
+        MlflowRuns(session.tracker, storage, data.images.classes, spec.method, confirming=True),
+        datasets=lambda: {
+            IMAGES: prepare_confirming_classifier(spec, data, session.home, session.view, session.runtime.stop.check)
+        },
+    )
+    if engine.complete:
+        note_complete(event_log, chosen, spec.confirm.seeds)
+    return engine.complete
+
+
+def confirmation_log(session: Session) -> EventLog:
+    """The event log of a search's confirmations."""
+    assert session.confirmations is not None, "a search, not a comparison"
+    return session.confirmations
+
+
+def confirmations_of(session: Session) -> list[Confirmed]:
+    """What each confirmed trial of an open search reaches on fresh seeds."""
+    return summaries(confirmation_log(session), session.spec.confirm.seeds)
 
 
 def note_complete(event_log: EventLog, chosen: Sequence[int], seeds: int) -> None:
@@ -91,9 +80,9 @@ def note_complete(event_log: EventLog, chosen: Sequence[int], seeds: int) -> Non
         event_log.note({_ASKED: asked})
 
 
-def _trial_spec(spec: SearchSpec, search: Engine, values: Mapping[str, Any]) -> TrialSpec:
-    confirmed = search.state.trials[values["trial"]]
-    fresh = hashlib.sha256(f"confirm/{spec.seed}/{confirmed.number}/{values['seed']}".encode()).digest()
+def _trial_spec(spec: SearchSpec, search: Engine, params: Mapping[str, Any]) -> TrialSpec:
+    confirmed = search.state.trials[params["trial"]]
+    fresh = hashlib.sha256(f"confirm/{spec.seed}/{confirmed.number}/{params['seed']}".encode()).digest()
     seed = int.from_bytes(fresh[:4], "big") % 2**31
     return TrialSpec(spec.trial_config(confirmed.number, confirmed.params).with_values({"seed": seed}), IMAGES)
 
@@ -113,8 +102,8 @@ def summaries(event_log: EventLog, seeds: int) -> list[Confirmed]:
 
 def _summary(number: int, runs: Sequence[Trial], asked: int) -> Confirmed:
     reached = [run.last.metrics for run in runs if run.status == "finished" and run.last is not None]
-    told_by_all = [name for name in (reached[0] if reached else {}) if all(name in metrics for metrics in reached)]
-    spread = {name: mean_and_deviation([metrics[name] for metrics in reached]) for name in told_by_all}
+    in_all = [name for name in (reached[0] if reached else {}) if all(name in metrics for metrics in reached)]
+    spread = {name: mean_and_deviation([metrics[name] for metrics in reached]) for name in in_all}
     failed = sum(run.ended for run in runs) - len(reached)
     means = {name: mean for name, (mean, _) in spread.items()}
     deviations = {name: deviation for name, (_, deviation) in spread.items()}

@@ -16,7 +16,7 @@ from eig_tune.config.space import SearchSpec
 from eig_tune.errors import ConfigError, Problem, ResultError, one_line
 from eig_tune.home import Home
 from eig_tune.hpo.event_log import EventLog
-from eig_tune.workflows.session import RunOptions, shared_places
+from eig_tune.workflows.options import RunOptions, shared_places
 
 logger = logging.getLogger(__name__)
 

@@ -1,76 +1,41 @@
-"""Running a search: data, judge, Ray, MLflow and the engine brought together."""
+"""A search: trials are proposed and promoted, the best are confirmed, and what came of it is written."""
 
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from eig_tune import strict_json
-from eig_tune.cluster.moved_checkpoints import find_checkpoints
-from eig_tune.cluster.tuner import TrialSpec, run_trials
+from eig_tune.cluster.tuner import TrialSpec
 from eig_tune.config.space import SearchSpec
+from eig_tune.data import ImageData
 from eig_tune.errors import ResultError
 from eig_tune.home import Home
 from eig_tune.hpo.engine import Engine
-from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.plan import make_plan
 from eig_tune.hpo.policies import SearchPolicy
 from eig_tune.hpo.selection import Confirmed, choose, judged, start_points
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.curves import write_curves
 from eig_tune.reports.description import describe_search
-from eig_tune.reports.mlflow_runs import MlflowRuns, needed_checkpoints
+from eig_tune.reports.mlflow_runs import MlflowRuns
 from eig_tune.reports.optuna_study import StudyFile
+from eig_tune.reports.outcomes import SearchOutcome
 from eig_tune.reports.plots import pictures, write_page, write_pictures
-from eig_tune.stopping import Stop
+from eig_tune.reports.provenance import provenance
 from eig_tune.tracking import CONFIRMATION_TAG, OBJECTIVES_TAG, SearchTracker, read_search
 from eig_tune.training.loop import TrialData
-from eig_tune.workflows.confirm import confirm, confirmation_event_log, summaries
-from eig_tune.workflows.identity import begin_or_check, find_search, noted_start_points, own_searches
+from eig_tune.workflows.confirm import confirm, confirmations_of
+from eig_tune.workflows.identity import noted_start_points, own_searches
+from eig_tune.workflows.options import RunOptions
 from eig_tune.workflows.prepare import prepare_images
-from eig_tune.workflows.session import (
-    IMAGES,
-    DiskUse,
-    RunOptions,
-    Session,
-    log_moved_runs,
-    provenance,
-    set_up,
-    tidy,
-    write_spec,
-)
-from eig_tune.workflows.trial_log import TrialLog
+from eig_tune.workflows.session import IMAGES, Description, open_session
 from eig_tune.workflows.view import View
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a search has come to.
-
-    Attributes:
-        front: of what was found.
-        confirmed: every trial that was trained on fresh seeds, complete or not.
-        best: the trial that ``eig-tune best`` names; None where none has finished.
-        slots: trials that could run at once, at the most: nodes come and go.
-        stopped: why it has ended before all was trained; nothing when all was.
-    """
-
-    name: str
-    trials: tuple[Trial, ...]
-    front: tuple[Trial, ...]
-    confirmed: tuple[Confirmed, ...]
-    best: Trial | None
-    slots: int
-    wall_seconds: float
-    disk: DiskUse
-    tracking_errors: tuple[str, ...]
-    stopped: str = ""
-
-
-def run_search(spec: SearchSpec, options: RunOptions, home: Home, view: View) -> Outcome:
+def run_search(spec: SearchSpec, options: RunOptions, home: Home, view: View) -> SearchOutcome:
     """Run a search to its end, or as far as it gets; what it has reached is never lost.
 
     Raises:
@@ -79,63 +44,48 @@ def run_search(spec: SearchSpec, options: RunOptions, home: Home, view: View) ->
     """
     started = time.monotonic()
     images = prepare_images(spec, home, view)
-    traits: dict[str, Any] = {
-        "spec": spec.model_dump(mode="json", exclude={"trials", "confirm", "compare"}),
-        "data": images.fingerprint(),
-    }
-    search_id = find_search(home, options, traits)
-    session = set_up(search_id, spec, options, {IMAGES: images}, home, view)
-    runtime = session.runtime
-    with (
-        runtime.stop.gently(),
-        EventLog(home.event_log(options.name), runtime.storage.uri) as event_log,
-    ):
-        begin_or_check(event_log, search_id, traits, repr(options.name), home)
-        find_checkpoints(event_log, runtime.storage)
-        tags = {**provenance(), OBJECTIVES_TAG: strict_json.dumps(spec.objectives)}
-        parameters = _parameters(spec, session.datasets[IMAGES], traits["data"])
-        with SearchTracker(session.store, "search", search_id, parameters, tags) as tracker:
-            log_moved_runs(session, tracker, event_log)
-            tracker.log_artifacts(None, lambda folder: write_spec(spec, folder))
-            mlflow_runs = MlflowRuns(tracker, runtime.storage, images.classes, spec.method, spec.rungs(), models=True)
-            steps = make_plan(spec, slots=1).search_steps
-            with view.trials(event_log.trials, spec.trials, steps, spec.objectives) as shown:
-                study = StudyFile(home.study_file(options.name), options.name, spec)
-                engine = Engine(SearchPolicy(spec), event_log, (mlflow_runs, study, TrialLog(spec.objectives), shown))
-                study.catch_up(event_log.trials)
-                _tidy(session, tracker, engine, home)
-                mlflow_runs.catch_up(event_log.trials)
-                try:
-                    run_trials(engine, lambda trial: _trial_spec(spec, trial), session.datasets, runtime)
-                finally:
-                    mlflow_runs.mark_interrupted(event_log.trials.values())
-            trials = tuple(event_log.trials.values())
-            write_curves(trials, home.study(options.name))
-            _draw(tracker, trials, spec, options.name)
-            complete = engine.complete and confirm(spec, engine, session, tracker, home, view)
-            with confirmation_event_log(session, home) as confirmations:
-                confirmed = summaries(confirmations, spec.confirm.seeds)
-            best = best_of(engine, spec, confirmed)
-            finish(tracker, engine, spec, confirmed, best, complete, runtime.stop)
-        return Outcome(
-            options.name,
-            trials,
-            tuple(engine.front()),
-            tuple(confirmed),
-            best,
-            runtime.slots.most,
-            time.monotonic() - started,
-            _tidy(session, tracker, engine, home),
-            tuple(tracker.errors),
-            "" if complete else runtime.stop.reason,
+    with open_session(_description(spec, images), spec, options, home, {IMAGES: images}, view) as session:
+        engine = session.run(
+            SearchPolicy(spec),
+            session.event_log,
+            lambda trial: TrialSpec(spec.trial_config(trial.number, trial.params), IMAGES),
+            make_plan(spec, slots=1).search_steps,
+            MlflowRuns(
+                session.tracker, session.runtime.storage, images.classes, spec.method, spec.rungs(), models=True
+            ),
+            (StudyFile(home.study_file(options.name), options.name, spec),),
+        )
+        trials = tuple(session.event_log.trials.values())
+        write_curves(trials, home.study(options.name))
+        _draw(session.tracker, trials, spec, options.name)
+        complete = engine.complete and confirm(session, engine)
+        confirmed = confirmations_of(session)
+        best = best_of(engine, spec, confirmed)
+        front = write_results(session.tracker, engine, spec, confirmed, best)
+        disk = session.close(complete, {"front": ",".join(str(trial.number) for trial in front)})
+        return SearchOutcome(
+            name=options.name,
+            trials=trials,
+            front=front,
+            confirmed=tuple(confirmed),
+            best=best,
+            disk=disk,
+            slots=session.runtime.slots.most,
+            wall_seconds=time.monotonic() - started,
+            tracking_errors=tuple(session.tracker.errors),
+            stopped="" if complete else session.runtime.stop.reason,
         )
 
 
-def _tidy(session: Session, tracker: SearchTracker, engine: Engine, home: Home) -> DiskUse:
-    with confirmation_event_log(session, home) as confirmations:
-        wanted = needed_checkpoints(engine.state.trials.values(), tracker.ended)
-        wanted |= needed_checkpoints(confirmations.trials.values(), tracker.ended, confirming=True)
-    return tidy(session, wanted, home)
+def _description(spec: SearchSpec, images: ImageData) -> Description:
+    fingerprint = images.fingerprint()
+    return Description(
+        "search",
+        # More trials or confirmations make it a longer search, not another one.
+        {"spec": spec.model_dump(mode="json", exclude={"trials", "confirm", "compare"}), "data": fingerprint},
+        lambda datasets: _params(spec, datasets[IMAGES], fingerprint),
+        {**provenance(), OBJECTIVES_TAG: strict_json.dumps(spec.objectives)},
+    )
 
 
 def warm_started(spec: SearchSpec, wanted: str, options: RunOptions, home: Home) -> SearchSpec:
@@ -156,10 +106,6 @@ def warm_started(spec: SearchSpec, wanted: str, options: RunOptions, home: Home)
     return spec.model_copy(update={"start_from": (*spec.start_from, *inside)})
 
 
-def _trial_spec(spec: SearchSpec, trial: Trial) -> TrialSpec:
-    return TrialSpec(spec.trial_config(trial.number, trial.params), IMAGES)
-
-
 def _draw(tracker: SearchTracker, trials: Sequence[Trial], spec: SearchSpec, name: str) -> None:
     """The search's curves, pictures and page; drawn by the writer, while the confirmations train."""
     tracker.log_artifacts(None, lambda folder: write_curves(trials, folder))
@@ -173,33 +119,35 @@ def best_of(engine: Engine, spec: SearchSpec, confirmed: Sequence[Confirmed]) ->
     return choose(finished, spec.objectives).trial if finished else None
 
 
-def finish(
+def write_results(
     tracker: SearchTracker,
     engine: Engine,
     spec: SearchSpec,
     confirmed: Sequence[Confirmed],
     best: Trial | None,
-    complete: bool,
-    stop: Stop,
-) -> None:
-    """What was confirmed, which trials are on the front, which is the best, and the note; then the writer's end."""
-    trials = tuple(engine.state.trials.values())
+) -> tuple[Trial, ...]:
+    """Write into MLflow what was confirmed, which trials are on the front, which is the best, and the description.
+
+    Returns:
+        The front.
+    """
+    trials = engine.state.trials
     for reached in confirmed:
-        trial = engine.state.trials[reached.trial]
+        trial = trials[reached.trial]
         key, at = str(trial.number), trial.ended_at or trial.at
         metrics = reached.as_metrics() if reached.complete else {}
         step, tags = trial.last.step if trial.last else 0, {CONFIRMATION_TAG: str(reached)}
         tracker.replace_metrics(key, step, metrics, at, tags)
-    front = {trial.number for trial in engine.front()}
+    front = tuple(engine.front())
     for trial in engine.finished():
-        told = {"front": trial.number in front, "best": trial is best}
-        tracker.set_tags(str(trial.number), {tag: str(holds).lower() for tag, holds in told.items()})
-    tracker.describe(describe_search(spec, trials, confirmed, pictures(trials, spec), tracker))
-    on_front = {"front": ",".join(map(str, sorted(front)))}
-    tracker.close("FINISHED" if complete else "KILLED", on_front, lambda: stop.patience)
+        tags = {"front": str(trial in front).lower(), "best": str(trial is best).lower()}
+        tracker.set_tags(str(trial.number), tags)
+    every = tuple(trials.values())
+    tracker.describe(describe_search(spec, every, confirmed, pictures(every, spec), tracker))
+    return front
 
 
-def _parameters(spec: SearchSpec, data: TrialData, fingerprint: str) -> dict[str, Any]:
+def _params(spec: SearchSpec, data: TrialData, fingerprint: str) -> dict[str, Any]:
     return {
         "dataset": spec.dataset.name,
         "data_sha256": fingerprint,

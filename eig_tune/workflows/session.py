@@ -1,210 +1,226 @@
-"""What every kind of run of many trials needs: images, judge, Ray and the MLflow store, and Ray driving an engine."""
+"""The one skeleton that a search, its confirmations and a comparison share: many trials, run to their end or as far
+as they get, so that another process can go on.
+
+The order, and why it is this one:
+
+1. The caller reads the images. Whether the space fits them, and whether a search that is to go on is still the same
+   search, depends on them and on nothing that has to be made.
+2. Identity (``find_search``): an event log of that name is this search's, or the command ends. Nothing was made yet.
+3. Resources (``prepare_resources``): the store of MLflow before the evaluation classifier, which takes minutes where
+   the store takes a second to refuse; Ray starts meanwhile, and nothing of a search is in it yet.
+4. The event log is opened, which locks it, and its header names the search: from here on there is something to resume.
+   A signal now asks for a gentle end instead of raising.
+5. Checkpoints are looked for where they lie now, in case a home or storage was moved, before a trial goes on from one.
+6. MLflow's runs of earlier processes are adopted, so that none is doubled.
+7. ``Session.run``: whatever an earlier process had logged but not yet written elsewhere is written (``catch_up``), then
+   Ray runs trials. The other way round, new events would be written before the older ones. Whatever ends Ray's run,
+   trials that trained until then are tagged as interrupted.
+8. ``Session.close``: MLflow's writer gets time to write everything; then its runs end.
+
+Checkpoints are deleted by one rule: a trial that may go on keeps its newest one, and one that has ended keeps it until
+MLflow has everything of the trial. While trials run, each replaces its own (``cluster.adapters``), and ended ones lose
+theirs as MLflow's writer gets to them (``MlflowRuns``). What killed processes have left is deleted (``Session.tidy``)
+before trials run, when room is needed, and after the writer's end.
+"""
 
 import logging
-import platform
-import subprocess
-from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
 
-import yaml
-
-from eig_tune.cluster.connect import start_ray
-from eig_tune.cluster.doctor import Place, refuse_unfit
-from eig_tune.cluster.resources import Resources, Slots, check_this_machine
-from eig_tune.cluster.storage import Storage, named_storage
-from eig_tune.cluster.tuner import Runtime
+from eig_tune.cluster.moved_checkpoints import find_checkpoints
+from eig_tune.cluster.storage import Storage
+from eig_tune.cluster.tuner import Runtime, TrialSpec, run_trials
 from eig_tune.config.space import SearchSpec
 from eig_tune.data import ImageData
-from eig_tune.errors import EigTuneError
 from eig_tune.home import Home
+from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
+from eig_tune.hpo.policies import Policy
 from eig_tune.hpo.trial import Trial
-from eig_tune.paths import check_name
-from eig_tune.stopping import Stop, leave_sigterm_alone
-from eig_tune.tracking import SearchTracker, Store, check_store, is_local, local_uri, masked, open_store
+from eig_tune.reports.kept_evaluations import KeptEvaluations
+from eig_tune.reports.mlflow_runs import MlflowRuns, needed_checkpoints
+from eig_tune.reports.optuna_study import StudyFile
+from eig_tune.reports.outcomes import DiskUse
+from eig_tune.reports.provenance import write_spec
+from eig_tune.stopping import Interrupted, TimeIsOverError
+from eig_tune.tracking import SearchTracker, Store, masked
 from eig_tune.training.loop import TrialData
-from eig_tune.workflows.prepare import prepare_classifier
+from eig_tune.workflows.identity import begin_or_check, find_search
+from eig_tune.workflows.options import RunOptions
+from eig_tune.workflows.resources import prepare_resources
+from eig_tune.workflows.trial_log import TrialLog
 from eig_tune.workflows.view import View
 
 logger = logging.getLogger(__name__)
 
 IMAGES = "images"  # the name of a search's only data set
-_LIBRARIES = ("eig-tune", "ray", "optuna", "mlflow", "torch", "torchvision", "kornia", "numpy", "scikit-learn")
 
 
 @dataclass(frozen=True)
-class RunOptions:
-    """Where, with what and for how long trials run; none of it changes what is tried."""
+class Description:
+    """What is written of a search or comparison when it is opened.
 
-    name: str
-    tracking_uri: str
-    gpus: int | None = None
-    trials_per_gpu: int | None = 1  # None: as many as its memory takes
-    cpus: int | None = None
-    address: str | None = None
-    storage: str | None = None
-    resume: bool = False
-    stop: Stop = field(default_factory=Stop)
+    Attributes:
+        kind: of its run in MLflow.
+        traits: all that makes its trials what they are, by which it is known again.
+        params: makes the parameters of its run in MLflow from the prepared data sets.
+        tags: tags of that run.
+    """
 
-    def __post_init__(self) -> None:
-        check_name(self.name, "--name")
-        if self.name == "Default":
-            raise EigTuneError("--name: 'Default' is an experiment that MLflow has for other things; give another name")
+    kind: Literal["search", "comparison"]
+    traits: Mapping[str, Any]
+    params: Callable[[Mapping[str, TrialData]], Mapping[str, Any]]
+    tags: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Session:
-    """What the trials of one search need, ready: images with their evaluation classifier by name, MLflow, and with
-    what they run."""
-
-    search_id: str
-    datasets: Mapping[str, TrialData]
-    store: Store
-    runtime: Runtime
-
-
-def set_up(
-    search_id: str,
-    spec: SearchSpec,
-    options: RunOptions,
-    images: Mapping[str, ImageData],
-    home: Home,
-    view: View,
-) -> Session:
-    """Make ready what trials need; Ray starts while the store is opened and the evaluation classifier is trained.
-
-    Args:
-        images: by name; they differ in their training images only, so that one evaluation classifier serves them all.
-
-    Raises:
-        EigTuneError: it cannot be; nothing half-made is left behind.
-    """
-    stop, storage = options.stop, named_storage(options.storage, home.ray)
-    _refuse_at_once(options, storage)
-    with ThreadPoolExecutor(initializer=leave_sigterm_alone) as pool:
-        own = search_id if options.resume else None
-        opening = pool.submit(open_store, options.tracking_uri, options.name, home.path, own)
-
-        def train_when_opened() -> TrialData:
-            opening.result()  # where MLflow refuses, nothing is trained
-            return prepare_classifier(spec, next(iter(images.values())), home, view, stop.check)
-
-        training = pool.submit(train_when_opened)
-        # In this thread, because the kernel ends Ray's processes together with the thread that started them.
-        start_ray(options.address, options.cpus)
-        given = Resources.of_cluster(options.gpus, options.trials_per_gpu or 1, options.cpus)
-        classifier, store = training.result().classifier, opening.result()
-    datasets = {name: TrialData(these, classifier) for name, these in images.items()}
-    if options.trials_per_gpu is None:
-        trials = as_many_as_fit(spec, next(iter(datasets.values())), given)
-        given = replace(given, trials_per_gpu=trials)
-    runtime = Runtime(given, Slots(given), storage.below(options.name, search_id), stop)
-    return Session(search_id, datasets, store, runtime)
-
-
-def shared_places(options: RunOptions, home: Home) -> list[str]:
-    """Where a search writes outside of its home, so that a copy of the home would write there too."""
-    storage = named_storage(options.storage, home.ray)
-    checkpoints = [] if storage.is_local and Path(storage.uri).is_relative_to(home.path) else [storage.uri]
-    runs = [] if options.tracking_uri == local_uri(home.path) else [masked(options.tracking_uri)]
-    return [*checkpoints, *runs]
-
-
-def _refuse_at_once(options: RunOptions, storage: Storage) -> None:
-    """See that what is asked for is there, before anything is made; joining a cluster takes no time."""
-    if options.address is None:
-        check_this_machine(options.gpus, options.cpus)
-        if not is_local(options.tracking_uri):
-            check_store(options.tracking_uri)
-        storage.check()
-    else:
-        refuse_unfit(Place(options.address, options.gpus, options.cpus, storage, options.tracking_uri))
-
-
-def as_many_as_fit(spec: SearchSpec, data: TrialData, given: Resources) -> int:
-    """How many trials shall share a GPU, measured on the first that Ray gives; logs what was measured."""
-    from eig_tune.cluster.gpu_memory import measure_on_cluster
-
-    need = measure_on_cluster(spec, data) if given.device == "cuda" else None
-    if need is None:
-        why = "there is no GPU" if given.device == "cpu" else "PyTorch sees no GPU where Ray has one"
-        logger.info("--trials-per-gpu auto: 1, because %s", why)
-        return 1
-    logger.info(
-        "--trials-per-gpu auto: %d; the largest trial takes %s of the %s of a %s",
-        need.trials,
-        _gigabytes(need.reserved + need.context),
-        _gigabytes(need.total),
-        need.device,
-    )
-    return need.trials
-
-
-def _gigabytes(size: int) -> str:
-    return f"{size / 1e9:.1f} GB"
-
-
-def log_moved_runs(session: Session, tracker: SearchTracker, event_log: EventLog) -> None:
-    """Log what became of the search's runs in MLflow since it was stopped."""
-    notices = [*session.store.notices]
-    if tracker.is_new and event_log.trials:
-        where = masked(session.store.uri)
-        notices.append(f"MLflow: {where} does not have this search; all that its event log has is written there now")
-    for line in notices:
-        logger.info("%s", line)
-
-
-@dataclass(frozen=True)
-class DiskUse:
-    """Bytes that a search takes: its checkpoints, and what it has left in the home.
+    """A search or comparison that is open in this process, and in no other.
 
     Attributes:
-        checkpoints: those of trials that have not ended, or of which MLflow lacks something: while a search runs one
-            for each of them, two while a newer one is being written. The checkpoint of any other trial is deleted,
-            so that nothing is left of a search that is complete. None when the storage did not answer.
-        kept: event log, study and curves; pictures and models too if MLflow's store is the home's own.
+        datasets: images with their evaluation classifier, by name.
+        runtime: with what trials run.
+        event_log: of its trials.
+        confirmations: the event log of a search's confirmations; None for a comparison.
+        tracker: writes its MLflow runs.
     """
 
-    storage: str
-    checkpoints: int | None
-    kept: int
+    spec: SearchSpec
+    name: str
+    home: Home
+    view: View
+    datasets: Mapping[str, TrialData]
+    runtime: Runtime
+    event_log: EventLog
+    confirmations: EventLog | None
+    tracker: SearchTracker
+
+    def run(
+        self,
+        policy: Policy,
+        event_log: EventLog,
+        spec_of: Callable[[Trial], TrialSpec],
+        steps: int,
+        mlflow_runs: MlflowRuns,
+        reports: Sequence[StudyFile | KeptEvaluations] = (),
+        datasets: Callable[[], Mapping[str, TrialData]] | None = None,
+    ) -> Engine:
+        """Catch up, then run the trials of one event log, until there are none left or the end is asked for.
+
+        Args:
+            policy: what is tried, and how far.
+            event_log: that of the session or of its confirmations.
+            spec_of: what a trial trains.
+            steps: how many optimisation steps all trials will make, about.
+            mlflow_runs: writes the trials' MLflow runs.
+            reports: further observers that catch up; they may read checkpoints that are deleted afterwards.
+            datasets: makes what trials train on, if any are to run; the session's own by default.
+
+        Raises:
+            StorageError: the disk is full, or the storage gone; the search can be resumed when that is mended.
+        """
+        trials, objectives = event_log.trials, policy.objectives
+        with self.view.trials(trials, policy.num_trials, steps, objectives) as shown:
+            engine = Engine(policy, event_log, (*reports, mlflow_runs, TrialLog(objectives), shown))
+            for report in reports:
+                report.catch_up(trials)
+            self.tidy()
+            mlflow_runs.catch_up(trials)
+            try:
+                if not engine.complete:
+                    run_trials(engine, spec_of, datasets() if datasets else self.datasets, self.runtime)
+            except (Interrupted, TimeIsOverError):
+                pass  # in the making of data sets: an evaluation classifier was trained
+            finally:
+                mlflow_runs.mark_interrupted(trials.values())
+        return engine
+
+    def close(self, complete: bool, tags: Mapping[str, str]) -> DiskUse:
+        """End the session's run in MLflow, with these tags, when the writer has written everything or its time is over.
+
+        Returns:
+            What is left on the disk.
+        """
+        self.tracker.close("FINISHED" if complete else "KILLED", tags, lambda: self.runtime.stop.patience)
+        return self.tidy()
+
+    def tidy(self) -> DiskUse:
+        """Delete every checkpoint that is not needed any more, those of processes that were killed too."""
+        needed = needed_checkpoints(self.event_log.trials.values(), self.tracker.ended)
+        if self.confirmations is not None:
+            needed |= needed_checkpoints(self.confirmations.trials.values(), self.tracker.ended, confirming=True)
+        storage = self.runtime.storage
+        try:
+            storage.clear(needed)
+            checkpoints: int | None = storage.size()
+        except OSError:
+            checkpoints = None
+        kept = sum(Storage(str(f)).size() for f in (self.home.study(self.name), self.home.artifacts(self.name)))
+        return DiskUse(storage.uri, checkpoints, kept)
 
 
-def tidy(session: Session, wanted: Collection[str], home: Home) -> DiskUse:
-    """Delete every checkpoint that nobody wants, those of processes that were killed too; how much is left."""
-    try:
-        session.runtime.storage.clear(wanted)
-        checkpoints: int | None = session.runtime.storage.size()
-    except OSError:
-        checkpoints = None
-    name = session.store.name
-    kept = sum(Storage(str(folder)).size() for folder in (home.study(name), home.artifacts(name)))
-    return DiskUse(session.runtime.storage.uri, checkpoints, kept)
+@contextmanager
+def open_session(
+    description: Description,
+    spec: SearchSpec,
+    options: RunOptions,
+    home: Home,
+    images: Mapping[str, ImageData],
+    view: View,
+) -> Iterator[Session]:
+    """Open a search or comparison: begin it, or go on with it. See the top of this file for the order.
+
+    Args:
+        description: what is written of it.
+        spec: its space.
+        options: where and with what trials run.
+        home: where everything of a home lies.
+        images: by name; they differ in their training images only.
+        view: shows progress.
+
+    Raises:
+        EigTuneError: it cannot begin; nothing half-made is left behind.
+    """
+    search_id = find_search(home, options, description.traits)
+    prepared = prepare_resources(search_id, spec, options, images, home, view)
+    storage = prepared.runtime.storage
+    with prepared.runtime.stop.gently(), ExitStack() as opened:
+        event_log = opened.enter_context(EventLog(home.event_log(options.name), storage.uri))
+        begin_or_check(event_log, search_id, description.traits, repr(options.name), home)
+        find_checkpoints(event_log, storage)
+        confirmations = None
+        if description.kind == "search":
+            file = home.confirmation_event_log(options.name)
+            confirmations = opened.enter_context(EventLog(file, storage.uri))
+            begin_or_check(confirmations, search_id, {}, str(file), home)
+            find_checkpoints(confirmations, storage)
+        params = description.params(prepared.datasets)
+        tracker = opened.enter_context(
+            SearchTracker(prepared.store, description.kind, search_id, params, description.tags)
+        )
+        _log_moved_runs(prepared.store, tracker, event_log)
+        tracker.log_artifacts(None, partial(write_spec, spec))
+        yield Session(
+            spec,
+            options.name,
+            home,
+            view,
+            prepared.datasets,
+            prepared.runtime,
+            event_log,
+            confirmations,
+            tracker,
+        )
 
 
-def provenance() -> dict[str, str]:
-    """Versions and git commit, as tags."""
-    versions = {f"version.{library}": version(library) for library in _LIBRARIES}
-    return {**versions, "version.python": platform.python_version(), "git_commit": _git_commit()}
-
-
-def write_spec(spec: SearchSpec, folder: Path) -> None:
-    """The resolved space as YAML."""
-    document = spec.model_dump(mode="json", exclude_none=True)
-    (folder / "resolved_space.yaml").write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
-
-
-def total(trials: Sequence[Trial], metric: str) -> float:
-    """Sum of a reported quantity, such as ``train_seconds``, over all reports of all trials."""
-    return sum(report.metrics[metric] for trial in trials for report in trial.reports.values())
-
-
-def _git_commit() -> str:
-    try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return found.stdout.strip() or "unknown"
+def _log_moved_runs(store: Store, tracker: SearchTracker, event_log: EventLog) -> None:
+    """Log what became of the search's runs in MLflow since it was stopped."""
+    notices = [*store.notices]
+    if tracker.is_new and event_log.trials:
+        where = masked(store.uri)
+        notices.append(f"MLflow: {where} does not have this search; all that its event log has is written there now")
+    for notice in notices:
+        logger.info("%s", notice)

@@ -17,8 +17,8 @@ from eig_tune.home import Home
 from eig_tune.models import METHODS, register_method
 from eig_tune.models.base import ModelSetup
 from eig_tune.models.infogan import InfoGan
+from eig_tune.workflows.options import RunOptions
 from eig_tune.workflows.search import run_search
-from eig_tune.workflows.session import RunOptions
 from eig_tune.workflows.view import View
 
 

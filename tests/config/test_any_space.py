@@ -15,8 +15,8 @@ from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.policies import SearchPolicy
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.optuna_study import as_optuna
+from eig_tune.reports.provenance import write_spec
 from eig_tune.tracking.reader import _parsed
-from eig_tune.workflows.session import write_spec
 
 SEEDS, CASES = 8, 30  # 240 spaces
 

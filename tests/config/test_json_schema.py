@@ -18,7 +18,7 @@ from eig_tune.config.document import read_document
 from eig_tune.config.json_schema import shipped_schema
 from eig_tune.config.space import parse_spec
 from eig_tune.errors import ConfigError
-from eig_tune.workflows.session import write_spec
+from eig_tune.reports.provenance import write_spec
 
 SPACES = sorted((Path(__file__).parents[2] / "search_spaces").glob("*.yaml"))
 SCHEMA = Draft7Validator(json.loads(shipped_schema()))

@@ -39,7 +39,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, unlabelled_digits: ImageData) -> pyte
     patch.setattr("eig_tune.workflows.search._draw", lambda *given: None)
     patch.setattr("eig_tune.workflows.search.pictures", lambda *given: [])
     patch.setattr("eig_tune.reports.mlflow_runs.draw_trial", lambda *given: None)
-    patch.setattr("eig_tune.workflows.session.start_ray", lambda *given: None)
+    patch.setattr("eig_tune.workflows.resources.start_ray", lambda *given: None)
     patch.setattr("eig_tune.stopping.Stop.listen", lambda self: None)
     patch.setattr("eig_tune.tracking.writer._GATHERING_SECONDS", 0.02)
     patch.setattr("eig_tune.tracking.writer._FIRST_WAIT", 0.02)
@@ -55,8 +55,8 @@ def test_whatever_happens_both_searches_come_to_a_right_end(
 ) -> None:
     world = World(tmp_path, uri, f"history-{seed}-{slots}.", seed, quick)
     given = SimpleNamespace(per_trial={"cpu": 1}, device="cpu", trials_per_gpu=1)
-    quick.setattr("eig_tune.workflows.session.Resources.of_cluster", lambda *options: given)
-    quick.setattr("eig_tune.workflows.session.Slots", lambda *options: SimpleNamespace(now=lambda: slots, most=slots))
+    quick.setattr("eig_tune.workflows.resources.Resources.of_cluster", lambda *options: given)
+    quick.setattr("eig_tune.workflows.resources.Slots", lambda *options: SimpleNamespace(now=lambda: slots, most=slots))
     (tmp_path / "ray").mkdir()
     OneProcess(world.chance, slots, world.happens, tmp_path / "ray").install(quick)
     complete, lives = [False, False], 0

@@ -25,13 +25,13 @@ from eig_tune.hpo.policies import SearchPolicy
 from eig_tune.hpo.selection import Confirmed, choose, eligible, judged, ranked, start_points, to_confirm
 from eig_tune.hpo.trial import Decision
 from eig_tune.reports.mlflow_runs import MlflowRuns
-from eig_tune.stopping import Stop
-from eig_tune.terminal.tables import outcome_document, print_outcome
+from eig_tune.reports.outcomes import DiskUse, SearchOutcome, search_document
+from eig_tune.terminal.tables import print_search
 from eig_tune.tracking import OBJECTIVES_TAG, SearchTracker, Store, TrackedTrial, open_store, read_search
 from eig_tune.workflows.compare import winners_of
 from eig_tune.workflows.confirm import note_complete, summaries
-from eig_tune.workflows.search import Outcome, best_of, finish, warm_started
-from eig_tune.workflows.session import DiskUse, RunOptions
+from eig_tune.workflows.options import RunOptions
+from eig_tune.workflows.search import best_of, warm_started, write_results
 
 TWO = {"nmi": "maximize", "prior_rmse": "minimize"}
 ALL = (TWO, {"nmi": "maximize"}, {**TWO, "nmi_real": "maximize"})
@@ -191,17 +191,18 @@ class Everywhere:
             engine = Engine(SearchPolicy(spec), event_log)
             confirmed = confirmations(spec, self.home, store.name)
             best = best_of(engine, spec, confirmed)
-            finish(tracker, engine, spec, confirmed, best, True, Stop())
+            write_results(tracker, engine, spec, confirmed, best)
+            tracker.close("FINISHED", {})
             assert tracker.errors == []
             trials, front = tuple(event_log.trials.values()), tuple(engine.front())
-        self.outcome = Outcome(
+        self.outcome = SearchOutcome(
             store.name, trials, front, tuple(confirmed), best, 1, 1.0, DiskUse(str(folder), 0, 0), ()
         )
 
     def names(self) -> Iterator[tuple[str, int]]:
-        yield "search --json", outcome_document(self.outcome)["best"]["trial"]
+        yield "search --json", search_document(self.outcome)["best"]["trial"]
         console = Console(record=True, width=300, file=StringIO())
-        print_outcome(self.outcome, self.spec, console)
+        print_search(self.outcome, self.spec, console)
         yield "search", int(re.findall(r"^trial (\d+) is the", console.export_text(), re.MULTILINE)[0])
         (parent,) = self.store.searches()
         yield "note", int(re.findall(r"\*\*Trial (\d+)\*\*, the", parent.data.tags["mlflow.note.content"])[0])
@@ -264,7 +265,8 @@ def test_extended_confirmation_is_what_is_read_back_and_a_failed_seed_ends_it(da
             MlflowRuns(tracker, Storage(str(tmp_path)), (), spec.method).catch_up(event_log.trials)
             confirmed = summaries(confirming, seed + 1)
             engine = Engine(SearchPolicy(spec), event_log)
-            finish(tracker, engine, spec, confirmed, best_of(engine, spec, confirmed), True, Stop())
+            write_results(tracker, engine, spec, confirmed, best_of(engine, spec, confirmed))
+            tracker.close("FINISHED", {})
             assert tracker.errors == []
         (trial,) = read_search(store.uri, store.name).trials
         assert trial.confirmed.get("nmi") == (None if mean is None else pytest.approx(mean))

@@ -26,8 +26,8 @@ from eig_tune.stopping import Stop
 from eig_tune.tracking import SearchTracker
 from eig_tune.tracking.client import open_client
 from eig_tune.training import TrainConfig, checkpoint
+from eig_tune.workflows.options import RunOptions
 from eig_tune.workflows.search import run_search
-from eig_tune.workflows.session import RunOptions
 from eig_tune.workflows.view import View
 
 TRIALS, STEPS, EVERY = 9, 2000, 500
@@ -145,7 +145,7 @@ class World:
             return Client(open_client(*given, **named), world._life)
 
         patch.setattr("eig_tune.tracking.store.open_client", opened)
-        patch.setattr("eig_tune.workflows.search.SearchTracker", tracked)
+        patch.setattr("eig_tune.workflows.session.SearchTracker", tracked)
         clock = SimpleNamespace(time=lambda: time.time() + world._clock, monotonic=time.monotonic)
         patch.setattr(event_log_module, "time", clock)
 

@@ -1,7 +1,6 @@
 """A comparison's cells, its table, and what of an earlier one is not run again."""
 
 import math
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,21 +10,18 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
-from eig_tune.cluster.storage import Storage
 from eig_tune.errors import ConfigError
-from eig_tune.evaluation.record import EVALUATION_FILE, SAMPLES_FILE
 from eig_tune.evaluation.registry import compared_metrics
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.policies import FixedRuns
-from eig_tune.hpo.trial import Decision, Report, Status, Trial
+from eig_tune.hpo.trial import Decision, Report, Trial
 from eig_tune.models import METHODS
 from eig_tune.reports.comparison import best_of, markdown, rows_of
 from eig_tune.reports.comparison_report import mean_curves, write_report
 from eig_tune.tracking import TrackedTrial
-from eig_tune.workflows.compare import KeptEvaluations, Plan, parse_methods, parse_splits, values_of
+from eig_tune.workflows.compare import Plan, parse_methods, parse_splits, values_of
 
-STATUSES: dict[int, Status] = {0: "finished", 1: "finished", 2: "stopped", 3: "finished"}
 METHODS_HERE = ("uniform-infogan", "ground-truth-infogan", "elastic-infogan")
 
 
@@ -165,21 +161,3 @@ def test_methods_are_all_or_named() -> None:
     assert parse_methods("joint-vae, elastic-infogan") == ("joint-vae", "elastic-infogan")
     with pytest.raises(ConfigError, match="did you mean 'joint-vae'"):
         parse_methods("joint-vea")
-
-
-def test_what_pictures_show_of_a_finished_cell_outlives_its_checkpoint(tmp_path: Path) -> None:
-    trials = {n: Trial(n, {}, 0.0, status, checkpoint=str(tmp_path / f"c{n}")) for n, status in STATUSES.items()}
-    for trial in trials.values():
-        Path(str(trial.checkpoint)).mkdir()
-        for file in (EVALUATION_FILE, SAMPLES_FILE):
-            (Path(str(trial.checkpoint)) / file).write_text(f"{file} of {trial.number}")
-    trials[3].checkpoint = str(tmp_path / "gone")
-    kept = KeptEvaluations(tmp_path / "kept", Storage(str(tmp_path)))
-    kept.trial_ended(trials[0])
-    kept.trial_ended(trials[2])
-    shutil.rmtree(tmp_path / "c0")
-    KeptEvaluations(tmp_path / "kept", Storage(str(tmp_path))).catch_up(trials)
-    assert {folder.name for folder in (tmp_path / "kept").iterdir() if folder.name.isdecimal()} == {"0", "1"}
-    for number in ("0", "1"):
-        for file in (EVALUATION_FILE, SAMPLES_FILE):
-            assert (tmp_path / "kept" / number / file).read_text() == f"{file} of {number}"

@@ -17,7 +17,7 @@ from eig_tune.home import Home
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.tracking import local_uri
 from eig_tune.workflows.identity import begin_or_check, find_search, noted_header, noted_start_points, own_searches
-from eig_tune.workflows.session import RunOptions
+from eig_tune.workflows.options import RunOptions
 
 TRAITS: dict[str, Any] = {
     "spec": {"dataset": {"name": "folder", "root": "/a", "imbalance": {"file": "/a/t.csv", "row": 0}}, "seed": 0},

@@ -18,12 +18,11 @@ from eig_tune.hpo.policies import SearchPolicy
 from eig_tune.hpo.trial import CONTINUE, Action, Decision, Report, Trial, pause
 from eig_tune.reports.description import describe_search
 from eig_tune.reports.optuna_study import as_optuna
+from eig_tune.reports.outcomes import DiskUse, SearchOutcome, trial_document
 from eig_tune.reports.phrases import count_outcomes
 from eig_tune.reports.plots import write_page
 from eig_tune.terminal.progress import LiveTrials
-from eig_tune.terminal.tables import print_outcome, trial_outcome
-from eig_tune.workflows.search import Outcome
-from eig_tune.workflows.session import DiskUse
+from eig_tune.terminal.tables import print_search
 from eig_tune.workflows.trial_log import TrialLog
 
 OBJECTIVES = {"nmi": "maximize"}
@@ -212,7 +211,7 @@ def test_promoted_trial_that_trains_is_not_told_as_waiting() -> None:
 def test_study_json_description_and_page_have_the_whole_reason(tmp_path: Path) -> None:
     trials = [ended(0, "stopped", LONG), ended(1, "finished", "full budget of 500 steps")]
     assert as_optuna(trials[0], spec(9), OBJECTIVES).user_attrs["stop_reason"] == LONG
-    assert trial_outcome(trials[0])["reason"] == LONG
+    assert trial_document(trials[0])["reason"] == LONG
     assert LONG in describe_search(spec(9), trials, (), (), NoArtifacts())
     write_page(trials, spec(9), "test", tmp_path)
     assert json.dumps(LONG)[1:-1].replace("/", "\\u002f") in (tmp_path / "search.html").read_text()
@@ -229,9 +228,9 @@ class NoArtifacts:
 def test_trial_that_runs_no_more_when_the_search_was_stopped_is_interrupted() -> None:
     running = ended(0, "running", "")
     assert count_outcomes([running, ended(1, "paused", "")]) == "1 interrupted, 1 paused"
-    told = trial_outcome(running)
+    told = trial_document(running)
     assert (told["status"], told["reason"]) == ("interrupted", "the search was stopped; --resume goes on from step 0")
-    waits = trial_outcome(ended(1, "paused", "", last="waits at rung 500"))
+    waits = trial_document(ended(1, "paused", "", last="waits at rung 500"))
     assert (waits["status"], waits["reason"]) == ("paused", "waits at rung 500")
 
 
@@ -257,7 +256,7 @@ def test_search_that_was_stopped_says_so_also_when_all_trials_that_it_has_begun_
 ) -> None:
     trials = tuple(ended(number, status, "") for number, status in enumerate(statuses))
     disk = DiskUse("nowhere", 0, 0)
-    outcome = Outcome("test", trials, (), (), None, slots=1, wall_seconds=1.0, disk=disk, tracking_errors=())
+    outcome = SearchOutcome("test", trials, (), (), None, slots=1, wall_seconds=1.0, disk=disk, tracking_errors=())
     out = io.StringIO()
-    print_outcome(outcome, spec(9), Console(file=out, width=200))
+    print_search(outcome, spec(9), Console(file=out, width=200))
     assert [line for line in out.getvalue().splitlines() if "--resume" in line] == ([] if told is None else [told])

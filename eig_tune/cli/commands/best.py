@@ -40,8 +40,9 @@ def best(
     from eig_tune.export.register_trial import register_trial
     from eig_tune.home import Home
     from eig_tune.hpo.selection import choose
+    from eig_tune.reports.outcomes import best_document
     from eig_tune.terminal.console import message_console
-    from eig_tune.terminal.tables import print_best, print_found, trial_document
+    from eig_tune.terminal.tables import print_best, print_found
     from eig_tune.tracking import read_search
     from eig_tune.tracking.registry import check_model_name
     from eig_tune.workflows.identity import own_searches
@@ -58,7 +59,7 @@ def best(
     lacking = lacks_model(found, chosen)
     if lacking is not None and export is None and register is None:
         console.print(lacking, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    document = {**trial_document(chosen, found, by), "has_model": lacking is None}
+    document = {**best_document(chosen, found, by), "has_model": lacking is None}
     if export is not None:
         export_trial(found, chosen, export, by)
         console.print(f"model written to {export}", highlight=False, soft_wrap=True)

@@ -54,12 +54,13 @@ def compare(
     """Make the paper's table: every method on every imbalance with every seed, mean ± standard deviation."""
     from eig_tune.config.unused import find_unused_in_comparison
     from eig_tune.home import writable_home
+    from eig_tune.reports.outcomes import comparison_document
     from eig_tune.terminal.console import message_console
-    from eig_tune.terminal.tables import comparison_document, print_comparison
+    from eig_tune.terminal.tables import print_comparison
     from eig_tune.terminal.view import TerminalView
     from eig_tune.workflows.compare import Plan, parse_methods, parse_splits, run_comparison, winners_of
+    from eig_tune.workflows.options import RunOptions
     from eig_tune.workflows.prepare import warn_of_unused
-    from eig_tune.workflows.session import RunOptions
 
     stop, per_gpu = Stop(seconds_of(time_budget)), trials_sharing_a_gpu(trials_per_gpu)
     chosen, numbers = parse_methods(methods), parse_splits(splits)

@@ -62,12 +62,13 @@ def search(
         return
     from eig_tune.config.unused import find_unused_in_search
     from eig_tune.home import writable_home
+    from eig_tune.reports.outcomes import search_document
     from eig_tune.terminal.console import message_console
-    from eig_tune.terminal.tables import outcome_document, print_outcome
+    from eig_tune.terminal.tables import print_search
     from eig_tune.terminal.view import TerminalView
+    from eig_tune.workflows.options import RunOptions
     from eig_tune.workflows.prepare import warn_of_unused
     from eig_tune.workflows.search import run_search, warm_started
-    from eig_tune.workflows.session import RunOptions
 
     console, place = message_console(), writable_home(home)
     uri = store_uri(tracking_uri, place.path)
@@ -87,8 +88,8 @@ def search(
         spec = warm_started(spec, warm_start, options, place)
     with stop.listening():
         outcome = run_search(spec, options, place, TerminalView(console))
-        print_outcome(outcome, spec, console)
+        print_search(outcome, spec, console)
         if as_json:
-            typer.echo(strict_json.dumps(outcome_document(outcome)))
+            typer.echo(strict_json.dumps(search_document(outcome)))
     if stop.signal is not None:
         raise Interrupted(stop.signal)

@@ -1,0 +1,144 @@
+"""What a search or a comparison has come to, for tables, scripts and notebooks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eig_tune.hpo.selection import Confirmed
+from eig_tune.hpo.trial import Trial
+from eig_tune.reports.comparison import p_in_words, rows_of
+from eig_tune.tracking import TrackedSearch, TrackedTrial
+
+
+@dataclass(frozen=True)
+class DiskUse:
+    """Bytes that a search takes: its checkpoints, and what it has left in the home.
+
+    Attributes:
+        storage: where the checkpoints lie.
+        checkpoints: those of trials that have not ended, or of which MLflow lacks something: while a search runs one
+            for each of them, two while a newer one is being written. The checkpoint of any other trial is deleted,
+            so that nothing is left of a search that is complete. None when the storage did not answer.
+        kept: event log, study and curves; pictures and models too if MLflow's store is the home's own.
+    """
+
+    storage: str
+    checkpoints: int | None
+    kept: int
+
+
+@dataclass(frozen=True)
+class SearchOutcome:
+    """What a search has come to.
+
+    Attributes:
+        name: of the search.
+        trials: all of them.
+        front: finished trials that no other finished one dominates, by what was found.
+        confirmed: every trial that was trained on fresh seeds, complete or not.
+        best: the trial that ``eig-tune best`` names; None where none has finished.
+        slots: trials that could run at once, at the most: nodes come and go.
+        wall_seconds: how long this process has worked on it.
+        disk: what it takes.
+        tracking_errors: what MLflow did not take.
+        stopped: why it has ended before all was trained; nothing when all was.
+    """
+
+    name: str
+    trials: tuple[Trial, ...]
+    front: tuple[Trial, ...]
+    confirmed: tuple[Confirmed, ...]
+    best: Trial | None
+    slots: int
+    wall_seconds: float
+    disk: DiskUse
+    tracking_errors: tuple[str, ...]
+    stopped: str = ""
+
+
+@dataclass(frozen=True)
+class ComparisonOutcome:
+    """What a comparison has come to.
+
+    Attributes:
+        name: of the comparison.
+        trials: its cells.
+        folder: where table and pictures lie.
+        complete: whether every cell has ended.
+        disk: what it takes.
+        tracking_errors: what MLflow did not take.
+        stopped: why it has ended before all cells had; nothing when all have.
+    """
+
+    name: str
+    trials: tuple[Trial, ...]
+    folder: Path
+    complete: bool
+    disk: DiskUse
+    tracking_errors: tuple[str, ...]
+    stopped: str = ""
+
+
+def search_document(outcome: SearchOutcome) -> dict[str, Any]:
+    """The outcome of a search as JSON has it; times in seconds, sizes in bytes."""
+    return {
+        "name": outcome.name,
+        "wall_seconds": outcome.wall_seconds,
+        "slots": outcome.slots,
+        "disk": vars(outcome.disk),
+        "steps": sum(trial.last.step for trial in outcome.trials if trial.last),
+        "train_seconds": total(outcome.trials, "train_seconds"),
+        "evaluation_seconds": total(outcome.trials, "evaluation_seconds"),
+        "trials": [trial_document(trial) for trial in outcome.trials],
+        "front": [trial.number for trial in outcome.front],
+        "confirmed": [{**vars(reached), "complete": reached.complete} for reached in outcome.confirmed],
+        "best": None if outcome.best is None else trial_document(outcome.best),
+    }
+
+
+def comparison_document(outcome: ComparisonOutcome, methods: Sequence[str]) -> dict[str, Any]:
+    """The outcome of a comparison as JSON has it."""
+    rows = rows_of(outcome.trials, methods)
+    return {
+        "name": outcome.name,
+        "complete": outcome.complete,
+        "disk": vars(outcome.disk),
+        "methods": [vars(row) for row in rows],
+        "test": p_in_words(rows),
+        "cells": [trial_document(trial) for trial in outcome.trials],
+    }
+
+
+def trial_document(trial: Trial) -> dict[str, Any]:
+    """What has become of a trial as JSON has it; ``reason`` is never empty."""
+    goes_on = f"the search was stopped; --resume goes on from step {trial.checkpoint_step}"
+    return {
+        "trial": trial.number,
+        "status": trial.outcome,
+        "reason": goes_on if trial.status == "running" else trial.why,
+        "step": trial.last.step if trial.last else 0,
+        "params": dict(trial.params),
+        "metrics": dict(trial.last.metrics) if trial.last else {},
+    }
+
+
+def best_document(chosen: TrackedTrial, found: TrackedSearch, by: str) -> dict[str, Any]:
+    """The chosen trial of a search in MLflow as JSON has it."""
+    return {
+        "search": found.name,
+        "search_run": found.run.run_id,
+        "by": by,
+        "trial": chosen.number,
+        "run_id": chosen.run_id,
+        "params": dict(chosen.params),
+        "metrics": chosen.found,
+        "confirmed": chosen.confirmed,
+        "confirmed_deviations": chosen.confirmed_deviations,
+        "confirmation": chosen.confirmation,
+    }
+
+
+def total(trials: Sequence[Trial], metric: str) -> float:
+    """Sum of a reported quantity, such as ``train_seconds``, over all reports of all trials."""
+    return sum(report.metrics[metric] for trial in trials for report in trial.reports.values())
