@@ -2,8 +2,8 @@
 
     python -m benchmarks.scale [--trials 10000]
 
-Sampler, successive halving, event log, study, Ray and MLflow (sqlite) are the real ones. A trial reports values made
-from its parameters at once; pictures are left out, since there is no model to draw.
+Sampler, successive halving, event log, study, Ray and MLflow (sqlite) are the real ones. A trial reports metrics made
+from its params at once; pictures are left out, since there is no model to draw.
 """
 
 import argparse
@@ -32,7 +32,7 @@ WINDOW = 200
 
 
 class InstantTrainable(tune.Trainable):  # type: ignore[misc]
-    """Reports at once what a trial with these values might have reached."""
+    """Reports at once what a trial with these params might have reached."""
 
     def setup(self, config: dict[str, Any], **given: Any) -> None:
         self.reset_config(config)

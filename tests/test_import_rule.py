@@ -128,6 +128,14 @@ def test_import_loads_nothing_heavy(module: str) -> None:
     assert heavy & set(done.stdout.split()) == set()
 
 
+def test_search_algorithm_needs_no_training_tracking_cluster_or_terminal_library() -> None:
+    rooms = [".".join(["eig_tune", *file.with_suffix("").parts]) for file in FILES if file.parts[0] == "hpo"]
+    code = f"import sys, {', '.join(rooms)}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    forbidden = {"torch", "ray", "mlflow", "rich", "typer", "kornia", "sklearn", "matplotlib", "pandas"}
+    assert forbidden & set(done.stdout.split()) == set()
+
+
 def test_reading_a_space_loads_no_training_search_or_tracking_library() -> None:
     space = ROOT.parent / "search_spaces" / "digits.yaml"
     code = (

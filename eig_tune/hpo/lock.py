@@ -1,7 +1,7 @@
 """A search runs in one process only: the lock of its event log, also where the file system has none.
 
 The kernel lets go of its lock whenever and wherever the process ends. Lustre and some NFS have no such lock; there a
-file says who runs the search, and a person has to delete it when a process on another machine was killed.
+file names the process that runs the search, and a person has to delete it when that was killed on another machine.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ class Lock:
 
     Args:
         file: the open file.
-        path: its path; who holds the lock stands in a file beside it.
+        path: its path; a file beside it names the process that holds the lock.
 
     Raises:
         ResultError: another process has it.

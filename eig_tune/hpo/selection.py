@@ -1,12 +1,13 @@
-"""Which trial of a search is the best: the one rule by which everything that names a best trial goes.
+"""Which trial of a search is the best: one rule, which every command, report and registered model follows.
 
-1. Confirmed before found: where trials have been confirmed, only they are chosen from, by the means over their fresh
-   seeds. A trial is confirmed when every seed that was asked of it has finished; one of which a seed has failed, or is
-   still to come, counts as found, like all the others.
-2. By an objective, the best in it. By the knee, the nearest to the ideal point, which is as good in every objective as
-   the best there is in it; each objective is scaled by its range over all finished trials of the search.
-3. Of several that are equal, the nearest to the ideal point, then the better in the first objective that tells them
-   apart, in the order in which the space names them, then the one proposed first.
+1. Confirmed before found. If any trial has been confirmed, only confirmed trials are chosen from, by their means over
+   fresh seeds. A trial is confirmed when all its fresh seeds have finished. One of which a seed has failed, or is still
+   to come, counts as found only, as all others do.
+2. By an objective: the best in it. By the knee: the nearest to the ideal point, which has in every objective the best
+   value there is (the compromise solution of Zeleny 1973). Each objective is scaled by its range over all finished
+   trials of the search.
+3. Of equal ones: the nearest to the ideal point, then the better in the first objective in which they differ, in the
+   order in which the space names the objectives, then the one that was proposed first.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -79,8 +80,8 @@ class Confirmed:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A finished trial of the event log as a choice sees it."""
+class Candidate:
+    """A finished trial of an event log, with what was confirmed of it."""
 
     trial: Trial
     confirmation: Confirmed | None = None
@@ -95,8 +96,8 @@ class Judged:
 
     @property
     def confirmed(self) -> Metrics:
-        told = self.confirmation
-        return told.means if told is not None and told.complete else {}
+        confirmation = self.confirmation
+        return confirmation.means if confirmation is not None and confirmation.complete else {}
 
 
 def fresh_seeds(number: int) -> str:
@@ -104,10 +105,10 @@ def fresh_seeds(number: int) -> str:
     return f"{number} fresh seed{'' if number == 1 else 's'}"
 
 
-def judged(trials: Iterable[Trial], confirmed: Iterable[Confirmed] = ()) -> list[Judged]:
+def candidates_of(trials: Iterable[Trial], confirmed: Iterable[Confirmed] = ()) -> list[Candidate]:
     """The finished ones among the trials, each with what was confirmed of it."""
-    of = {told.trial: told for told in confirmed}
-    return [Judged(trial, of.get(trial.number)) for trial in trials if trial.status == "finished"]
+    of = {confirmation.trial: confirmation for confirmation in confirmed}
+    return [Candidate(trial, of.get(trial.number)) for trial in trials if trial.status == "finished"]
 
 
 def eligible(finished: Sequence[FinishedT]) -> list[FinishedT]:
@@ -129,11 +130,12 @@ def ranked(finished: Sequence[FinishedT], objectives: Objectives, by: str = KNEE
         raise ResultError(f"--by {by}: this search's objectives are {', '.join(objectives)}; choose one, or knee")
     if not finished:
         raise ResultError("no trial of this search has finished yet, so there is nothing to choose from")
-    pool = eligible(finished)
+    chosen_from = eligible(finished)
     found_NM = _losses([trial.found for trial in finished], objectives)
-    losses_NM = _losses([trial.confirmed or trial.found for trial in pool], objectives)
-    wanted_N = np.zeros(len(pool)) if by == KNEE else losses_NM[:, list(objectives).index(by)]
-    return [pool[index] for index in _best_first(wanted_N, losses_NM, found_NM, [trial.number for trial in pool])]
+    losses_NM = _losses([trial.confirmed or trial.found for trial in chosen_from], objectives)
+    criterion_N = np.zeros(len(chosen_from)) if by == KNEE else losses_NM[:, list(objectives).index(by)]
+    numbers = [trial.number for trial in chosen_from]
+    return [chosen_from[index] for index in _best_first(criterion_N, losses_NM, found_NM, numbers)]
 
 
 def choose(finished: Sequence[FinishedT], objectives: Objectives, by: str = KNEE) -> FinishedT:
@@ -154,9 +156,9 @@ def start_points(finished: Sequence[FinishedT], objectives: Objectives) -> list[
     """Trials to begin another search with, best first: the front of the eligible ones, then the front as found."""
     if not finished:
         return []
-    pool = ranked(finished, objectives)
-    confirmed = on_front([trial.confirmed or trial.found for trial in pool], objectives)
-    best = [trial for trial, is_best in zip(pool, confirmed, strict=True) if is_best]
+    best_first = ranked(finished, objectives)
+    confirmed = on_front([trial.confirmed or trial.found for trial in best_first], objectives)
+    best = [trial for trial, is_best in zip(best_first, confirmed, strict=True) if is_best]
     found = on_front([trial.found for trial in finished], objectives)
     others = [trial for trial, is_best in zip(finished, found, strict=True) if is_best and not trial.confirmed]
     return list({trial.number: trial for trial in [*best, *others]}.values())
@@ -167,17 +169,17 @@ def _losses(metrics: Sequence[Metrics], objectives: Objectives) -> pareto.Array:
 
 
 def _best_first(
-    first_N: NDArray[Any], losses_NM: pareto.Array, found_NM: pareto.Array, numbers: Sequence[int]
+    criterion_N: NDArray[Any], losses_NM: pareto.Array, found_NM: pareto.Array, numbers: Sequence[int]
 ) -> list[int]:
-    """Indices by ``first_N``, then as rules 2 and 3 say."""
+    """Indices by ``criterion_N``, then as rules 2 and 3 say."""
     everything = np.concatenate([found_NM, losses_NM])
     range_M = np.ptp(everything, axis=0)
     away_NM = (losses_NM - losses_NM.min(axis=0)) / np.where(range_M > 10**-_DIGITS, range_M, 1.0)
     distance_N = np.linalg.norm(away_NM, axis=1).round(_DIGITS)
-    return [int(index) for index in np.lexsort((numbers, *losses_NM.T[::-1], distance_N, first_N))]
+    return [int(index) for index in np.lexsort((numbers, *losses_NM.T[::-1], distance_N, criterion_N))]
 
 
 def selection_bias(confirmed: Sequence[Confirmed], trials: Mapping[int, Trial], metric: str) -> float:
-    """How much better a metric was found than confirmed, on average; in the metric's own sign."""
+    """How much better a metric was found than confirmed, on average (the winner's curse); in the metric's own sign."""
     found = [trial.last.metrics[metric] for c in confirmed if (trial := trials[c.trial]).last is not None]
     return float(np.mean([f - c.means[metric] for f, c in zip(found, confirmed, strict=True)]))

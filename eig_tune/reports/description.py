@@ -9,7 +9,7 @@ from typing import Protocol
 
 from eig_tune.config.space import SearchSpec
 from eig_tune.hpo.objectives import losses_of, on_front
-from eig_tune.hpo.selection import Confirmed, choose, judged
+from eig_tune.hpo.selection import Confirmed, candidates_of, choose
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.comparison import Row, markdown
 from eig_tune.reports.phrases import (
@@ -65,7 +65,7 @@ def describe_comparison(rows: Sequence[Row], artifacts: Artifacts) -> str:
 
 def _best(spec: SearchSpec, trials: Sequence[Trial], confirmed: Sequence[Confirmed]) -> str:
     """The trial that ``eig-tune best`` chooses by default."""
-    chosen = choose(judged(trials, confirmed), spec.objectives)
+    chosen = choose(candidates_of(trials, confirmed), spec.objectives)
     best, reached = chosen.trial, chosen.confirmation
     if reached is not None and reached.complete:
         reached_in_words = found_and_confirmed(spec.objectives, chosen.found, reached.means, reached.deviations)

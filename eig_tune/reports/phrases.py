@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 from eig_tune.config.space import SearchSpec
-from eig_tune.hpo.selection import KNEE, Confirmed, eligible, fresh_seeds, judged, selection_bias
+from eig_tune.hpo.selection import KNEE, Confirmed, candidates_of, eligible, fresh_seeds, selection_bias
 from eig_tune.hpo.trial import Status, Trial
 
 _KNEE_IN_WORDS = "the knee of the front (nearest to the best of every objective)"
@@ -59,7 +59,7 @@ def criterion(objectives: Mapping[str, str], by: str = KNEE) -> str:
 
 def chosen_in_words(spec: SearchSpec, trials: Sequence[Trial], confirmed: Sequence[Confirmed]) -> str:
     """``the best of 3 confirmed trials by the knee of the front …``"""
-    candidates = eligible(judged(trials, confirmed))
+    candidates = eligible(candidates_of(trials, confirmed))
     kind = "confirmed" if any(trial.confirmed for trial in candidates) else "finished"
     if len(candidates) == 1:
         return f"the only {kind} trial"

@@ -16,7 +16,7 @@ from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.objectives import mean_and_deviation
 from eig_tune.hpo.policies import FixedRuns
-from eig_tune.hpo.selection import Confirmed, fresh_seeds, judged, to_confirm
+from eig_tune.hpo.selection import Confirmed, candidates_of, fresh_seeds, to_confirm
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.mlflow_runs import MlflowRuns
 from eig_tune.workflows.prepare import prepare_confirming_classifier
@@ -38,7 +38,7 @@ def confirm(session: Session, search: Engine) -> bool:
         Whether all that shall be trained has been.
     """
     spec, event_log, storage = session.spec, confirmation_log(session), session.runtime.storage
-    chosen = [c.number for c in to_confirm(judged(search.finished()), spec.objectives, spec.confirm.top)]
+    chosen = [c.number for c in to_confirm(candidates_of(search.finished()), spec.objectives, spec.confirm.top)]
     runs = [{"trial": number, "seed": seed} for seed in range(spec.confirm.seeds) for number in chosen]
     if runs and not session.runtime.stop.asked:
         logger.info("confirming %d of the best on %s each", len(chosen), fresh_seeds(spec.confirm.seeds))

@@ -14,7 +14,7 @@ from eig_tune.home import Home
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.plan import make_plan
 from eig_tune.hpo.policies import SearchPolicy
-from eig_tune.hpo.selection import Confirmed, choose, judged, start_points
+from eig_tune.hpo.selection import Confirmed, candidates_of, choose, start_points
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.curves import write_curves
 from eig_tune.reports.description import describe_search
@@ -115,7 +115,7 @@ def _draw(tracker: SearchTracker, trials: Sequence[Trial], spec: SearchSpec, nam
 
 def best_of(engine: Engine, spec: SearchSpec, confirmed: Sequence[Confirmed]) -> Trial | None:
     """The trial that ``eig-tune best`` names; None where none has finished."""
-    finished = judged(engine.finished(), confirmed)
+    finished = candidates_of(engine.finished(), confirmed)
     return choose(finished, spec.objectives).trial if finished else None
 
 

@@ -20,12 +20,12 @@ MEAN_STEPS_BETWEEN_DEATHS = 12
 
 
 class KilledError(BaseException):
-    """The driver is killed: nothing catches it, and nobody is told."""
+    """The driver is killed: nothing catches it, and nothing is notified."""
 
 
 @dataclass
 class Running:
-    """A trial as Ray has it; ``process`` is what trains it, until it dies."""
+    """A trial as Ray has it; ``process`` is what trains it, until it is lost."""
 
     trial_id: str
     config: dict[str, Any]
@@ -38,7 +38,7 @@ class OneProcess:
     """Stands in for Ray's Tuner.
 
     Args:
-        chance: decides which trial comes next, and which one dies.
+        chance: decides which trial comes next, and which worker is lost.
         slots: trials at once.
         between: called between any two things that happen.
     """
@@ -68,7 +68,7 @@ class OneProcess:
         return self
 
     def fit(self) -> None:
-        """Until there is nothing left to run, or the search is told to stop."""
+        """Until there is nothing left to run, or the search is stopped."""
         self._begin()
         while self._live:
             self._between()

@@ -45,13 +45,13 @@ def test_healthy_report_has_no_ailment() -> None:
     assert collapse.not_a_number(WELL) is None
 
 
-@pytest.mark.parametrize(("change", "told"), SICK)
-def test_collapse_is_named_with_its_number(change: dict[str, float], told: str) -> None:
-    assert told in (sign({**WELL, **change}, share=0.1) or "")
+@pytest.mark.parametrize(("change", "named"), SICK)
+def test_collapse_is_named_with_its_number(change: dict[str, float], named: str) -> None:
+    assert named in (sign({**WELL, **change}, share=0.1) or "")
 
 
 @pytest.mark.parametrize(("before", "share", "lost"), [(0.0, 0.4, False), (0.0, 0.5, True), (0.5, 0.1, True)])
-def test_slow_model_gets_half_of_its_budget_to_tell_anything(before: float, share: float, lost: bool) -> None:
+def test_slow_model_has_half_of_its_budget_to_gain_information(before: float, share: float, lost: bool) -> None:
     assert (sign({**WELL, "q_mutual_information": 0.0}, 10, before, share) is not None) == lost
 
 
@@ -105,13 +105,13 @@ def test_prior_in_one_category_is_collapsed_where_q_sees_others_or_nothing(categ
 
 
 @pytest.mark.parametrize("categories", [2, 3, 10, 100, 1000])
-@pytest.mark.parametrize(("of_most", "told"), [(1.0, 0.01), (0.3, 0.01), (0.005, 1.0)])
-def test_q_that_tells_nothing_is_collapsed_however_many_categories(
-    categories: int, of_most: float, told: float
+@pytest.mark.parametrize(("of_most", "share"), [(1.0, 0.01), (0.3, 0.01), (0.005, 1.0)])
+def test_q_without_information_is_collapsed_however_many_categories(
+    categories: int, of_most: float, share: float
 ) -> None:
     """Vague about every image, whether its mean is even or not; or sure that all are of one category."""
     of_mean = of_most * math.log(categories)
-    lost = {**WELL, "q_mutual_information": told * of_mean, "q_entropy": (1 - told) * of_mean}
+    lost = {**WELL, "q_mutual_information": share * of_mean, "q_entropy": (1 - share) * of_mean}
     lost["prior_entropy"] = math.log(categories)
     assert "category collapse" in (sign(lost, categories, before=0.0, share=0.5) or "")
     assert sign(lost, categories, before=0.0, share=0.4) is None, "it may be slow only"
@@ -140,9 +140,9 @@ def test_trial_is_judged_by_its_own_method_and_categories(
         assert (policy.decide(trial, 500, report).status == "collapsed") == lost
 
 
-@pytest.mark.parametrize(("change", "told"), SICK)
+@pytest.mark.parametrize(("change", "named"), SICK)
 def test_collapsed_trial_ends_with_its_reason_but_not_before_the_first_rung(
-    tmp_path: Path, change: dict[str, float], told: str
+    tmp_path: Path, change: dict[str, float], named: str
 ) -> None:
     with EventLog(tmp_path / "a" / "events.jsonl") as event_log:
         engine = Engine(SearchPolicy(SPEC), event_log)
@@ -153,7 +153,7 @@ def test_collapsed_trial_ends_with_its_reason_but_not_before_the_first_rung(
         report = engine.report(trial.number, 500, {**WELL, **change})
         engine.carry_out(trial.number)
         assert report.decision.status == trial.status == "collapsed"
-        assert told in trial.reason and "step 500" in trial.reason
+        assert named in trial.reason and "step 500" in trial.reason
 
 
 @pytest.mark.parametrize("name", WELL)

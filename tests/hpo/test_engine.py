@@ -83,7 +83,7 @@ def test_trial_need_not_wait_when_it_would_be_the_next_to_go_on() -> None:
     assert halving.promote() is None, "it has taken the only place"
     halving = halving_after([5.0, 4.0])
     assert halving.enter(2, 10, (6.0,)) == 10 and not halving.is_promotable(2, 10)
-    assert halving.promote() == 1, "who was there before is better"
+    assert halving.promote() == 1, "the one that was there before is better"
 
 
 def test_highest_rung_comes_first() -> None:
@@ -97,12 +97,12 @@ def test_highest_rung_comes_first() -> None:
     assert [halving.promote() for _ in range(3)] == [2, 9, None]
 
 
-def test_trial_is_hopeless_when_more_are_better_than_will_ever_go_on() -> None:
+def test_trial_is_unpromotable_when_more_are_better_than_will_ever_go_on() -> None:
     assert halving_after([5.0, 4.0, 6.0, 1.0, 7.0], num_trials=9).unpromotable().keys() == {2, 4}
     assert halving_after([5.0, 4.0, 6.0, 1.0, 7.0], num_trials=15).unpromotable() == {}
 
 
-def test_the_best_goes_on_anyway_when_nobody_else_does() -> None:
+def test_the_best_is_promoted_by_force_when_no_other_is() -> None:
     halving = halving_after([5.0, 4.0])
     assert [halving.promote(force=True) for _ in range(3)] == [1, 0, None]
 
@@ -115,10 +115,10 @@ def test_later_brackets_are_safe_at_the_first_rungs_and_compared_all_the_same() 
     for rung in (10, 30):
         for trial in trials:
             halving.enter(trial, rung, (float(trial),))  # each is worse than all before it
-    judged = {rung: [t for t in trials if not halving.is_promotable(t, rung)] for rung in (10, 30)}
+    to_pause = {rung: [t for t in trials if not halving.is_promotable(t, rung)] for rung in (10, 30)}
     worst = [t for t in trials if t >= len(trials) // 3]
-    assert judged[10] == [t for t in worst if halving.bracket(t) == 0]
-    assert judged[30] == [t for t in worst if halving.bracket(t) <= 1]
+    assert to_pause[10] == [t for t in worst if halving.bracket(t) == 0]
+    assert to_pause[30] == [t for t in worst if halving.bracket(t) <= 1]
 
 
 def test_every_trial_ends_with_a_reason(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_front_is_that_of_all_finished_trials_at_any_time_and_after_a_resume(tmp
 
 
 def two_at_a_rung(event_log: EventLog) -> Engine:
-    """Of two trials in all, both of which have been told to pause."""
+    """Of two trials in all, about both of which was decided that they pause."""
     engine = Engine(SearchPolicy(spec(2)), event_log)
     for number in (0, 1):
         assert engine.propose() is event_log.trials[number]
@@ -187,7 +187,7 @@ def test_next_best_goes_on_when_the_only_one_that_did_has_failed(tmp_path: Path)
         engine.carry_out(0)
         engine.carry_out(1)
         assert engine.propose() is event_log.trials[1]
-        engine.fail(1, "somebody stumbled over a cable")
+        engine.fail(1, "CUDA error")
         assert engine.propose() is event_log.trials[0]
 
 
@@ -202,7 +202,7 @@ def test_paused_trial_is_no_candidate_before_it_has_come_to_rest(tmp_path: Path)
 
 
 def test_promoted_trial_that_begins_before_its_rung_is_not_paused_there_again(tmp_path: Path) -> None:
-    """Its process had died before the checkpoint of the rung was whole."""
+    """Its worker was lost before the checkpoint of the rung was whole."""
     with EventLog(tmp_path / "events.jsonl") as event_log:
         engine = Engine(SearchPolicy(spec(1)), event_log)
         engine.propose()
@@ -214,7 +214,7 @@ def test_promoted_trial_that_begins_before_its_rung_is_not_paused_there_again(tm
         assert engine.report(0, 1000, measured(0, 1000)).decision.status == "running"
 
 
-@pytest.mark.parametrize("interruption", ["its process dies", "the search is stopped", "the search is killed"])
+@pytest.mark.parametrize("interruption", ["its worker is lost", "the search is stopped", "the search is killed"])
 def test_promoted_trial_stays_promoted_when_better_ones_come_and_it_is_interrupted(
     tmp_path: Path, interruption: str
 ) -> None:
@@ -229,7 +229,7 @@ def test_promoted_trial_stays_promoted_when_better_ones_come_and_it_is_interrupt
         for number, nmi in ((3, 0.8), (4, 0.9)):
             engine.propose()
             assert engine.report(number, 500, {"nmi": nmi, "prior_rmse": 0.1}).decision.status == "running"
-        if interruption == "its process dies":
+        if interruption == "its worker is lost":
             engine.on_worker_lost(0, LOST)
             assert engine.propose() is event_log.trials[0]
         elif interruption == "the search is stopped":
@@ -263,12 +263,12 @@ class CaughtUp(Observer):
 
 
 def test_search_killed_after_any_event_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
-    def told(event_log: EventLog) -> dict[int, Any]:
+    def outcomes(event_log: EventLog) -> dict[int, Any]:
         return {n: (t.params, t.status, t.reason, list(t.reports)) for n, t in event_log.trials.items()}
 
     with EventLog(tmp_path / "whole" / "events.jsonl") as event_log:
         run(Engine(SearchPolicy(spec()), event_log))
-        expected = told(event_log)
+        expected = outcomes(event_log)
     lines = (tmp_path / "whole" / "events.jsonl").read_text().splitlines(keepends=True)
     for killed_after in range(len(lines)):
         cut = tmp_path / str(killed_after) / "events.jsonl"
@@ -279,7 +279,7 @@ def test_search_killed_after_any_event_goes_on_as_if_nothing_had_happened(tmp_pa
             engine = Engine(SearchPolicy(spec()), event_log, [seen])
             seen.trials = dict.fromkeys(n for n, t in event_log.trials.items() if not t.ended)
             run(engine)
-            assert told(event_log) == expected, lines[killed_after - 1]
+            assert outcomes(event_log) == expected, lines[killed_after - 1]
 
 
 AILING = {7: {"discriminator_loss": 0.0}, 4: {"nmi": float("nan")}}  # two that are promoted
@@ -319,7 +319,7 @@ class Cluster:
         while self._fill():
             if self._random.random() < 0.1:
                 self._ahead = self._random.randint(-100_000, 100_000)
-            if self._random.random() < 0.03 or self._engine.halted:  # the driver is killed, or has been told to stop
+            if self._random.random() < 0.03 or self._engine.halted:  # the driver is killed or stopped
                 if self._random.random() < 0.5:
                     for number in self._running:
                         self._engine.carry_out(number)
@@ -437,14 +437,14 @@ def assert_reasons_were_true(events: Sequence[dict[str, Any]]) -> None:
             best_first = sorted(reached[rung], key=reached[rung].__getitem__)
             equal = 1 + [reached[rung][other] for other in best_first].index(reached[rung][number])
             tie = rf"( \(the {equal}.. is as good and came first\))?$"
-            told = re.match(rf"rung (\d+): (\d+).. of (\d+), (\d+) may go on{tie}", event["reason"])
-            if told is None:
-                told = re.match(r"waited at rung (\d+) when the search ended, (\d+).. of (\d+)$", event["reason"])
+            matched = re.match(rf"rung (\d+): (\d+).. of (\d+), (\d+) may go on{tie}", event["reason"])
+            if matched is None:
+                matched = re.match(r"waited at rung (\d+) when the search ended, (\d+).. of (\d+)$", event["reason"])
             else:
-                assert int(told[2]) > 4 >= int(told[4]) == len(best_first) // 3
-                assert bool(told[5]) == (equal < int(told[2]))
-            assert told is not None, event["reason"]
-            assert [int(n) for n in told.groups()[:3]] == [rung, best_first.index(number) + 1, len(best_first)]
+                assert int(matched[2]) > 4 >= int(matched[4]) == len(best_first) // 3
+                assert bool(matched[5]) == (equal < int(matched[2]))
+            assert matched is not None, event["reason"]
+            assert [int(n) for n in matched.groups()[:3]] == [rung, best_first.index(number) + 1, len(best_first)]
 
 
 @pytest.mark.parametrize(
@@ -509,13 +509,13 @@ def test_table_of_curves_has_every_report(tmp_path: Path) -> None:
         run(Engine(SearchPolicy(spec()), event_log))
         write_curves(event_log.trials.values(), tmp_path)
         rows = read_curves(tmp_path / "curves.parquet").to_pylist()
-        told = {(row["trial"], row["step"]): (row["nmi"], row["param.tau"], row["decision"]) for row in rows}
-        assert told == {
+        written = {(row["trial"], row["step"]): (row["nmi"], row["param.tau"], row["decision"]) for row in rows}
+        assert written == {
             (number, step): (report.metrics["nmi"], trial.params["tau"], report.decision.status)
             for number, trial in event_log.trials.items()
             for step, report in trial.reports.items()
         }
-        assert len(rows) == len(told)
+        assert len(rows) == len(written)
 
 
 def test_event_log_that_cannot_be_written_stays_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The event log: one process, an order that no clock disturbs, and errors told by what they are."""
+"""The event log: one process, an order that no clock disturbs, and errors named by what they are."""
 
 import errno
 import fcntl
@@ -84,7 +84,7 @@ def test_without_locks_a_file_says_who_runs_the_search(tmp_path: Path, monkeypat
         with pytest.raises(ResultError, match=rf"running already, in process {other.pid} on .* delete the file"):
             EventLog(tmp_path / "events.jsonl")
     with EventLog(tmp_path / "events.jsonl"):
-        pass  # that process of this machine is gone, as everybody here can see
+        pass  # that process of this machine is gone, which can be seen here
     owner.write_text("process 1234567 on another-machine")
     with pytest.raises(ResultError, match=r"in process 1234567 on another-machine, says .*events\.lock"):
         EventLog(tmp_path / "events.jsonl")

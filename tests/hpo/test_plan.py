@@ -12,7 +12,7 @@ from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.plan import Plan, make_plan
 from eig_tune.hpo.policies import SearchPolicy
-from eig_tune.hpo.simulation import Reported, simulate
+from eig_tune.hpo.simulation import Reported, simulate, simulate_search
 
 LEVELS = (500, 1500, 4500)
 
@@ -37,19 +37,8 @@ def searched(space: SearchSpec, slots: int, seed: int, file: Path) -> list[Repor
     losses = [luck.random() for _ in range(space.trials)]
     with EventLog(file) as event_log:
         engine = Engine(SearchPolicy(space), event_log)
-
-        def propose() -> int | None:
-            trial = engine.propose()
-            return None if trial is None else trial.number
-
-        def goes_on(trial: int, step: int) -> bool:
-            if engine.report(trial, step, {"prior_rmse": losses[trial]}).decision.status == "running":
-                return True
-            engine.checkpointed(trial, "somewhere", step)
-            engine.carry_out(trial)
-            return False
-
-        return list(simulate(propose, goes_on, LEVELS, slots))
+        reports = simulate_search(engine, lambda trial, step: {"prior_rmse": losses[trial]}, LEVELS, slots)
+        return list(reports)
 
 
 @pytest.mark.parametrize(("trials", "slots"), [(1, 1), (16, 1), (16, 8), (40, 4)])

@@ -129,14 +129,14 @@ def test_tpe_forgets_what_is_neither_good_nor_new_nor_running(monkeypatch: pytes
     of.observe(0, 500, best, losses(best))
     running = {number: of.propose(number) for number in (1, 2)}
     for number in range(3, 103):
-        values = of.propose(number)
-        of.observe(number, 500, values, losses(values))
+        params = of.propose(number)
+        of.observe(number, 500, params, losses(params))
     known = of._studies[500].get_trials(deepcopy=False)
     assert len(known) <= 40
     assert best in [trial.params for trial in known], "the best was forgotten"
-    assert known[-1].params == values, "the newest was forgotten"
+    assert known[-1].params == params, "the newest was forgotten"
     for number, asked in running.items():
         of.observe(number, 500, asked, (9.0, 9.0))
-    told = {tuple(t.params.items()): t.values for t in of._studies[500].get_trials(deepcopy=False)}
-    assert all(told[tuple(asked.items())] == [9.0, 9.0] for asked in running.values())
+    known_values = {tuple(t.params.items()): t.values for t in of._studies[500].get_trials(deepcopy=False)}
+    assert all(known_values[tuple(asked.items())] == [9.0, 9.0] for asked in running.values())
     assert not of._asked

@@ -22,7 +22,7 @@ from eig_tune.home import Home
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.policies import SearchPolicy
-from eig_tune.hpo.selection import Confirmed, choose, eligible, judged, ranked, start_points, to_confirm
+from eig_tune.hpo.selection import Confirmed, candidates_of, choose, eligible, ranked, start_points, to_confirm
 from eig_tune.hpo.trial import Decision
 from eig_tune.reports.mlflow_runs import MlflowRuns
 from eig_tune.reports.outcomes import DiskUse, SearchOutcome, search_document
@@ -38,15 +38,15 @@ ALL = (TWO, {"nmi": "maximize"}, {**TWO, "nmi_real": "maximize"})
 METRICS = ("nmi", "prior_rmse", "nmi_real")
 
 
-def tracked(number: int, *found: float, confirmed: Sequence[float] = (), told: str = "") -> TrackedTrial:
+def tracked(number: int, *found: float, confirmed: Sequence[float] = (), confirmation: str = "") -> TrackedTrial:
     metrics = dict(zip(METRICS, found, strict=False))
     metrics |= {f"confirmed.{name}": value for name, value in zip(METRICS, confirmed, strict=False)}
-    confirmation = told or ("complete" if confirmed else "")
+    confirmation = confirmation or ("complete" if confirmed else "")
     return TrackedTrial(number, f"run{number}", "finished", "", {}, metrics, confirmation)
 
 
 def test_confirmed_comes_before_found_and_complete_before_partial() -> None:
-    partial = tracked(1, 0.98, 0.1, confirmed=(0.97, 0.1), told="1 of 3 fresh seeds finished")
+    partial = tracked(1, 0.98, 0.1, confirmed=(0.97, 0.1), confirmation="1 of 3 fresh seeds finished")
     trials = [tracked(0, 0.99, 0.1), partial, tracked(2, 0.7, 0.2, confirmed=(0.6, 0.2))]
     assert [trial.number for trial in eligible(trials)] == [2]
     assert [trial.number for trial in ranked([*trials, tracked(3, 0.9, 0.3, confirmed=(0.8, 0.3))], TWO, "nmi")] == [
@@ -125,8 +125,8 @@ def measured(rng: np.random.Generator) -> dict[str, float]:
     return {**fine, "train_seconds": 1.0, "evaluation_seconds": 1.0}
 
 
-def end(event_log: EventLog, number: int, values: dict[str, Any], rng: np.random.Generator, status: Any) -> None:
-    event_log.propose(number, values)
+def end(event_log: EventLog, number: int, params: dict[str, Any], rng: np.random.Generator, status: Any) -> None:
+    event_log.propose(number, params)
     event_log.report(number, 1500, measured(rng), Decision(status))
     event_log.end(number, status, "")
 
@@ -141,8 +141,8 @@ def random_search(home: Home, name: str, spec: SearchSpec, rng: np.random.Genera
     with EventLog(home.confirmation_event_log(name)) as confirming:
         runs = [{"trial": number, "seed": seed} for seed in range(spec.confirm.seeds) for number in chosen]
         cut = rng.integers(len(runs) + 1) if rng.random() < 0.5 else len(runs)
-        for index, values in enumerate(runs[:cut]):
-            end(confirming, index, values, rng, "failed" if rng.random() < 0.15 else "finished")
+        for index, params in enumerate(runs[:cut]):
+            end(confirming, index, params, rng, "failed" if rng.random() < 0.15 else "finished")
         if cut == len(runs):
             note_complete(confirming, chosen, spec.confirm.seeds)
     return event_log
@@ -159,7 +159,7 @@ def test_event_log_and_mlflow_name_the_same_best_trial(objectives: dict[str, str
     rng = np.random.default_rng(seed)
     spec = spec_of(objectives, trials=int(rng.integers(2, 12)), seed=seed)
     with random_search(Home(tmp_path), "s", spec, rng) as event_log:
-        confirmed = {told.trial: told for told in confirmations(spec, Home(tmp_path), "s")}
+        confirmed = {one.trial: one for one in confirmations(spec, Home(tmp_path), "s")}
         trials = [trial for trial in event_log.trials.values() if trial.status == "finished"]
     read = [
         TrackedTrial(
@@ -175,9 +175,9 @@ def test_event_log_and_mlflow_name_the_same_best_trial(objectives: dict[str, str
         if trial.last is not None
     ]
     for by in ("knee", *objectives) if trials else ():
-        expected = choose(judged(trials, confirmed.values()), objectives, by)
+        expected = choose(candidates_of(trials, confirmed.values()), objectives, by)
         assert choose(read, objectives, by).number == expected.number
-        assert bool(expected.confirmed) == any(told.complete for told in confirmed.values())
+        assert bool(expected.confirmed) == any(one.complete for one in confirmed.values())
 
 
 class Everywhere:

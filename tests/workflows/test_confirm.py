@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from eig_tune.hpo.event_log import EventLog
-from eig_tune.hpo.selection import Confirmed, judged, selection_bias, to_confirm
+from eig_tune.hpo.selection import Confirmed, candidates_of, selection_bias, to_confirm
 from eig_tune.hpo.trial import Decision, Report, Trial
 from eig_tune.tracking import TrackedTrial
 from eig_tune.workflows.confirm import note_complete, summaries
@@ -21,7 +21,7 @@ def finished(number: int, nmi: float, prior_rmse: float, **values: int) -> Trial
 
 
 def test_front_is_confirmed_before_what_it_dominates_and_its_knee_first() -> None:
-    trials = judged([
+    trials = candidates_of([
         finished(0, 0.5, 0.50), finished(1, 0.9, 0.30), finished(2, 0.7, 0.10), finished(3, 0.89, 0.31),
         finished(4, 0.1, 0.05),
     ])  # fmt: skip
@@ -31,7 +31,7 @@ def test_front_is_confirmed_before_what_it_dominates_and_its_knee_first() -> Non
 
 def test_nothing_finished_or_wanted_is_nothing_to_confirm() -> None:
     assert to_confirm([], OBJECTIVES, 3) == []
-    assert to_confirm(judged([finished(0, 0.5, 0.5)]), OBJECTIVES, 0) == []
+    assert to_confirm(candidates_of([finished(0, 0.5, 0.5)]), OBJECTIVES, 0) == []
 
 
 class Runs:
@@ -76,9 +76,8 @@ def test_trial_is_confirmed_when_all_that_was_asked_of_it_has_finished(runs: Run
     told = runs.told(seeds=2)
     assert [told[1].complete, told[2].complete] == [False, False]
     assert [str(told[1]), str(told[2])] == ["1 of 2 fresh seeds finished", "1 of 2 fresh seeds finished, 1 failed"]
-    assert [trial.confirmed for trial in judged([finished(1, 0.9, 0.1), finished(2, 0.9, 0.1)], told.values())] == [
-        {}, {}
-    ]  # fmt: skip
+    candidates = candidates_of([finished(1, 0.9, 0.1), finished(2, 0.9, 0.1)], told.values())
+    assert [candidate.confirmed for candidate in candidates] == [{}, {}]
     runs.end(3, 0, None)
     assert str(runs.told(seeds=1)[3]) == "0 of 1 fresh seeds finished, 1 failed"
 
