@@ -36,7 +36,7 @@ def measured(width: int, size: int, precision: str) -> dict[str, Any]:
     imported = _resident()
     images = load_images(DatasetConfig(name="digits", image_size=size))
     values = {"width": width, "precision": precision, "steps": MOST_STEPS, "report_every": 1, "images_per_category": 10}
-    config = TrainConfig().with_values({**values, "final_images_per_category": 10})
+    config = TrainConfig().with_params({**values, "final_images_per_category": 10})
     seconds, began = [], time.monotonic()
     for progress in fit(config, TrialData(images, None)):
         seconds.append(progress.train_seconds)

@@ -65,11 +65,11 @@ def _images(root: Path | None) -> ImageData:
 def _contestants(images: ImageData, width: int, batch_size: int) -> dict[str, Advance]:
     # As in the recipe, D's optimiser alone moves the front end; our default, which does more, is measured beside it.
     values = {"width": width, "batch_size": batch_size, "category_loss_trains_front_end": False}
-    reference = TrainConfig().with_values(values)
+    reference = TrainConfig().with_params(values)
     data, device = TrialData(images, classifier=None), torch.device("cpu")
     ours = {
         f"eig_tune, {precision}{name}": Run(
-            reference.with_values({"precision": precision, **more}), data, device
+            reference.with_params({"precision": precision, **more}), data, device
         ).advance
         for name, more in (("", {}), (", Q's losses train the front end", {"category_loss_trains_front_end": True}))
         for precision in ("fp32", "bf16")

@@ -55,7 +55,7 @@ def main() -> None:
     spec = load_spec(arguments.space, {"dataset.root": arguments.root} if arguments.root else None)
     changes = {key: yaml.safe_load(value) for key, value in (one.split("=", 1) for one in arguments.set)}
     usual = spec.fixed_config(spec.method, 0, changes)
-    names = [n for n in arguments.variants or VARIANTS if n == DEFAULT or usual.with_values(VARIANTS[n]) != usual]
+    names = [n for n in arguments.variants or VARIANTS if n == DEFAULT or usual.with_params(VARIANTS[n]) != usual]
     results: dict[tuple[str, int], Mapping[str, float]] = _logged(arguments.log)
     with tempfile.TemporaryDirectory() as cache:
         train_classifier(load_images(spec.dataset), Path(cache))
@@ -102,7 +102,7 @@ def final_metrics(
     torch.set_num_threads(1)
     images = load_images(spec.dataset).with_imbalance(ImbalanceSplit(split=seed))
     config = spec.fixed_config(spec.method, seed, {**changes, **variant})
-    config = config.with_values({"report_every": config.train.steps})
+    config = config.with_params({"report_every": config.train.steps})
     (progress,) = fit(config, TrialData(images, train_classifier(images, Path(cache))), device=torch.device("cpu"))
     return progress.evaluation.metrics
 

@@ -44,7 +44,7 @@ def largest_runs(spec: SearchSpec) -> list[TrainConfig]:
     choices = [[(name, value) for value in spec.search[name].extremes()] for name in _CHOICES if name in spec.search]
     short = {"steps": _STEPS, "report_every": _STEPS}
     return [
-        spec.base_config().with_values({**numbers, **dict(chosen), **short}) for chosen in itertools.product(*choices)
+        spec.base_config().with_params({**numbers, **dict(chosen), **short}) for chosen in itertools.product(*choices)
     ]
 
 

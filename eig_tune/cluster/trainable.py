@@ -66,7 +66,7 @@ class EigTrainable(tune.Trainable):  # type: ignore[misc]
             if self._checkpoint is not None:
                 folder = until_it_is_read.enter_context(self._where.local(self._checkpoint))
                 batch = read_run(folder).config.train.batch_size  # half of it, if the trial needed that before
-                self._config = self._config.with_values({"batch_size": min(batch, self._config.train.batch_size)})
+                self._config = self._config.with_params({"batch_size": min(batch, self._config.train.batch_size)})
             for progress in fit(self._config, self._data, folder, self._device):
                 until_it_is_read.close()
                 yield progress
@@ -105,7 +105,7 @@ class EigTrainable(tune.Trainable):  # type: ignore[misc]
         half = self._config.train.batch_size // 2
         if self._config.train.batch_size < self._whole_batch or half < 2:
             raise self._out_of_memory()
-        self._config = self._config.with_values({"batch_size": half})
+        self._config = self._config.with_params({"batch_size": half})
         self._begin(self._checkpoint)  # lets go of the model that was too large
         gc.collect()
         torch.cuda.empty_cache()

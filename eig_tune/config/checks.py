@@ -16,7 +16,7 @@ from eig_tune.errors import Problem
 from eig_tune.models import METHODS
 from eig_tune.schema import problems_of, shown, suggestion
 from eig_tune.training import TrainConfig
-from eig_tune.training.config import Value, coerce, field_names
+from eig_tune.training.config import ParamValue, coerce, field_names
 
 _BUDGET = ("steps", "report_every")
 _SECTIONS = ("model", "train", "augment")
@@ -82,7 +82,7 @@ def _below(where: str, error: ValueError) -> list[Problem]:
 
 
 def _coerce_conditions(distribution: Distribution, where: str) -> tuple[Distribution, list[Problem]]:
-    conditions: dict[str, tuple[Value, ...]] = {}
+    conditions: dict[str, tuple[ParamValue, ...]] = {}
     problems = []
     for other, allowed in (distribution.when or {}).items():
         try:
@@ -92,7 +92,7 @@ def _coerce_conditions(distribution: Distribution, where: str) -> tuple[Distribu
     return distribution.model_copy(update={"when": conditions or None}), problems
 
 
-def _of_field(name: str, value: Any) -> Value:
+def _of_field(name: str, value: Any) -> ParamValue:
     if name not in field_names():
         raise ValueError(f"no such parameter{suggestion(name, field_names())}")
     return coerce(name, value)
@@ -122,7 +122,7 @@ def _check_that_it_can_hold(space: Space, fixed: Mapping[str, Any], name: str) -
 
 def check_points(
     points: Any, space: Space, searched: Mapping[str, Any]
-) -> tuple[list[dict[str, Value]], list[Problem]]:
+) -> tuple[list[dict[str, ParamValue]], list[Problem]]:
     """The points of ``start_from``, and what is wrong with them.
 
     Args:
@@ -147,8 +147,8 @@ def check_points(
 
 def _check_point(
     point: Mapping[str, Any], space: Space, searched: Mapping[str, Any], where: str
-) -> tuple[dict[str, Value], list[Problem]]:
-    params: dict[str, Value] = {}
+) -> tuple[dict[str, ParamValue], list[Problem]]:
+    params: dict[str, ParamValue] = {}
     problems = []
     for name, given in point.items():
         try:
@@ -166,7 +166,7 @@ def _check_point(
 
 
 def check_that_params_exist(
-    params: Mapping[str, Value], space: Space, fixed: Mapping[str, Any], where: str
+    params: Mapping[str, ParamValue], space: Space, fixed: Mapping[str, Any], where: str
 ) -> list[Problem]:
     """A start point may leave parameters to the sampler, but the conditions of those that it gives must hold in it.
 
@@ -194,9 +194,9 @@ def check_that_params_exist(
     return problems
 
 
-def check_rows(rows: Any) -> tuple[dict[str, dict[str, Value]], list[Problem]]:
+def check_rows(rows: Any) -> tuple[dict[str, dict[str, ParamValue]], list[Problem]]:
     """The rows of ``compare``, and what is wrong with them; ``rows`` is the section as the document has it."""
-    checked: dict[str, dict[str, Value]] = {}
+    checked: dict[str, dict[str, ParamValue]] = {}
     problems = []
     for method, row in rows.items():
         if method not in METHODS:
@@ -213,7 +213,7 @@ def check_rows(rows: Any) -> tuple[dict[str, dict[str, Value]], list[Problem]]:
 
 def check_params(
     params: Mapping[str, Any], where: str, own: tuple[str, ...] = ()
-) -> tuple[dict[str, Value], list[Problem]]:
+) -> tuple[dict[str, ParamValue], list[Problem]]:
     """Fields that are set by their flat names, and what is wrong with them.
 
     Args:
@@ -221,7 +221,7 @@ def check_params(
         where: what the path of a problem begins with.
         own: names that are allowed besides those of fields, apart from ``method``.
     """
-    checked: dict[str, Value] = {}
+    checked: dict[str, ParamValue] = {}
     problems = []
     for name, value in params.items():
         known = [*(one for one in field_names() if one != "method"), *own]

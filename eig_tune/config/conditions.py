@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from eig_tune.config.distributions import Distribution
-from eig_tune.training.config import Value
+from eig_tune.training.config import ParamValue
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -32,7 +32,7 @@ def in_order_of_conditions(space: Mapping[str, Distribution]) -> list[str]:
     return ordered
 
 
-def draw(trial: "Trial", space: Mapping[str, Distribution], fixed: Mapping[str, Any]) -> dict[str, Value]:
+def draw(trial: "Trial", space: Mapping[str, Distribution], fixed: Mapping[str, Any]) -> dict[str, ParamValue]:
     """Params of one trial: a value for every parameter of ``space`` whose condition holds.
 
     Args:
@@ -40,7 +40,7 @@ def draw(trial: "Trial", space: Mapping[str, Distribution], fixed: Mapping[str, 
         space: the searched parameters.
         fixed: the unsearched fields by their flat names.
     """
-    params: dict[str, Value] = {}
+    params: dict[str, ParamValue] = {}
     for name in in_order_of_conditions(space):
         if exists(space[name], {**fixed, **params}):
             params[name] = space[name].nearest(trial._suggest(name, space[name].for_optuna()))
@@ -78,7 +78,7 @@ def _with_conditions(space: Mapping[str, Distribution], names: set[str]) -> set[
     return found
 
 
-def _distinct_values(space: Mapping[str, Distribution], name: str) -> tuple[Value | None, ...]:
+def _distinct_values(space: Mapping[str, Distribution], name: str) -> tuple[ParamValue | None, ...]:
     distribution = space[name]
     if distribution.choice is not None:
         return distribution.choice

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 
 from eig_tune.schema import MOST, Section, shown
-from eig_tune.training.config import Value, coerce, kind_of
+from eig_tune.training.config import ParamValue, coerce, kind_of
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -18,7 +18,7 @@ _OFF_THE_GRID = 1e-8  # by how many steps a value of a quniform may differ from 
 KINDS = ("uniform", "loguniform", "quniform", "randint", "choice")
 
 
-def _plain(value: Any) -> Value:
+def _plain(value: Any) -> ParamValue:
     if not isinstance(value, bool | int | float | str):
         raise ValueError("must be a plain value, such as 0.1, true or nt_xent")
     return value
@@ -48,7 +48,7 @@ def _no_number_is_true(value: Any) -> Any:
 
 Whole = Annotated[int, BeforeValidator(_no_number_is_true)]
 Number = Annotated[int | float, PlainValidator(_number)]
-Choices = Annotated[Value, PlainValidator(_plain)]
+Choices = Annotated[ParamValue, PlainValidator(_plain)]
 Condition = Annotated[tuple[Choices, ...], BeforeValidator(_several)]
 
 
@@ -122,10 +122,10 @@ class Distribution(Section):
             raise ValueError(f"{name} is a whole number, so the step must be one, got {step[0]:g}")
         return self._with((*ends, *(kind(one) for one in step)))
 
-    def _with(self, values: tuple[Value, ...]) -> "Distribution":
+    def _with(self, values: tuple[ParamValue, ...]) -> "Distribution":
         return Distribution.model_validate({self.kind: values, "when": self.when})
 
-    def extremes(self) -> tuple[Value, ...]:
+    def extremes(self) -> tuple[ParamValue, ...]:
         """The ends, or every choice."""
         return self.choice if self.choice is not None else self._numbers[:2]
 
@@ -161,7 +161,7 @@ class Distribution(Section):
             warnings.simplefilter("ignore")  # it takes the highest value on the grid, and says so
             return FloatDistribution(low, math.nextafter(self._on_grid(self._last), math.inf), step=step[0])
 
-    def inside(self, value: Value) -> Value | None:
+    def inside(self, value: ParamValue) -> ParamValue | None:
         """The value as the distribution proposes it, or None when it never does; ``value`` as its field has it."""
         if self.choice is not None:
             return value if value in self.choice else None
@@ -173,7 +173,7 @@ class Distribution(Section):
         assert not isinstance(nearest, str)
         return nearest if not step or abs(value - nearest) <= _OFF_THE_GRID * step[0] else None
 
-    def nearest(self, value: Value) -> Value:
+    def nearest(self, value: ParamValue) -> ParamValue:
         """The possible value nearest to one that Optuna has drawn, whose own sums are a little off the grid."""
         if self.choice is not None or isinstance(value, str):
             return value
@@ -182,7 +182,7 @@ class Distribution(Section):
             return self._on_grid(min(round((value - low) / width), self._last))
         return int(value) if self.whole else value
 
-    def at(self, quantile: float) -> Value:
+    def at(self, quantile: float) -> ParamValue:
         """The value below which the share ``quantile`` (0 to 1, 1 excluded) of the distribution lies."""
         if self.choice is not None:
             return self.choice[int(quantile * len(self.choice))]
@@ -205,12 +205,12 @@ class Distribution(Section):
         return " ".join([f"{self.kind} {values}", *(["when", " and ".join(conditions)] if conditions else [])])
 
 
-def either(values: Iterable[Value]) -> str:
+def either(values: Iterable[ParamValue]) -> str:
     """``'l2' or 'js'``."""
     return " or ".join(shown(value) for value in values)
 
 
-def _check_choices(choices: tuple[Value, ...]) -> None:
+def _check_choices(choices: tuple[ParamValue, ...]) -> None:
     if len(choices) == 1:
         raise ValueError(f"choice has the one value {shown(choices[0])}; set it outside of `search`, or give more")
     if not choices:

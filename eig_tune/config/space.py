@@ -19,7 +19,7 @@ from eig_tune.evaluation.registry import directions
 from eig_tune.models import NetworkSettings
 from eig_tune.schema import MOST, Section, problems_of, suggestion
 from eig_tune.training import TrainConfig, TrainSettings
-from eig_tune.training.config import MethodName, Value
+from eig_tune.training.config import MethodName, ParamValue
 
 SamplerKind = Literal["tpe", "nsga2", "random", "quasi-random"]
 
@@ -61,7 +61,7 @@ class SearchSpec(Section):
         description="the searched parameters, each with its distribution: `method`, or a field of `model`, `train` or "
         "`augment`",
     )
-    start_from: tuple[dict[str, Value], ...] = Field(
+    start_from: tuple[dict[str, ParamValue], ...] = Field(
         default=(), description="params of the first trials; a point may leave parameters to the sampler"
     )
     objectives: dict[str, Direction] = Field(
@@ -77,7 +77,7 @@ class SearchSpec(Section):
         "them, `random` and `quasi-random` learn nothing",
     )
     confirm: ConfirmSettings = Field(default=ConfirmSettings(), description="confirmation after the search")
-    compare: dict[MethodName, dict[str, Value]] = Field(
+    compare: dict[MethodName, dict[str, ParamValue]] = Field(
         default={}, description="fields that `eig-tune compare` sets for one method alone, by method"
     )
     trials: int = Field(default=64, ge=1, le=MOST, description="number of trials")
@@ -87,15 +87,15 @@ class SearchSpec(Section):
         """The run that every trial starts from, before its params are set."""
         return TrainConfig(method=self.method, model=self.model, train=self.train, augment=self.augment, seed=self.seed)
 
-    def trial_config(self, number: int, params: Mapping[str, Value]) -> TrainConfig:
+    def trial_config(self, number: int, params: Mapping[str, ParamValue]) -> TrainConfig:
         """The run of trial ``number``; every trial has a seed of its own."""
-        return self.base_config().with_values({**params, "seed": self.seed * 100_003 % 2**31 + number})
+        return self.base_config().with_params({**params, "seed": self.seed * 100_003 % 2**31 + number})
 
-    def fixed_config(self, method: str, seed: int, params: Mapping[str, Value]) -> TrainConfig:
+    def fixed_config(self, method: str, seed: int, params: Mapping[str, ParamValue]) -> TrainConfig:
         """A run outside of a search: the first ``start_from`` point, then what ``compare`` says, then ``params``."""
         start = self.start_from[0] if self.start_from else {}
         settled = {**start, **self.compare.get(method, {}), **params, "method": method, "seed": seed}
-        return self.base_config().with_values(settled)
+        return self.base_config().with_params(settled)
 
     def of_run(self, config: TrainConfig) -> "SearchSpec":
         """The space that has this one run, for checks that look at a whole space."""
@@ -107,7 +107,7 @@ class SearchSpec(Section):
         """Steps at which trials are compared and most of them stopped, below the full budget."""
         return _rungs(self.asha.grace, self.asha.reduction_factor, self.train.steps)
 
-    def point(self, params: Mapping[str, Any]) -> dict[str, Value] | None:
+    def point(self, params: Mapping[str, Any]) -> dict[str, ParamValue] | None:
         """The params as trials of this space have them, or None if no trial can have all of them."""
         (point,), problems = check_points([dict(params)], self.search, self.search)
         problems = problems or check_that_params_exist(point, self.search, self.base_config().flat(), "")

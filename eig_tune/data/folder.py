@@ -95,9 +95,9 @@ def _meant(left_out: Sequence[LeftOut]) -> set[str]:
 
 
 def _without_image(left_out: Sequence[LeftOut], classes: Sequence[str]) -> list[LeftOut]:
-    told = {each.path for each in left_out if each.reason == NO_IMAGE_BELOW}
+    known = {each.path for each in left_out if each.reason == NO_IMAGE_BELOW}
     folders = {_class_of(each.path) + os.sep for each in left_out} - {os.sep, *(name + os.sep for name in classes)}
-    return [LeftOut(folder, NO_IMAGE_BELOW) for folder in sorted(folders - told)]
+    return [LeftOut(folder, NO_IMAGE_BELOW) for folder in sorted(folders - known)]
 
 
 def _check_level(root: Path, classes: Sequence[str], files: Sequence[str]) -> None:
@@ -123,7 +123,7 @@ def _check_layout(root: Path, classes: Sequence[str], loose: Sequence[str]) -> N
         )
     if len(classes) == 1:
         raise DataError(
-            f"dataset.root: {root} has one class, {named(classes)}; classes are told apart only where there "
+            f"dataset.root: {root} has one class, {named(classes)}; classes can be separated only where there "
             "are two or more. For images without labels give the folder that holds the images itself"
         )
 

@@ -58,16 +58,16 @@ class Listing:
 def list_images(root: Path) -> Listing:
     """List the image files in ``root`` and its sub-folders, through links too; hidden and system ones are left out.
 
-    A file is an image by its ending or, with an ending that tells nothing, by its first bytes.
+    A file is an image by its ending or, with no known ending, by its first bytes.
 
     Raises:
         OSError: ``root`` itself cannot be listed.
     """
     files, left_out = list[ImageFile](), list[LeftOut]()
     for found in _walk(root):
-        told = _left_out(root, found.path) if isinstance(found, ImageFile) else found
-        if told is not None:
-            left_out.append(told)
+        skipped = _left_out(root, found.path) if isinstance(found, ImageFile) else found
+        if skipped is not None:
+            left_out.append(skipped)
         elif isinstance(found, ImageFile):
             files.append(found)
     return Listing(files, left_out)

@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 
 def silent(done: int, of: int) -> None:
-    """An ``on_progress`` that tells nobody."""
+    """An ``on_progress`` that does nothing."""
 
 
 def read_files(

@@ -1,4 +1,4 @@
-"""The evaluation classifier: a small CNN, trained once per data set and cached on disk, that tells classes apart.
+"""The evaluation classifier: a small CNN, trained once per data set and cached on disk.
 
 Shape suffixes: N images, C classes.
 """

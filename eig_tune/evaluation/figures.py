@@ -1,4 +1,8 @@
-"""Pictures of what a model has learned."""
+"""Pictures of what a model has learned.
+
+Shape suffixes: K categories, n samples of each, C classes (of tables) or channels (of samples), S the side of an image,
+N trials, M objectives.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -7,7 +7,7 @@ terminal, of comparisons and of the documentation follow from the row. A user's 
 Formulas are NumPy, float64 and pure functions. The paper's three come from a table of categories × classes (Ojha et
 al., arXiv 1910.01112, section 4): ``table_KC[k, c]`` counts the images of category k that are of class c.
 
-Shape suffixes: N images, K categories, C classes.
+Shape suffixes: G generated images, N images, K categories, C classes.
 """
 
 import math
@@ -50,7 +50,7 @@ def nmi_of_chance(images: int, categories: int, class_distribution_C: Array) -> 
 def average_entropy(table_KC: Array) -> float:
     """Mean over all rows and columns of the entropy of each, normalised to sum 1, in nats; lower is better.
 
-    A class that no image was put into tells nothing about the category, so its column counts as uniform:
+    A class that no image was put into says nothing about the category, so its column counts as uniform:
     otherwise a model that makes one class only would come out best.
     """
     rows = [_normalised_entropy(row) for row in table_KC]

@@ -1,4 +1,7 @@
-"""Using a bundle: categories of images, and images of categories."""
+"""Using a bundle: categories of images, and images of categories.
+
+Shape suffixes: N images, K categories.
+"""
 
 import csv
 import os

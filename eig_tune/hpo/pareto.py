@@ -1,6 +1,8 @@
 """Comparing points with several objectives.
 
-Everything works on ``losses_NM``: N points, M objectives, each of them to be minimised.
+Everything works on ``losses_NM``, each of them to be minimised.
+
+Shape suffixes: N points, M objectives.
 """
 
 import math

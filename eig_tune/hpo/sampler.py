@@ -20,9 +20,9 @@ from scipy.stats.qmc import Sobol
 from eig_tune.config.conditions import draw
 from eig_tune.config.space import SearchSpec
 from eig_tune.hpo import pareto
-from eig_tune.training.config import Value
+from eig_tune.training.config import ParamValue
 
-Params = Mapping[str, Value]
+Params = Mapping[str, ParamValue]
 ENOUGH = 8
 _POPULATION = 16
 # A proposal of TPE takes 6 ms when it has seen a thousand results and 50 ms when it has seen ten thousand, and more

@@ -8,6 +8,8 @@
    trials of the search.
 3. Of equal ones: the nearest to the ideal point, then the better in the first objective in which they differ, in the
    order in which the space names the objectives, then the one that was proposed first.
+
+Shape suffixes: N trials, M objectives.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -2,6 +2,8 @@
 
 Both of Optuna's drawing libraries are slow to load, so they are loaded where something is drawn: in the thread that
 writes MLflow.
+
+Shape suffixes: N trials, M objectives.
 """
 
 import html

@@ -3,6 +3,8 @@
 MLflow copies this file into the model and runs the copy, also where eig_tune is not installed. So it imports nothing
 of eig_tune, and eig_tune never imports it. MLflow's signature takes any array, because it would cast what JSON has to
 the type of an array, and 0.37 to 0; what the images are is checked here.
+
+Shape suffixes: N images, K categories, C channels, H and W the side.
 """
 
 from pathlib import Path

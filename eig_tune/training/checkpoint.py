@@ -148,7 +148,7 @@ def _readable(directory: Path) -> Iterator[None]:
 
 def _what_must_match(record: RunRecord) -> RunRecord:
     """Between two parts of a run the budget may be raised, and the batch made smaller when memory does not suffice."""
-    return replace(record, config=record.config.with_values({"steps": 1, "batch_size": 2}), step=0)
+    return replace(record, config=record.config.with_params({"steps": 1, "batch_size": 2}), step=0)
 
 
 def collect(modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]) -> dict[str, Tensor]:

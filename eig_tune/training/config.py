@@ -9,7 +9,7 @@ from eig_tune.data import AugmentSettings
 from eig_tune.models import METHODS, ModelSettings, NetworkSettings
 from eig_tune.schema import MOST, Section, problems_of, suggestion
 
-Value = bool | int | float | str
+ParamValue = bool | int | float | str
 
 
 def _known_method(name: str) -> str:
@@ -44,7 +44,7 @@ class TrainConfig(Section):
     augment: AugmentSettings = AugmentSettings()
     seed: int = Field(default=0, ge=0, lt=2**31)
 
-    def with_values(self, values: Mapping[str, Any]) -> "TrainConfig":
+    def with_params(self, params: Mapping[str, Any]) -> "TrainConfig":
         """A copy with some fields, named flat as in the ``search`` section, set to other values.
 
         Raises:
@@ -52,14 +52,14 @@ class TrainConfig(Section):
             pydantic.ValidationError: a value is out of its field's range.
         """
         document = self.model_dump()
-        for name, value in values.items():
+        for name, value in params.items():
             section = section_of(name)
             (document if section is None else document[section])[name] = value
         return TrainConfig.model_validate(document)
 
-    def flat(self) -> dict[str, Value]:
+    def flat(self) -> dict[str, ParamValue]:
         """Every field by its flat name."""
-        fields: dict[str, Value] = {}
+        fields: dict[str, ParamValue] = {}
         for name, value in self.model_dump().items():
             fields.update(value if isinstance(value, dict) else {name: value})
         return fields
@@ -87,7 +87,7 @@ def section_of(name: str) -> Literal["model", "train", "augment"] | None:
     raise KeyError(name)
 
 
-def coerce(name: str, value: Any) -> Value:
+def coerce(name: str, value: Any) -> ParamValue:
     """What the field ``name`` makes of ``value``: a number of the text ``3e-3``, 64 of 64.0, true of ``yes``.
 
     Raises:
@@ -95,7 +95,7 @@ def coerce(name: str, value: Any) -> Value:
         ValueError: it can make nothing of it, or it is out of its range; one line.
     """
     try:
-        return TrainConfig().with_values({name: value}).flat()[name]
+        return TrainConfig().with_params({name: value}).flat()[name]
     except ValidationError as error:
         raise ValueError(problems_of(error, {})[0].what) from error
 

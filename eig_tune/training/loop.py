@@ -86,7 +86,7 @@ def fit(
 
     Args:
         resume: a checkpoint directory that ``Progress.save`` wrote for the same config.
-        device: CUDA when there is one, unless told otherwise.
+        device: by default CUDA when there is one, else the CPU.
 
     Raises:
         CheckpointError: the checkpoint is damaged or of another config.

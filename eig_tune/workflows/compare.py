@@ -28,7 +28,7 @@ from eig_tune.reports.provenance import provenance
 from eig_tune.schema import suggestion
 from eig_tune.tracking import TrackedTrial, read_search
 from eig_tune.training import TrainConfig
-from eig_tune.training.config import Value
+from eig_tune.training.config import ParamValue
 from eig_tune.workflows.identity import noted_header, own_searches
 from eig_tune.workflows.options import RunOptions
 from eig_tune.workflows.prepare import check_fit, prepare_images
@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 BALANCED = "none"
 _CELL = ("method", "split", "seed")
 _BASELINE = "uniform-infogan"
-Winners = Mapping[str, Mapping[str, Value]]
+Winners = Mapping[str, Mapping[str, ParamValue]]
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ class Plan:
     seeds: int
     winners: Winners
 
-    def cells(self) -> list[dict[str, Value]]:
+    def cells(self) -> list[dict[str, ParamValue]]:
         """One per method, split and seed; then InfoGAN on balanced images, for the picture."""
-        cells: list[dict[str, Value]] = [
+        cells: list[dict[str, ParamValue]] = [
             {"method": method, "split": split, "seed": seed}
             for seed in range(self.seeds)
             for split in self.splits
@@ -126,7 +126,7 @@ def winners_of(wanted: str, methods: Sequence[str], options: RunOptions, home: H
     return winners
 
 
-def values_of(winner: TrackedTrial, search: str) -> dict[str, Value]:
+def values_of(winner: TrackedTrial, search: str) -> dict[str, ParamValue]:
     """What a trial of ``search`` was given, as runs have it now.
 
     Raises:

@@ -84,7 +84,7 @@ def _trial_spec(spec: SearchSpec, search: Engine, params: Mapping[str, Any]) -> 
     confirmed = search.state.trials[params["trial"]]
     fresh = hashlib.sha256(f"confirm/{spec.seed}/{confirmed.number}/{params['seed']}".encode()).digest()
     seed = int.from_bytes(fresh[:4], "big") % 2**31
-    return TrialSpec(spec.trial_config(confirmed.number, confirmed.params).with_values({"seed": seed}), IMAGES)
+    return TrialSpec(spec.trial_config(confirmed.number, confirmed.params).with_params({"seed": seed}), IMAGES)
 
 
 def summaries(event_log: EventLog, seeds: int) -> list[Confirmed]:

@@ -36,7 +36,7 @@ def bundle(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     folder = tmp_path_factory.mktemp(request.param)
-    config = tiny_config.with_values({"method": request.param})
+    config = tiny_config.with_params({"method": request.param})
     *_, last = fit(config, trial_data, device=torch.device("cpu"))
     last.save(folder / "checkpoint")
     reached = {**METRICS, "found": {**METRICS["found"], "nmi_real": last.metrics()["nmi_real"]}}

@@ -8,7 +8,7 @@ import pytest
 from eig_tune.config.distributions import Distribution
 from eig_tune.config.space import SamplerKind, parse_spec
 from eig_tune.hpo.sampler import ENOUGH, OptunaSampler, Params
-from eig_tune.training.config import Value
+from eig_tune.training.config import ParamValue
 
 SPACE = {
     "lambda_1": {"loguniform": [0.1, 10]},
@@ -117,7 +117,7 @@ def test_first_proposals_are_spread_over_the_whole_range() -> None:
         (Distribution(choice=("a", "b", "c")), ["a", "b", "c"]),
     ],
 )
-def test_quantiles(distribution: Distribution, values: list[Value]) -> None:
+def test_quantiles(distribution: Distribution, values: list[ParamValue]) -> None:
     found = [distribution.at(quantile) for quantile in (0.0, 0.5, 0.999)]
     assert found == [pytest.approx(v, rel=0.01) if isinstance(v, float) else v for v in values]
 

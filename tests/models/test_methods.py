@@ -83,7 +83,7 @@ def test_every_field_is_known_to_the_test_below() -> None:
 def test_field_changes_the_training_exactly_where_its_use_holds(
     few_digits: ImageData, method: str, fields: dict[str, str]
 ) -> None:
-    usual, data = TrainConfig().with_values({**FEW, **fields, "method": method}), TrialData(few_digits, None)
+    usual, data = TrainConfig().with_params({**FEW, **fields, "method": method}), TrialData(few_digits, None)
     weights = trained(usual, data)
     assert same(weights, trained(usual, data))
     for name, value in OTHER.items():
@@ -92,5 +92,5 @@ def test_field_changes_the_training_exactly_where_its_use_holds(
         if name == "prior_update" and usual.train.prior_update == value:
             continue  # it is that other value
         used = name not in USES or USES[name].holds(METHODS[method], usual.flat())
-        changed = not same(weights, trained(usual.with_values({name: value}), data))
+        changed = not same(weights, trained(usual.with_params({name: value}), data))
         assert changed == used, f"{name} with {method} {fields}"

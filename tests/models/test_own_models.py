@@ -118,7 +118,7 @@ def test_own_model_is_trained_saved_and_exported(
     model: type[Model], tiny_config: TrainConfig, trial_data: TrialData, tmp_path: Path
 ) -> None:
     register_method(METHODS["elastic-infogan"].with_model("mine", model))
-    saved = last_checkpoint(tiny_config.with_values({"method": "mine"}), trial_data, tmp_path)
+    saved = last_checkpoint(tiny_config.with_params({"method": "mine"}), trial_data, tmp_path)
     write_weights(saved, tmp_path / "weights")
     record = read_run(tmp_path / "weights")
     loaded = model_of(record, read_tensors(tmp_path / "weights"))
@@ -131,7 +131,7 @@ def test_run_with_an_own_model_is_resumed_as_if_nothing_had_happened(
     tiny_config: TrainConfig, trial_data: TrialData, tmp_path: Path
 ) -> None:
     register_method(METHODS["elastic-infogan"].with_model("plain-gan", PlainGan))
-    config = tiny_config.with_values({"method": "plain-gan"})
+    config = tiny_config.with_params({"method": "plain-gan"})
     whole = [progress.metrics() for progress in fit(config, trial_data)]
     last_checkpoint(config, trial_data, tmp_path)
     assert [progress.metrics() for progress in fit(config, trial_data, resume=tmp_path / "2")] == whole[1:]
@@ -141,7 +141,7 @@ def test_checkpoint_of_an_own_method_says_that_it_must_be_registered(
     tiny_config: TrainConfig, trial_data: TrialData, tmp_path: Path
 ) -> None:
     register_method(METHODS["elastic-infogan"].with_model("plain-gan", PlainGan))
-    saved = last_checkpoint(tiny_config.with_values({"method": "plain-gan"}), trial_data, tmp_path)
+    saved = last_checkpoint(tiny_config.with_params({"method": "plain-gan"}), trial_data, tmp_path)
     del METHODS["plain-gan"]
     with pytest.raises(CheckpointError, match=r"no method 'plain-gan' here; .* register it from Python first"):
         read_run(saved)
@@ -150,7 +150,7 @@ def test_checkpoint_of_an_own_method_says_that_it_must_be_registered(
 def test_trial_data_takes_own_methods_into_another_process(tiny_config: TrainConfig, few_digits: ImageData) -> None:
     """As Ray's workers get it: pickled by value, into a process that knows the built-in methods only."""
     register_method(METHODS["elastic-infogan"].with_model("plain-gan", PlainGan))
-    document = tiny_config.with_values({"method": "plain-gan"}).model_dump()
+    document = tiny_config.with_params({"method": "plain-gan"}).model_dump()
     pickled = cloudpickle.dumps(TrialData(few_digits, None))
     del METHODS["plain-gan"]
     with pytest.raises(ValidationError, match="no such method"):

@@ -116,7 +116,7 @@ def test_checkpoint_of_another_config_is_refused(
     written: Path, tiny_config: TrainConfig, trial_data: TrialData, change: dict[str, object]
 ) -> None:
     with pytest.raises(CheckpointError, match="another configuration"):
-        resume(written, tiny_config.with_values(change), trial_data)
+        resume(written, tiny_config.with_params(change), trial_data)
 
 
 @pytest.mark.parametrize(("size", "channels"), [(32, 1), (16, 3)])
@@ -129,7 +129,7 @@ def test_checkpoint_of_other_images_is_refused(
 
 
 def test_budget_may_be_raised(written: Path, tiny_config: TrainConfig, trial_data: TrialData) -> None:
-    assert resume(written, tiny_config.with_values({"steps": 50}), trial_data) == 4
+    assert resume(written, tiny_config.with_params({"steps": 50}), trial_data) == 4
 
 
 def rewrite(directory: Path, change: Callable[[dict[str, Tensor]], object]) -> None:
@@ -203,4 +203,4 @@ def killed(*arguments: object, **options: object) -> int:
 
 
 def test_run_goes_on_with_a_smaller_batch(written: Path, tiny_config: TrainConfig, trial_data: TrialData) -> None:
-    assert resume(written, tiny_config.with_values({"batch_size": 4}), trial_data) == 4
+    assert resume(written, tiny_config.with_params({"batch_size": 4}), trial_data) == 4

@@ -38,14 +38,14 @@ def value_of(config: TrainConfig, name: str) -> Any:
 @pytest.mark.parametrize("name", [*field_names(), "seed"])
 def test_every_field_can_be_set_by_its_flat_name_and_nothing_else_changes(name: str) -> None:
     wanted = another_value(name)
-    changed = TrainConfig().with_values({name: wanted})
+    changed = TrainConfig().with_params({name: wanted})
     assert value_of(changed, name) == wanted != value_of(TrainConfig(), name)
-    assert changed.with_values({name: value_of(TrainConfig(), name)}) == TrainConfig()
+    assert changed.with_params({name: value_of(TrainConfig(), name)}) == TrainConfig()
 
 
 def test_several_values_are_set_at_once_and_the_original_stays() -> None:
     original = TrainConfig()
-    changed = original.with_values({"lambda_1": 2.0, "width": 8, "rotation": 5.0, "method": "uniform-infogan"})
+    changed = original.with_params({"lambda_1": 2.0, "width": 8, "rotation": 5.0, "method": "uniform-infogan"})
     assert (changed.train.lambda_1, changed.model.width, changed.augment.rotation) == (2.0, 8, 5.0)
     assert changed.method == "uniform-infogan"
     assert original == TrainConfig()
@@ -63,7 +63,7 @@ def test_symbols_of_the_paper_are_there() -> None:
 
 def test_unknown_field_is_a_key_error() -> None:
     with pytest.raises(KeyError, match="lambda_4"):
-        TrainConfig().with_values({"lambda_4": 1.0})
+        TrainConfig().with_params({"lambda_4": 1.0})
 
 
 def floats() -> list[str]:
@@ -75,7 +75,7 @@ def test_no_number_may_be_nan_or_infinite(value: float) -> None:
     assert len(floats()) >= 10
     for name in floats():
         with pytest.raises(ValidationError):
-            TrainConfig().with_values({name: value})
+            TrainConfig().with_params({name: value})
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_no_number_may_be_nan_or_infinite(value: float) -> None:
 )
 def test_values_out_of_range_are_refused(name: str, value: Any) -> None:
     with pytest.raises(ValidationError):
-        TrainConfig().with_values({name: value})
+        TrainConfig().with_params({name: value})
 
 
 def test_unknown_key_is_refused_in_every_section() -> None:
@@ -124,5 +124,5 @@ def test_config_cannot_be_changed_in_place() -> None:
 
 
 def test_config_survives_json() -> None:
-    config = TrainConfig().with_values({name: another_value(name) for name in field_names()})
+    config = TrainConfig().with_params({name: another_value(name) for name in field_names()})
     assert TrainConfig.model_validate_json(config.model_dump_json()) == config

@@ -54,7 +54,7 @@ def test_reports_come_every_so_many_steps_and_at_the_end(
 def test_budget_is_met_exactly(
     tiny_config: TrainConfig, trial_data: TrialData, steps: int, every: int, expected: list[int]
 ) -> None:
-    config = tiny_config.with_values({"steps": steps, "report_every": every})
+    config = tiny_config.with_params({"steps": steps, "report_every": every})
     assert [progress.step for progress in run(config, trial_data)] == expected
 
 
@@ -76,8 +76,8 @@ def test_last_report_is_evaluated_on_more_images(uninterrupted: tuple[list[Progr
 
 
 def test_losses_are_means_since_the_last_report(tiny_config: TrainConfig, trial_data: TrialData) -> None:
-    each = run(tiny_config.with_values({"steps": 4, "report_every": 1}), trial_data)
-    pairs = run(tiny_config.with_values({"steps": 4, "report_every": 2}), trial_data)
+    each = run(tiny_config.with_params({"steps": 4, "report_every": 1}), trial_data)
+    pairs = run(tiny_config.with_params({"steps": 4, "report_every": 2}), trial_data)
     for progress, (first, second) in zip(pairs, list(pairwise(each))[::2], strict=True):
         for name, mean in progress.losses.items():
             assert mean == pytest.approx((first.losses[name] + second.losses[name]) / 2, rel=1e-5)
@@ -95,7 +95,7 @@ def test_same_seed_gives_identical_metrics_and_weights(
 def test_other_seed_gives_another_run(
     tiny_config: TrainConfig, trial_data: TrialData, uninterrupted: tuple[list[Progress], dict[str, Tensor], Path]
 ) -> None:
-    other = run(tiny_config.with_values({"seed": 1}), trial_data)
+    other = run(tiny_config.with_params({"seed": 1}), trial_data)
     assert other[0].losses != uninterrupted[0][0].losses
 
 
@@ -103,7 +103,7 @@ def test_reports_do_not_disturb_training(
     tiny_config: TrainConfig, trial_data: TrialData, uninterrupted: tuple[list[Progress], dict[str, Tensor], Path]
 ) -> None:
     for every in (1, 5):
-        other = run(tiny_config.with_values({"report_every": every}), trial_data)
+        other = run(tiny_config.with_params({"report_every": every}), trial_data)
         assert_same(weights(other[-1]), uninterrupted[1])
         assert other[-1].evaluation.metrics == uninterrupted[0][-1].evaluation.metrics
 
@@ -127,7 +127,7 @@ def test_raised_budget_goes_on_as_if_it_had_been_so_from_the_start(
     tiny_config: TrainConfig, trial_data: TrialData, uninterrupted: tuple[list[Progress], dict[str, Tensor], Path]
 ) -> None:
     """From step 5, where the smaller budget ended between two reports of the larger one."""
-    longer = tiny_config.with_values({"steps": 8})
+    longer = tiny_config.with_params({"steps": 8})
     whole = run(longer, trial_data)
     resumed = run(longer, trial_data, uninterrupted[2] / "5")
     assert resumed[-1].step == whole[-1].step == 8
@@ -139,7 +139,7 @@ def test_raised_budget_comes_back_to_the_steps_of_its_reports(
     tiny_config: TrainConfig, trial_data: TrialData, uninterrupted: tuple[list[Progress], dict[str, Tensor], Path]
 ) -> None:
     """So that its reports, and rungs, are at the steps of every other trial's."""
-    resumed = run(tiny_config.with_values({"steps": 8}), trial_data, uninterrupted[2] / "5")
+    resumed = run(tiny_config.with_params({"steps": 8}), trial_data, uninterrupted[2] / "5")
     assert [progress.step for progress in resumed] == [6, 8]
 
 
@@ -153,7 +153,7 @@ def test_finished_run_has_nothing_more_to_report(
 def test_every_method_runs_and_resumes(
     tiny_config: TrainConfig, trial_data: TrialData, tmp_path: Path, method: str
 ) -> None:
-    config = tiny_config.with_values({"method": method, "steps": 3, "category_loss_trains_front_end": False})
+    config = tiny_config.with_params({"method": method, "steps": 3, "category_loss_trains_front_end": False})
     reports = fit(config, trial_data, device=CPU)
     next(reports).save(tmp_path)
     last = next(reports)
@@ -163,7 +163,7 @@ def test_every_method_runs_and_resumes(
 
 
 def test_bf16_run_resumes_bit_for_bit(tiny_config: TrainConfig, trial_data: TrialData, tmp_path: Path) -> None:
-    config = tiny_config.with_values({"precision": "bf16", "steps": 3})
+    config = tiny_config.with_params({"precision": "bf16", "steps": 3})
     reports = fit(config, trial_data, device=CPU)
     next(reports).save(tmp_path)
     last = next(reports)
@@ -199,5 +199,5 @@ def test_images_given_are_left_alone(tiny_config: TrainConfig, trial_data: Trial
     """Ray hands them over read-only, and shares them with every other trial."""
     before = trial_data.images.fingerprint()
     trial_data.images.training.pixels.setflags(write=False)
-    run(tiny_config.with_values({"steps": 2}), trial_data)
+    run(tiny_config.with_params({"steps": 2}), trial_data)
     assert trial_data.images.fingerprint() == before
