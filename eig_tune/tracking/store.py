@@ -1,6 +1,7 @@
 """An open MLflow store: the experiment of one search in it, also where it was renamed or deleted, and its runs."""
 
 import getpass
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from eig_tune.errors import ResultError, one_line
 from eig_tune.tracking.address import file_of, is_database, is_local
 from eig_tune.tracking.client import PAGE, all_results, experiments, open_client, readable_errors
 from eig_tune.tracking.tags import KEY_TAG, KIND_TAG, PARENT_TAG, runs_of_search
+
+logger = logging.getLogger(__name__)
 
 DELETED = "deleted"  # MLflow's lifecycle stage of what is in its trash
 
@@ -24,14 +27,12 @@ class Store:
         uri: the store's address, which may contain a password.
         experiment_id: MLflow's.
         name: the search's; its experiment may have been renamed.
-        notices: what a person should know about how it was opened: what was renamed, what was restored.
     """
 
     client: Any
     uri: str
     experiment_id: str
     name: str
-    notices: tuple[str, ...] = ()
 
     def searches(self) -> list[Any]:
         """The parent runs of all searches in the experiment, the newest first."""
@@ -89,7 +90,8 @@ def open_store(uri: str, name: str, home: Path, resumed: str | None = None) -> S
     with readable_errors(uri):
         client = open_client(uri, make_in=artifacts)
         if resumed is not None and (own := _experiment_of(client, resumed, name)) is not None:
-            return Store(client, uri, own.experiment_id, name, _restore(client, own, resumed, name))
+            _restore(client, own, resumed, name)
+            return Store(client, uri, own.experiment_id, name)
         if (experiment := client.get_experiment_by_name(name)) is not None:
             _refuse_deleted(experiment)
             return Store(client, uri, experiment.experiment_id, name)
@@ -135,21 +137,16 @@ def _pages_of_ids(client: Any, name: str) -> Iterator[list[str]]:
         yield [experiment.experiment_id for experiment in page]
 
 
-def _restore(client: Any, experiment: Any, search_id: str, name: str) -> tuple[str, ...]:
-    """Restore what was deleted of a search that is resumed, so that its models are not lost.
-
-    Returns:
-        A sentence for each thing that was restored, or is called otherwise now.
-    """
-    notices, called = [], repr(one_line(experiment.name))
+def _restore(client: Any, experiment: Any, search_id: str, name: str) -> None:
+    """Restore what was deleted of a search that is resumed, so that its models are not lost; logs what was done."""
+    called = one_line(experiment.name)
     if experiment.lifecycle_stage == DELETED:
         client.restore_experiment(experiment.experiment_id)
-        notices.append(f"MLflow: the experiment {called} had been deleted and was restored with all its runs")
+        logger.info("MLflow: the experiment %r had been deleted and was restored with all its runs", called)
     if experiment.name != name:
-        notices.append(f"MLflow: the search {name!r} continues in its renamed experiment {called}")
+        logger.info("MLflow: the search %r continues in its renamed experiment %r", name, called)
     if restored := _restore_runs(client, experiment.experiment_id, search_id):
-        notices.append(f"MLflow: {restored} of the search's runs had been deleted and were restored")
-    return tuple(notices)
+        logger.info("MLflow: deleted runs of the search were restored: %d", restored)
 
 
 def _restore_runs(client: Any, experiment_id: str, search_id: str) -> int:

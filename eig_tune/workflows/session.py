@@ -46,7 +46,7 @@ from eig_tune.reports.optuna_study import StudyFile
 from eig_tune.reports.outcomes import DiskUse
 from eig_tune.reports.provenance import write_spec
 from eig_tune.stopping import Interrupted, TimeIsOverError
-from eig_tune.tracking import SearchTracker, Store, masked
+from eig_tune.tracking import SearchTracker, masked
 from eig_tune.training.loop import TrialData
 from eig_tune.workflows.identity import begin_or_check, find_search
 from eig_tune.workflows.options import RunOptions
@@ -201,7 +201,9 @@ def open_session(
         tracker = opened.enter_context(
             SearchTracker(prepared.store, description.kind, search_id, params, description.tags)
         )
-        _log_moved_runs(prepared.store, tracker, event_log)
+        if tracker.is_new and event_log.trials:
+            where = masked(prepared.store.uri)
+            logger.info("MLflow: %s did not have this search; everything in its event log is written there", where)
         tracker.log_artifacts(None, partial(write_spec, spec))
         yield Session(
             spec,
@@ -214,13 +216,3 @@ def open_session(
             confirmations,
             tracker,
         )
-
-
-def _log_moved_runs(store: Store, tracker: SearchTracker, event_log: EventLog) -> None:
-    """Log what became of the search's runs in MLflow since it was stopped."""
-    notices = [*store.notices]
-    if tracker.is_new and event_log.trials:
-        where = masked(store.uri)
-        notices.append(f"MLflow: {where} does not have this search; all that its event log has is written there now")
-    for notice in notices:
-        logger.info("%s", notice)

@@ -90,7 +90,8 @@ def test_duplicate_that_is_made_late_is_deleted(server: MlflowServer, tmp_path: 
     again.close("FINISHED", {})
     assert (again.is_new, again.ended) == (False, {"0"})
     assert {run.info.run_id for run in store.runs_of("s2")} == kept
-    assert open_store(server.uri, "late", tmp_path, resumed="s2").notices == (), "a duplicate was restored"
+    open_store(server.uri, "late", tmp_path, resumed="s2")
+    assert {run.info.run_id for run in store.runs_of("s2")} == kept, "a duplicate was restored"
 
 
 def duplicate(store: Store, key: str | None) -> None:

@@ -1,5 +1,6 @@
 """A search's runs after experiments or runs were renamed or deleted in MLflow."""
 
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -57,14 +58,15 @@ def models(store: Store, parent_id: str) -> dict[str, list[str]]:
     }
 
 
-def test_search_goes_on_in_its_renamed_experiment(home: Path, name: str) -> None:
+def test_search_goes_on_in_its_renamed_experiment(home: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "eig_tune")
     store = opened(home, name)
     began = search(store)
     store.client.rename_experiment(store.experiment_id, f"{name} of Monday")
     again = opened(home, name, MINE)
     assert search(again, trials=2).parent_id == began.parent_id
     assert again.experiment_id == store.experiment_id
-    assert again.notices == (f"MLflow: the search {name!r} continues in its renamed experiment '{name} of Monday'",)
+    assert caplog.messages == [f"MLflow: the search {name!r} continues in its renamed experiment '{name} of Monday'"]
     assert models(again, began.parent_id) == {"0": ["model"], "1": ["model"]}
 
 
@@ -97,24 +99,27 @@ def delete_experiment(store: Store, parent_id: str) -> None:
 @pytest.mark.parametrize(
     ("delete", "notice"),
     [
-        (delete_everything, "MLflow: 3 of the search's runs had been deleted and were restored"),
-        (delete_parent, "MLflow: 1 of the search's runs had been deleted and were restored"),
-        (delete_trial, "MLflow: 1 of the search's runs had been deleted and were restored"),
+        (delete_everything, "MLflow: deleted runs of the search were restored: 3"),
+        (delete_parent, "MLflow: deleted runs of the search were restored: 1"),
+        (delete_trial, "MLflow: deleted runs of the search were restored: 1"),
         (delete_experiment, "MLflow: the experiment {name!r} had been deleted and was restored with all its runs"),
     ],
 )
 def test_what_was_deleted_of_a_search_that_goes_on_is_restored_with_its_models(
-    home: Path, delete: Callable[[Store, str], None], notice: str
+    home: Path, delete: Callable[[Store, str], None], notice: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "eig_tune")
     name = f"{delete.__name__} of a search"
     store = opened(home, name)
     began = search(store, trials=2)
     delete(store, began.parent_id)
     again = opened(home, name, MINE)
-    assert again.notices == (notice.format(name=name),)
+    assert caplog.messages == [notice.format(name=name)]
     assert search(again, trials=2).parent_id == began.parent_id
     assert models(again, began.parent_id) == {"0": ["model"], "1": ["model"]}
-    assert opened(home, name, MINE).notices == ()
+    caplog.clear()
+    opened(home, name, MINE)
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("delete", [delete_experiment, delete_parent, delete_trial, delete_everything])
