@@ -1,9 +1,8 @@
 """Options that several commands share, and what is made of their values."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -88,20 +87,10 @@ def read_spec(space: Path, overrides: dict[str, Any], searching: bool = True) ->
     return load_spec(space, {key: value for key, value in overrides.items() if value is not None}, searching)
 
 
-def store_uri(given: str | None, home: Path) -> str:
-    """The address of the MLflow store; where none is given, that of the home's own."""
-    from eig_tune.tracking import check_address, local_uri, usable_address
-
-    if not given:
-        return local_uri(home)
-    check_address(given, sys.argv)
-    return usable_address(given)
-
-
-def trials_sharing_a_gpu(text: str) -> int | None:
-    """The number, or None for auto."""
+def trials_sharing_a_gpu(text: str) -> "int | Literal['auto']":
+    """The number, or ``auto``."""
     if text == "auto":
-        return None
+        return "auto"
     if not text.isdecimal() or int(text) < 1:
         raise EigTuneError(f"--trials-per-gpu: got {text!r}; write a number from 1 on, or auto")
     return int(text)

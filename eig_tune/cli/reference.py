@@ -18,7 +18,6 @@ from eig_tune.errors import EigTuneError
 from eig_tune.evaluation.base import Metric
 from eig_tune.evaluation.metrics import METRICS
 from eig_tune.models import METHODS, USES, Method
-from eig_tune.models.distances import DISTANCES, Distance
 from eig_tune.stopping import Interrupted
 
 _REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
@@ -74,8 +73,6 @@ def _space() -> Iterable[str]:
         yield _keys(definitions[form])
     yield "### `method`\n"
     yield _table(("method", "model", "prior", "λ2", "λ3", "source"), map(_method, METHODS.values()))
-    yield "### `train.distance`\n"
-    yield _table(("distance", "formula", "output of Q", "parameters", "source"), map(_distance, DISTANCES.values()))
     yield f"### `search`\n\n{_plain(Distribution.__doc__ or '')}\n"
     rows = [(f"`{name}`", str(field.description)) for name, field in Distribution.model_fields.items()]
     yield _table(("key", "meaning"), rows)
@@ -128,12 +125,6 @@ def _range(key: dict[str, Any]) -> str:
 def _method(method: Method) -> tuple[str, ...]:
     switches = ("on" if on else "off" for on in (method.transformation, method.entropy))
     return (f"`{method.name}`", method.model.name, method.prior, *switches, method.citation)
-
-
-def _distance(row: Distance) -> tuple[str, ...]:
-    parameters = ", ".join(f"`{field}`" for field in row.parameters.values()) or "—"
-    formula, _, _ = _plain(row.compute.__doc__ or "").partition("\n")
-    return (f"`{row.name}`", formula, row.compares, parameters, row.source)
 
 
 def _metrics() -> Iterable[str]:

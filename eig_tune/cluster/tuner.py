@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from eig_tune.cluster.own_code import sent_by_value
 from eig_tune.cluster.resources import Resources, Slots
 from eig_tune.cluster.storage import Storage, reason_of
 from eig_tune.errors import MEND_AND_RESUME, StorageError, one_line
@@ -59,7 +60,8 @@ def run_trials(
     if runtime.stop.asked:
         return
     try:
-        _tuner(engine, spec_of, datasets, runtime).fit()
+        with sent_by_value(datasets.values()):
+            _tuner(engine, spec_of, datasets, runtime).fit()
     except Exception as error:
         # Ray wraps what the engine raises, or hides it, by where in its loop that happens.
         if engine.halted is None and (not isinstance(error, OSError) or isinstance(error, _NOT_OF_A_DISK)):

@@ -28,18 +28,18 @@ class Registered:
         version: its number.
         new: the version was made just now.
         champion: it has the alias ``champion``.
-        reason: a sentence that says why it has the alias, or why not.
+        decision: a sentence that says why it has the alias, or why not.
     """
 
     name: str
     version: int
     new: bool
     champion: bool
-    reason: str
+    decision: str
 
     def __str__(self) -> str:
         made = "registered" if self.new else "this trial is registered already"
-        return f"{made}: version {self.version} of {self.name}\n{self.reason}"
+        return f"{made}: version {self.version} of {self.name}\n{self.decision}"
 
 
 def register_trial(
@@ -73,8 +73,8 @@ def register_trial(
         update_tags(found.store, version, tags)
     number = int(version.version)
     metric = next(iter(found.objectives)) if by == KNEE else by
-    champion, reason = set_champion(found.store, name, number, tags, metric, found.objectives[metric], force)
-    return Registered(name, number, earlier is None, champion, reason)
+    champion, decision = set_champion(found.store, name, number, tags, metric, found.objectives[metric], force)
+    return Registered(name, number, earlier is None, champion, decision)
 
 
 def _add(

@@ -40,14 +40,10 @@ class EventLog(SearchState):
         self._num_on_disk, self._synced = 0, 0.0
         self._file, self._lock = _open(path)
         try:
-            for event in _read(path):
-                self.apply(event)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            _replay(path, self, mend=True)
+        except (ResultError, StorageError):
             self._close()
-            raise ResultError(f"{path}: the event log of this search is damaged ({error!r})") from error
-        except OSError as error:
-            self._close()
-            raise StorageError(f"{path} cannot be read ({error.strerror or error}); {MEND_AND_RESUME}") from error
+            raise
 
     def __enter__(self) -> "EventLog":
         return self
@@ -122,11 +118,29 @@ def _open(path: Path) -> tuple[FileIO, Lock]:
         raise StorageError(f"{path} cannot be opened ({error.strerror or error}); {MEND_AND_RESUME}") from error
 
 
-def _read(path: Path) -> Iterator[Event]:
-    """Every whole event of the file; a last line that a crash has torn is cut off the file."""
-    raw = path.read_bytes()
-    whole = raw[: raw.rfind(b"\n") + 1]
-    if len(whole) < len(raw):
-        with path.open("r+b") as file:
-            file.truncate(len(whole))
-    return (json.loads(line) for line in whole.splitlines())
+def read_state(path: Path) -> SearchState:
+    """The state that an event log has now, also while another process adds to it; the file is left as it is.
+
+    Raises:
+        ResultError: it is damaged.
+        StorageError: it cannot be read.
+    """
+    state = SearchState()
+    _replay(path, state, mend=False)
+    return state
+
+
+def _replay(path: Path, state: SearchState, *, mend: bool) -> None:
+    """Apply every whole event of the file; ``mend`` cuts off a last line that a crash has torn."""
+    try:
+        raw = path.read_bytes()
+        whole = raw[: raw.rfind(b"\n") + 1]
+        if mend and len(whole) < len(raw):
+            with path.open("r+b") as file:
+                file.truncate(len(whole))
+        for line in whole.splitlines():
+            state.apply(json.loads(line))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ResultError(f"{path}: the event log of this search is damaged ({error!r})") from error
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read ({error.strerror or error}); {MEND_AND_RESUME}") from error

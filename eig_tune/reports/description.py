@@ -27,13 +27,11 @@ _MOST_CHARACTERS = 2000  # about trials that ended early
 
 
 class Artifacts(Protocol):
-    """Addresses in MLflow's UI of the described run's artifacts."""
+    """Addresses in MLflow's UI of the described run's artifacts: of a file itself, and of the page that shows it."""
 
-    def address(self, artifact: str) -> str:
-        """Of a file itself, for a picture."""
+    def address(self, artifact: str) -> str: ...
 
-    def page(self, artifact: str) -> str:
-        """Of the page that shows a file, for a link."""
+    def page(self, artifact: str) -> str: ...
 
 
 def describe_search(

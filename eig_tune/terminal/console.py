@@ -1,11 +1,18 @@
 """The console for a person: messages, progress and tables go to stderr, because stdout is for results."""
 
+import sys
 from functools import cache
 from typing import Any
 
 from rich.console import Console
 
 _WIDTH_OF_A_LOG = 160
+
+
+def notebook_console() -> Console:
+    """A console whose lines appear as text below the notebook cell that runs; stderr would be red there."""
+    as_it_is: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
+    return Console(file=sys.stdout, force_terminal=False, force_jupyter=False, width=_WIDTH_OF_A_LOG, **as_it_is)
 
 
 @cache

@@ -41,6 +41,24 @@ def configure(verbose: bool, log_file: Path | None) -> None:
     root.setLevel(min(handler.level for handler in handlers))
 
 
+@contextmanager
+def shown_on(console: Console) -> Iterator[None]:
+    """Show facts and warnings of the package on ``console`` until the end of the block; whoever has given the
+    package's logger handlers before sees them there, and nothing here."""
+    root = logging.getLogger(_ROOT)
+    if root.handlers:
+        yield
+        return
+    handler, level = TerminalHandler(console), root.level
+    root.addHandler(handler)
+    root.setLevel(handler.level)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+
+
 class TerminalHandler(logging.Handler):
     """Prints a record as one line, however long, and above a live table if one is shown.
 

@@ -26,7 +26,6 @@ from eig_tune.reports.phrases import (
     short,
 )
 from eig_tune.tracking import TrackedSearch, TrackedTrial
-from eig_tune.training.loop import Progress
 
 _MOST_OTHERS = 3
 
@@ -164,13 +163,6 @@ def _two_columns(title: str, rows: Mapping[str, str]) -> Table:
     for name, value in rows.items():
         table.add_row(name, value)
     return table
-
-
-def print_progress(progress: Progress, steps: int, console: Console) -> None:
-    """One line for one report of a single run."""
-    metrics = progress.evaluation.metrics
-    told = " ".join(f"{name}={metrics[name]:.3f}" for name in shown_metrics() if name in metrics)
-    console.print(f"step {progress.step:,}/{steps:,}: {told}", highlight=False, soft_wrap=True)
 
 
 def print_checks(checks: Sequence[Check], console: Console) -> None:

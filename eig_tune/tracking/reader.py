@@ -20,10 +20,6 @@ class TrackedTrial:
     """One trial as MLflow knows it.
 
     Attributes:
-        number: the search's number of it.
-        run_id: MLflow's.
-        status: finished, stopped, collapsed, failed, paused, interrupted or running.
-        reason: why it has ended; empty before.
         params: hyperparameters.
         metrics: the latest value of each.
         confirmation: how far its confirmation has come: ``complete``, or a phrase; empty where there was none.
@@ -76,10 +72,7 @@ class TrackedSearch:
         search_id: by which it is found again, whatever it is called.
         complete: everything of it is done, and MLflow has it.
         num_trials: how many trials there shall be; None if MLflow does not have that yet.
-        objectives: direction by metric.
-        trials: by number.
         store: where it was found.
-        run: its parent run.
         others: all other searches in its experiment, the newest first.
         provenance: versions, git commit and fingerprint of the data.
     """
@@ -111,30 +104,30 @@ def read_search(uri: str, name: str | None, own: Sequence[str] = ()) -> TrackedS
     store, parent = find_run(uri, name, own)
     with readable_errors(uri):
         runs, searches = store.trial_runs(parent.info.run_id), store.searches()
+    trials = [
+        TrackedTrial(
+            number=int(run.data.tags[KEY_TAG]),
+            run_id=run.info.run_id,
+            status=run.data.tags.get("status", "running"),
+            reason=run.data.tags.get("stop_reason", ""),
+            params={name: _parsed(text) for name, text in run.data.params.items()},
+            metrics=dict(run.data.metrics),
+            confirmation=run.data.tags.get(CONFIRMATION_TAG, ""),
+            complete=ENDED_TAG in run.data.tags,
+        )
+        for run in runs
+    ]
     return TrackedSearch(
         store.name,
         parent.data.tags.get(SEARCH_TAG, ""),
         parent.info.status == "FINISHED",
         int(parent.data.params["trials"]) if "trials" in parent.data.params else None,
         _objectives(parent),
-        tuple(sorted(map(_trial, runs), key=lambda trial: trial.number)),
+        tuple(sorted(trials, key=lambda trial: trial.number)),
         store,
         search_run(parent),
         tuple(search_run(run) for run in searches if run.info.run_id != parent.info.run_id),
         _provenance(parent),
-    )
-
-
-def _trial(run: Any) -> TrackedTrial:
-    return TrackedTrial(
-        number=int(run.data.tags[KEY_TAG]),
-        run_id=run.info.run_id,
-        status=run.data.tags.get("status", "running"),
-        reason=run.data.tags.get("stop_reason", ""),
-        params={name: _parsed(text) for name, text in run.data.params.items()},
-        metrics=dict(run.data.metrics),
-        confirmation=run.data.tags.get(CONFIRMATION_TAG, ""),
-        complete=ENDED_TAG in run.data.tags,
     )
 
 

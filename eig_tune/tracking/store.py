@@ -20,12 +20,9 @@ DELETED = "deleted"  # MLflow's lifecycle stage of what is in its trash
 
 @dataclass(frozen=True)
 class Store:
-    """An open MLflow store and the experiment of one search in it.
+    """An open MLflow store and the experiment of one search in it; ``uri`` may contain a password.
 
     Attributes:
-        client: MLflow's client.
-        uri: the store's address, which may contain a password.
-        experiment_id: MLflow's.
         name: the search's; its experiment may have been renamed.
     """
 

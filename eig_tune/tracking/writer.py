@@ -4,7 +4,6 @@ The thread gathers for ten seconds, then sends what belongs to one run in one re
 store takes it.
 """
 
-import logging
 import queue
 import threading
 import time
@@ -15,8 +14,6 @@ from typing import Any
 from eig_tune.tracking.address import masked
 from eig_tune.tracking.client import first_line
 from eig_tune.tracking.store import Store
-
-logger = logging.getLogger(__name__)
 
 # A request costs MLflow some 5 ms and each report in it one more; its UI looks again every half minute at most.
 _GATHERING_SECONDS = 10.0
@@ -43,11 +40,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class Job:
-    """Any other request.
+    """Any other request about the run ``key``.
 
     Attributes:
-        key: of its run; None for the parent run.
-        do: makes it.
         unordered: batches that come after it for the same run may be sent before it.
         last: nothing comes after it.
     """
@@ -99,7 +94,6 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="mlflow-writer", daemon=True)
 
     def start(self) -> None:
-        """Start the thread."""
         self._thread.start()
 
     def put(self, *jobs: Batch | Job) -> None:
@@ -156,34 +150,23 @@ class Writer:
             return True  # its run could not be made, which is among the errors already
         wait, answered_before = _FIRST_WAIT, False
         self.retrying = False
-        while (error := self._attempt(job)) is not None:
-            # The store may have come back between the attempt and the question, so there is another attempt.
-            answers = self._store.answers()
-            if answers and answered_before:
-                self.errors.append(error)
-                self.incomplete.add(job.key)
+        while True:
+            try:
+                if isinstance(job, Batch):
+                    self._send(job)
+                else:
+                    job.do()
                 return True
-            answered_before = answers
+            except Exception as error:
+                # A missing picture or metric must not end a search; the errors are shown at its end.
+                # The store may have come back between the job and the question, so the job gets another chance.
+                answers = self._store.answers()
+                if answers and answered_before:
+                    self.errors.append(first_line(error, self._store.uri))
+                    self.incomplete.add(job.key)
+                    return True
+                answered_before = answers
             if self._given_up.wait(wait):
                 return False
             self.retrying = True
             wait = min(2 * wait, _LONGEST_WAIT)
-        return True
-
-    def _attempt(self, job: Batch | Job) -> str | None:
-        """Do a job once.
-
-        Returns:
-            The first line of the error, None without one. A missing picture or metric must not end a search, so errors
-            of every kind are only shown, at its end.
-        """
-        try:
-            if isinstance(job, Batch):
-                self._send(job)
-            else:
-                job.do()
-        except Exception as error:
-            line = first_line(error, self._store.uri)
-            logger.debug("MLflow: %s", line)
-            return line
-        return None

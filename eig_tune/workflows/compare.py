@@ -11,6 +11,7 @@ from eig_tune.cluster.tuner import TrialSpec
 from eig_tune.config.checks import check_params
 from eig_tune.config.space import SearchSpec
 from eig_tune.data import ImageData, ImbalanceSplit
+from eig_tune.data.arrays import ArrayImages
 from eig_tune.errors import ConfigError, Problem
 from eig_tune.evaluation.registry import compared_metrics
 from eig_tune.home import Home
@@ -138,15 +139,25 @@ def values_of(winner: TrackedTrial, search: str) -> dict[str, ParamValue]:
     return values
 
 
-def run_comparison(spec: SearchSpec, plan: Plan, options: RunOptions, home: Home, view: View) -> ComparisonOutcome:
+def run_comparison(
+    spec: SearchSpec, plan: Plan, options: RunOptions, home: Home, view: View, arrays: ArrayImages | None = None
+) -> ComparisonOutcome:
     """Run every cell that has not run yet, then write table and pictures.
+
+    Args:
+        spec: what runs have in common, and what is set for one method alone.
+        plan: which cells there are.
+        options: where and with what they run.
+        home: where everything lies.
+        view: shows progress.
+        arrays: the images of the data set ``arrays``.
 
     Raises:
         EigTuneError: it cannot begin; nothing half-made is left behind.
         StorageError: it cannot go on, because the disk is full or the storage gone.
     """
     cells, compared = plan.cells(), compared_metrics()
-    images = _images(spec, plan, home, view)
+    images = _images(spec, plan, home, view, arrays)
     description = Description("comparison", _traits(spec, plan, images), lambda _: _params(plan), provenance())
     with open_session(description, spec, options, home, images, view) as session:
         budget = partial(_budget, spec, plan)
@@ -193,13 +204,13 @@ def _trial_spec(spec: SearchSpec, plan: Plan, trial: Trial) -> TrialSpec:
     return TrialSpec(_config(spec, plan, trial.params), str(trial.params["split"]))
 
 
-def _images(spec: SearchSpec, plan: Plan, home: Home, view: View) -> dict[str, ImageData]:
+def _images(spec: SearchSpec, plan: Plan, home: Home, view: View, arrays: ArrayImages | None) -> dict[str, ImageData]:
     """The images with each imbalance, by the name that cells have for it; read once."""
     balanced = spec.dataset.model_copy(update={"imbalance": BALANCED})
     # The most that any method asks of its images: labels, and the true class shares.
     demanding = spec.of_run(spec.fixed_config("ground-truth-infogan", 0, {}))
     images = prepare_images(
-        demanding.model_copy(update={"dataset": balanced, "objectives": compared_metrics()}), home, view
+        demanding.model_copy(update={"dataset": balanced, "objectives": compared_metrics()}), home, view, arrays
     )
     imbalanced = {str(split): images.with_imbalance(ImbalanceSplit(split=split)) for split in plan.splits}
     for each in imbalanced.values():

@@ -9,6 +9,7 @@ from eig_tune.cluster.doctor import Check
 from eig_tune.config.conditions import combinations
 from eig_tune.config.space import SearchSpec
 from eig_tune.data import ImageData, load_images
+from eig_tune.data.arrays import ArrayImages
 from eig_tune.data.facts import facts_of, in_words
 from eig_tune.data.left_out import LeftOut, counted, names_file, printable, write_left_out
 from eig_tune.errors import ConfigError, EigTuneError, Problem, one_line
@@ -24,15 +25,21 @@ logger = logging.getLogger(__name__)
 _MOST_BY_CHANCE = 0.1  # NMI
 
 
-def prepare_images(spec: SearchSpec, home: Home, view: View) -> ImageData:
+def prepare_images(spec: SearchSpec, home: Home, view: View, arrays: ArrayImages | None = None) -> ImageData:
     """Images of a search; shows how far it is when they are many, and logs what was left out and what there is.
+
+    Args:
+        spec: names the images.
+        home: keeps the images of a folder as they were read.
+        view: shows how far it is.
+        arrays: the images of the data set ``arrays``.
 
     Raises:
         DataError: the images cannot be had.
         ConfigError: what is asked for does not fit the images.
     """
     with view.progress_bar("reading images") as on_progress:
-        images = load_images(spec.dataset, home.images, on_progress)
+        images = load_images(spec.dataset, home.images, on_progress, arrays)
     if images.left_out:
         log_left_out(images.left_out, names_file(home.images, spec.dataset.path))
     for line in in_words(facts_of(images), spec.dataset.imbalance):

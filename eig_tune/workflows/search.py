@@ -9,6 +9,7 @@ from eig_tune import strict_json
 from eig_tune.cluster.tuner import TrialSpec
 from eig_tune.config.space import SearchSpec
 from eig_tune.data import ImageData
+from eig_tune.data.arrays import ArrayImages
 from eig_tune.errors import ResultError
 from eig_tune.home import Home
 from eig_tune.hpo.engine import Engine
@@ -35,15 +36,24 @@ from eig_tune.workflows.view import View
 logger = logging.getLogger(__name__)
 
 
-def run_search(spec: SearchSpec, options: RunOptions, home: Home, view: View) -> SearchOutcome:
+def run_search(
+    spec: SearchSpec, options: RunOptions, home: Home, view: View, arrays: ArrayImages | None = None
+) -> SearchOutcome:
     """Run a search to its end, or as far as it gets; what it has reached is never lost.
+
+    Args:
+        spec: what is searched.
+        options: where and with what trials run.
+        home: where everything lies.
+        view: shows progress.
+        arrays: the images of the data set ``arrays``.
 
     Raises:
         EigTuneError: it cannot begin; nothing half-made is left behind.
         StorageError: it cannot go on, because the disk is full or the storage gone.
     """
     started = time.monotonic()
-    images = prepare_images(spec, home, view)
+    images = prepare_images(spec, home, view, arrays)
     with open_session(_description(spec, images), spec, options, home, {IMAGES: images}, view) as session:
         engine = session.run(
             SearchPolicy(spec),

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from eig_tune import strict_json
-from eig_tune.cli.options import FoundOption, HomeOption, JsonOption, UriOption, path_option, store_uri
+from eig_tune.cli.options import FoundOption, HomeOption, JsonOption, UriOption, path_option
 from eig_tune.errors import EigTuneError
 from eig_tune.home import DEFAULT_HOME
 
@@ -36,32 +36,30 @@ def best(
     as_json: JsonOption = False,
 ) -> None:
     """Show the best trial of a search; export its model, or register it in MLflow."""
-    from eig_tune.export.export_trial import export_trial, lacks_model
+    from eig_tune.api.search import open_search
+    from eig_tune.export.export_trial import lacks_model
     from eig_tune.export.register_trial import register_trial
-    from eig_tune.home import Home
-    from eig_tune.hpo.selection import choose
     from eig_tune.reports.outcomes import best_document
     from eig_tune.terminal.console import message_console
     from eig_tune.terminal.tables import print_best, print_found
-    from eig_tune.tracking import read_search
     from eig_tune.tracking.registry import check_model_name
-    from eig_tune.workflows.identity import own_searches
 
     if force and register is None:
         raise EigTuneError("--force: goes with --register NAME only")
     if register is not None:
         check_model_name(register)
     console = message_console()
-    found = read_search(store_uri(tracking_uri, home), name, own_searches(Home(home), name))
-    print_found(found, console)
-    chosen = choose(found.finished(), found.objectives, by)
+    result = open_search(name, home=home, tracking_uri=tracking_uri)
+    print_found(result.found, console)
+    choice = result.best(by)
+    found, chosen = choice.search, choice.trial
     print_best(chosen, found, by, console)
     lacking = lacks_model(found, chosen)
     if lacking is not None and export is None and register is None:
         console.print(lacking, style="yellow", markup=False, highlight=False, soft_wrap=True)
     document = {**best_document(chosen, found, by), "has_model": lacking is None}
     if export is not None:
-        export_trial(found, chosen, export, by)
+        choice.export(export)
         console.print(f"model written to {export}", highlight=False, soft_wrap=True)
     if register is not None:
         made = register_trial(found, chosen, register, by, force, export)

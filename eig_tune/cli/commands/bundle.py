@@ -8,7 +8,7 @@ from typing import IO, Annotated
 
 import typer
 
-from eig_tune.cli.options import BundleArgument, HomeOption, UriOption, path_option, store_uri
+from eig_tune.cli.options import BundleArgument, HomeOption, UriOption, path_option
 from eig_tune.errors import EigTuneError
 from eig_tune.home import DEFAULT_HOME
 
@@ -21,6 +21,7 @@ def predict(
     tracking_uri: UriOption = None,
 ) -> None:
     """Write the category of every image, its probability and the entropy of Q(c|x), as CSV."""
+    from eig_tune.api.running import store_uri
     from eig_tune.export import open_bundle
     from eig_tune.export.inference import find_images, write_predictions
     from eig_tune.export.inference import predict as predictions
@@ -48,6 +49,7 @@ def sample(
     tracking_uri: UriOption = None,
 ) -> None:
     """Draw images of every category, or of one."""
+    from eig_tune.api.running import store_uri
     from eig_tune.export import open_bundle
     from eig_tune.export.inference import sample as samples
     from eig_tune.export.inference import write_samples

@@ -22,7 +22,6 @@ from eig_tune.cli.options import (
     UriOption,
     read_spec,
     seconds_of,
-    store_uri,
     trials_sharing_a_gpu,
 )
 from eig_tune.home import DEFAULT_HOME
@@ -52,38 +51,35 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Make the paper's table: every method on every imbalance with every seed, mean ± standard deviation."""
-    from eig_tune.config.unused import find_unused_in_comparison
-    from eig_tune.home import writable_home
+    from eig_tune.api.comparing import compare as run_comparison
     from eig_tune.reports.outcomes import comparison_document
     from eig_tune.terminal.console import message_console
     from eig_tune.terminal.tables import print_comparison
     from eig_tune.terminal.view import TerminalView
-    from eig_tune.workflows.compare import Plan, parse_methods, parse_splits, run_comparison, winners_of
-    from eig_tune.workflows.options import RunOptions
-    from eig_tune.workflows.prepare import warn_of_unused
 
     stop, per_gpu = Stop(seconds_of(time_budget)), trials_sharing_a_gpu(trials_per_gpu)
-    chosen, numbers = parse_methods(methods), parse_splits(splits)
-    spec = read_spec(space, {"train.steps": steps, "dataset.root": root}, searching=False)
-    console, place = message_console(), writable_home(home)
-    uri = store_uri(tracking_uri, place.path)
-    warn_of_unused(find_unused_in_comparison(spec, chosen))
-    options = RunOptions(
-        name=name or f"{space.stem}-compare",
-        tracking_uri=uri,
-        gpus=gpus,
-        trials_per_gpu=per_gpu,
-        cpus=cpus,
-        address=address,
-        storage=storage,
-        resume=resume,
-        stop=stop,
-    )
-    winners = winners_of(best_of, chosen, options, place) if best_of is not None else {}
+    spec, console = read_spec(space, {"train.steps": steps, "dataset.root": root}, searching=False), message_console()
     with stop.listening():
-        outcome = run_comparison(spec, Plan(chosen, numbers, seeds, winners), options, place, TerminalView(console))
-        print_comparison(outcome, chosen, console)
+        result = run_comparison(
+            spec,
+            methods=methods,
+            splits=splits,
+            seeds=seeds,
+            best_of=best_of,
+            name=name or f"{space.stem}-compare",
+            home=home,
+            tracking_uri=tracking_uri,
+            resume=resume,
+            gpus=gpus,
+            trials_per_gpu=per_gpu,
+            cpus=cpus,
+            address=address,
+            storage=storage,
+            view=TerminalView(console),
+            stop=stop,
+        )
+        print_comparison(result.outcome, result.methods, console)
         if as_json:
-            typer.echo(strict_json.dumps(comparison_document(outcome, chosen)))
+            typer.echo(strict_json.dumps(comparison_document(result.outcome, result.methods)))
     if stop.signal is not None:
         raise Interrupted(stop.signal)

@@ -17,7 +17,6 @@ from eig_tune.cli.options import (
     UriOption,
     path_option,
     read_spec,
-    store_uri,
 )
 from eig_tune.errors import EigTuneError
 from eig_tune.home import DEFAULT_HOME
@@ -41,6 +40,7 @@ def doctor(
 
     Every problem is printed with its remedy; the exit code is 2 where a search could not run.
     """
+    from eig_tune.api.running import store_uri
     from eig_tune.cluster.doctor import Place, document, examine, fit
     from eig_tune.cluster.storage import named_storage
     from eig_tune.home import writable_home

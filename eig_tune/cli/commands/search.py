@@ -23,7 +23,6 @@ from eig_tune.cli.options import (
     UriOption,
     read_spec,
     seconds_of,
-    store_uri,
     trials_sharing_a_gpu,
 )
 from eig_tune.home import DEFAULT_HOME
@@ -60,36 +59,32 @@ def search(
     if dry_run:
         print_plan_of(spec, home)
         return
-    from eig_tune.config.unused import find_unused_in_search
-    from eig_tune.home import writable_home
+    from eig_tune.api.search import search as run_search
     from eig_tune.reports.outcomes import search_document
     from eig_tune.terminal.console import message_console
     from eig_tune.terminal.tables import print_search
     from eig_tune.terminal.view import TerminalView
-    from eig_tune.workflows.options import RunOptions
-    from eig_tune.workflows.prepare import warn_of_unused
-    from eig_tune.workflows.search import run_search, warm_started
 
-    console, place = message_console(), writable_home(home)
-    uri = store_uri(tracking_uri, place.path)
-    warn_of_unused(find_unused_in_search(spec))
-    options = RunOptions(
-        name=name or space.stem,
-        tracking_uri=uri,
-        gpus=gpus,
-        trials_per_gpu=per_gpu,
-        cpus=cpus,
-        address=address,
-        storage=storage,
-        resume=resume,
-        stop=stop,
-    )
-    if warm_start is not None:
-        spec = warm_started(spec, warm_start, options, place)
+    console = message_console()
     with stop.listening():
-        outcome = run_search(spec, options, place, TerminalView(console))
-        print_search(outcome, spec, console)
+        result = run_search(
+            spec,
+            name=name or space.stem,
+            home=home,
+            tracking_uri=tracking_uri,
+            resume=resume,
+            gpus=gpus,
+            trials_per_gpu=per_gpu,
+            cpus=cpus,
+            address=address,
+            storage=storage,
+            warm_start=warm_start,
+            view=TerminalView(console),
+            stop=stop,
+        )
+        assert result.outcome is not None, "it has just been run"
+        print_search(result.outcome, result.spec, console)
         if as_json:
-            typer.echo(strict_json.dumps(search_document(outcome)))
+            typer.echo(strict_json.dumps(search_document(result.outcome)))
     if stop.signal is not None:
         raise Interrupted(stop.signal)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from eig_tune.cli.options import HomeOption, UriOption, store_uri
+from eig_tune.cli.options import HomeOption, UriOption
 from eig_tune.home import DEFAULT_HOME
 
 
@@ -14,6 +14,7 @@ def ui(
     tracking_uri: UriOption = None,
 ) -> None:
     """Open the MLflow UI on this home's store, until Ctrl-C, after which the exit code is 0."""
+    from eig_tune.api.running import store_uri
     from eig_tune.terminal.console import message_console
     from eig_tune.tracking.ui import serve_ui
 

@@ -1,0 +1,103 @@
+"""The trial that was chosen from a search, and its model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eig_tune.tracking import TrackedSearch, TrackedTrial
+
+if TYPE_CHECKING:
+    from eig_tune.api.model import TrainedModel
+
+
+@dataclass(frozen=True, repr=False)
+class BestTrial:
+    """The best trial of a search by one criterion.
+
+    Attributes:
+        search: the search as MLflow knows it.
+        trial: the trial as MLflow knows it.
+        by: the objective by which it is the best, or ``knee``.
+
+    Example:
+        >>> best = result.best("nmi")
+        >>> best.number, best.params["lambda_2"], best.metrics["nmi"]
+        >>> categories = best.model().predict(images)
+    """
+
+    search: TrackedSearch
+    trial: TrackedTrial
+    by: str
+
+    @property
+    def number(self) -> int:
+        """The trial's number."""
+        return self.trial.number
+
+    @property
+    def params(self) -> Mapping[str, bool | int | float | str]:
+        """Its hyperparameters."""
+        return self.trial.params
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """What it had reached at its last step."""
+        return self.trial.found
+
+    @property
+    def confirmed(self) -> Mapping[str, float]:
+        """Means of the metrics over fresh seeds; empty when it was not confirmed."""
+        return self.trial.confirmed
+
+    @property
+    def confirmed_std(self) -> Mapping[str, float]:
+        """Standard deviations over the same seeds."""
+        return self.trial.confirmed_deviations
+
+    def export(self, folder: str | Path) -> Path:
+        """Write its model as a bundle: weights, programs for PyTorch and ONNX, pictures and a model card.
+
+        Args:
+            folder: a new one.
+
+        Returns:
+            The folder; ``eig_tune.load_bundle`` reads it.
+
+        Raises:
+            EigTuneError: the folder is there already or cannot be written.
+            CheckpointError: the trial has no model in MLflow, or it is damaged.
+
+        Example:
+            >>> result.best().export("my-model")
+        """
+        from eig_tune.export.export_trial import export_trial
+
+        export_trial(self.search, self.trial, Path(folder), self.by)
+        return Path(folder)
+
+    def model(self) -> "TrainedModel":
+        """Its model, ready to find the categories of images and to draw images.
+
+        Raises:
+            CheckpointError: the trial has no model in MLflow, or it is damaged.
+            TrackingError: the store cannot be reached.
+
+        Example:
+            >>> result.best().model().predict(images)
+        """
+        from eig_tune.api.model import TrainedModel
+        from eig_tune.export.export_trial import read_trial_model
+
+        return TrainedModel(*read_trial_model(self.search, self.trial))
+
+    def __repr__(self) -> str:
+        reached = self.confirmed or self.metrics
+        told = ", ".join(f"{name}={reached[name]:.3f}" for name in self.search.objectives if name in reached)
+        kind = "confirmed" if self.confirmed else "found"
+        return f"<trial {self.number} of {self.search.name!r}, best by {self.by}: {kind} {told}>"
+
+    def _repr_html_(self) -> str:
+        from eig_tune.api.html import best_page
+
+        return best_page(self)

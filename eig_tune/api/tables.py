@@ -1,0 +1,52 @@
+"""What a search has come to, as pandas DataFrames."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from eig_tune.hpo.selection import CONFIRMED, CONFIRMED_DEVIATION
+from eig_tune.reports.curves import PARAM_PREFIX
+from eig_tune.tracking import TrackedSearch
+
+_OF_REPORT = ("trial", "status", "step", "at", "decision")
+
+
+def trials_table(found: TrackedSearch, steps: Mapping[int, int], front: Iterable[int]) -> pd.DataFrame:
+    """One row for each trial, by its number.
+
+    Args:
+        steps: the step that each trial has reached.
+        front: numbers of the trials on the Pareto front.
+    """
+    on_front = set(front)
+    rows = [
+        {
+            "status": trial.status,
+            "step": steps.get(trial.number, 0),
+            "front": trial.number in on_front,
+            **{f"{PARAM_PREFIX}{name}": value for name, value in trial.params.items()},
+            **trial.found,
+            **{f"{CONFIRMED}{name}": value for name, value in trial.confirmed.items()},
+            **{f"{CONFIRMED_DEVIATION}{name}": value for name, value in trial.confirmed_deviations.items()},
+            "reason": trial.reason,
+        }
+        for trial in found.trials
+    ]
+    numbers = pd.Index([trial.number for trial in found.trials], name="trial")
+    columns = None if rows else ["status", "step", "front", *found.objectives, "reason"]
+    return pd.DataFrame(rows, index=numbers, columns=columns)
+
+
+def curves_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """One row for each report of each trial: the trial's number, status and hyperparameters, the step, the time, the
+    decision on it, and every metric.
+
+    Args:
+        rows: those of :mod:`eig_tune.reports.curves`.
+    """
+    table = pd.DataFrame(list(rows))
+    if table.empty:
+        return pd.DataFrame(columns=list(_OF_REPORT))
+    table["at"] = pd.to_datetime(table["at"], unit="s")
+    return table
