@@ -1,13 +1,13 @@
 """The YAML file of a search, parsed, checked as a whole, and resolved."""
 
 import copy
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from eig_tune.config.asha import AshaSettings, check_budget, rungs
 from eig_tune.config.checks import check_points, check_rows, check_search, check_that_params_exist, fixed_fields
 from eig_tune.config.distributions import Distribution
 from eig_tune.config.document import read_document
@@ -22,23 +22,6 @@ from eig_tune.training import TrainConfig, TrainSettings
 from eig_tune.training.config import MethodName, ParamValue
 
 SamplerKind = Literal["tpe", "nsga2", "random", "quasi-random"]
-
-
-class AshaSettings(Section):
-    """Asynchronous successive halving (Li et al. 2020, arXiv 1810.05934): when trials are compared and stopped."""
-
-    grace: int = Field(
-        default=1000, ge=1, le=MOST, description="first rung, in optimisation steps; a multiple of train.report_every"
-    )
-    reduction_factor: int = Field(
-        default=3,
-        ge=2,
-        le=MOST,
-        description="one trial in so many goes on to the next rung, which has so many times the steps",
-    )
-    brackets: int = Field(
-        default=1, ge=1, le=MOST, description="number of brackets; each begins one rung later than the one before"
-    )
 
 
 class ConfirmSettings(Section):
@@ -105,7 +88,7 @@ class SearchSpec(Section):
 
     def rungs(self) -> list[int]:
         """Steps at which trials are compared and most of them stopped, below the full budget."""
-        return _rungs(self.asha.grace, self.asha.reduction_factor, self.train.steps)
+        return rungs(self.asha.grace, self.asha.reduction_factor, self.train.steps)
 
     def point(self, params: Mapping[str, Any]) -> dict[str, ParamValue] | None:
         """The params as trials of this space have them, or None if no trial can have all of them."""
@@ -162,7 +145,7 @@ def parse_spec(document: Mapping[str, Any], source: str, searching: bool = True)
         spec = SearchSpec.model_validate(checked)
     except ValidationError as error:
         problems += problems_of(error, _SECTIONS)
-    checks = [*_check_objectives(document), *_check_budget(document, searching)]
+    checks = [*_check_objectives(document), *check_budget(document, searching)]
     problems += [p for p in checks if p.where not in {q.where for q in problems}]
     if problems or spec is None:
         raise ConfigError(source, problems)
@@ -214,58 +197,3 @@ def _check_objectives(document: Mapping[str, Any]) -> list[Problem]:
         for name, direction in objectives.items()
         if name in known and direction in ("maximize", "minimize") and direction != known[name]
     ]
-
-
-def _check_budget(document: Mapping[str, Any], searching: bool) -> list[Problem]:
-    steps = _number(document, "train", "steps", TrainSettings().steps)
-    every = _number(document, "train", "report_every", TrainSettings().report_every)
-    grace = _number(document, "asha", "grace", AshaSettings().grace)
-    rate = _number(document, "asha", "reduction_factor", AshaSettings().reduction_factor)
-    if steps is None or every is None or grace is None or rate is None or rate < 2:
-        return []
-    problems = []
-    if every > steps:
-        problems.append(Problem("train.report_every", f"got {every}; must be at most train.steps, {steps}"))
-    if not searching:
-        return problems
-    if grace > steps:
-        problems.append(Problem("asha.grace", f"got {grace}; the first rung must be at most train.steps, {steps}"))
-    elif grace % every and every <= steps:
-        remedy = max(every, round(grace / every) * every)
-        problems.append(
-            Problem("asha.grace", f"got {grace}; must be a multiple of train.report_every, {every}: try {remedy}")
-        )
-    else:
-        problems += _check_brackets(document, _rungs(grace, rate, steps))
-    return problems
-
-
-def _check_brackets(document: Mapping[str, Any], rungs: Sequence[int]) -> list[Problem]:
-    brackets = _number(document, "asha", "brackets", 1)
-    if brackets is None or brackets <= len(rungs) + 1:
-        return []
-    return [
-        Problem("asha.brackets", f"got {brackets}; with the rungs {list(rungs)} there are at most {len(rungs) + 1}")
-    ]
-
-
-def _rungs(grace: int, reduction_factor: int, steps: int) -> list[int]:
-    """The grace, and that times the factor as long as the full budget lies a factor above.
-
-    A rung at 90 % of the budget would save next to nothing, and leave a third of the points of a front.
-    """
-    levels: list[int] = []
-    level = grace
-    while level < steps and (not levels or level * reduction_factor <= steps):
-        levels.append(level)
-        level *= reduction_factor
-    return levels
-
-
-def _number(document: Mapping[str, Any], section: str, key: str, default: int) -> int | None:
-    """The value at ``section.key`` when it is a whole number above 0, else None: it is reported elsewhere."""
-    fields = document.get(section, {})
-    value = fields.get(key, default) if isinstance(fields, dict) else None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return int(value) if value == int(value) and value > 0 else None

@@ -35,13 +35,13 @@ def find_unused_in_rows(spec: SearchSpec, methods: Iterable[str]) -> Iterator[Pr
         run = spec.fixed_config(method, 0, {}).flat()
         for name in spec.compare.get(method, {}):
             if not _used(name, run):
-                yield Problem(f"compare.{method}.{name}", _only(name))
+                yield Problem(f"compare.{method}.{name}", _where_used(name))
 
 
 def find_unused_in_run(spec: SearchSpec, config: TrainConfig, settings: Collection[str]) -> list[Problem]:
     """Settings that one run does not use: those of ``--set``, and fixed fields where the method is the space's own."""
     run = config.flat()
-    unused = [Problem(f"--set {name}", _only(name)) for name in settings if not _used(name, run)]
+    unused = [Problem(f"--set {name}", _where_used(name)) for name in settings if not _used(name, run)]
     return unused if "method" in settings else [*_unused_fixed(spec, [run]), *unused]
 
 
@@ -50,9 +50,9 @@ def _unused_searched(spec: SearchSpec, fixed: Mapping[str, Any]) -> Iterator[Pro
         trials = [trial for trial in combinations(spec.search, fixed, {name, *DECIDING}) if exists(distribution, trial)]
         used = [_used(name, trial) for trial in trials]
         if not any(used):
-            yield Problem(f"search.{name}", f"no trial uses it: {_only(name)}")
+            yield Problem(f"search.{name}", f"no trial uses it: {_where_used(name)}")
         elif not all(used):
-            yield Problem(f"search.{name}", f"only some trials use it: {_only(name)}; say so by `when`")
+            yield Problem(f"search.{name}", f"only some trials use it: {_where_used(name)}; say so by `when`")
 
 
 def _fixed_and_searched(spec: SearchSpec) -> Iterator[Problem]:
@@ -67,12 +67,12 @@ def _unused_fixed(spec: SearchSpec, runs: Sequence[Mapping[str, Any]]) -> Iterat
         settings = getattr(spec, section)
         for name in sorted(settings.model_fields_set):
             if not any(_used(name, run) for run in runs):
-                yield Problem(f"{section}.{name}", f"no run uses it: {_only(name)}")
+                yield Problem(f"{section}.{name}", f"no run uses it: {_where_used(name)}")
 
 
 def _used(name: str, fields: Mapping[str, Any]) -> bool:
     return name not in USES or USES[name].holds(METHODS[str(fields["method"])], fields)
 
 
-def _only(name: str) -> str:
-    return f"changes something only {USES[name].where}"
+def _where_used(name: str) -> str:
+    return f"takes effect only {USES[name].where}"

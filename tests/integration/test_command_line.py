@@ -192,8 +192,8 @@ def test_what_changes_nothing_is_a_warning_of_validate(tmp_path: Path, capsys: p
     app(["validate", str(space)], standalone_mode=False)
     lines = capsys.readouterr().err.splitlines()
     assert [line for line in lines if "WARNING" in line] == [
-        "WARNING search.lambda_3: no trial uses it: changes something only with a method that has the entropy loss",
-        "WARNING compare.joint-vae.tau: changes something only with a method that learns its prior",
+        "WARNING search.lambda_3: no trial uses it: takes effect only with a method that has the entropy loss",
+        "WARNING compare.joint-vae.tau: takes effect only with a method that learns its prior",
     ]
 
 
