@@ -45,7 +45,7 @@ def make(folder: Path, end: str) -> Path:
     packages = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
     below = sysconfig.get_path("purelib")
     packages.joinpath("zz_below.pth").write_text(f"import site; site.addsitedir({below!r})\n")
-    pip = [str(python), "-m", "pip", "install", "--quiet"]
+    pip = [str(python), "-m", "pip", "install", "-qq"]
     subprocess.run([*pip, "--upgrade", *requirements(end)], check=True)
     subprocess.run([*pip, "--no-deps", "--editable", str(ROOT)], check=True)  # for bin/eig-tune
     return python

@@ -26,25 +26,29 @@ logger = logging.getLogger(__name__)
 
 _CANNOT_BE_STORED = f"{StorageError.__module__}.{StorageError.__qualname__}: "
 _CANNOT_BE_USED = f"{CheckpointError.__module__}.{CheckpointError.__qualname__}: "
-_OURS = re.compile(rf"^{re.escape(StorageError.__module__)}\.\w+: ")  # its message is made for people
+_OURS = re.compile(rf"^{re.escape(StorageError.__module__)}\.\w+: ")  # its message is meant for a person
 _FULL = [os.strerror(code) for code in DISK_IS_FULL]
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit|Warning)\b")
 
 
-class _StateIsInTheLedger:
-    """Ray pickles its parts to be able to restore them; ours are restored from the event log instead."""
+class _RestoredFromEventLog:
+    """Pickled as an empty object: Ray pickles its parts to restore them, and these are restored from the event log."""
 
     def __reduce__(self) -> tuple[type[object], tuple[()]]:
         return (object, ())
 
 
-class EngineSearcher(_StateIsInTheLedger, Searcher):  # type: ignore[misc]
+class EngineSearcher(_RestoredFromEventLog, Searcher):  # type: ignore[misc]
     """Proposes the engine's trials.
 
     Args:
+        engine: proposes trials.
         make_config: what a trainable is given for a trial.
         slots: how many trials may run now. A trial is proposed when it can run and no earlier, so that as many
             results as possible are known by then.
+
+    Attributes:
+        numbers: the engine's number of each trial by Ray's ID.
     """
 
     def __init__(
@@ -58,18 +62,19 @@ class EngineSearcher(_StateIsInTheLedger, Searcher):  # type: ignore[misc]
         self.numbers: dict[str, int] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The config of the engine's next trial; None when there is none now, ``FINISHED`` when none will come."""
         if len(self._live) >= self._slots():
             return None
         trial = self._engine.propose(trial_id)
         if trial is None:
-            # While a trial runs its process may die, and the trial be proposed again.
+            # While a trial runs its process may be lost, and the trial be proposed again.
             return str(Searcher.FINISHED) if self._engine.complete else None
         self.numbers[trial_id] = trial.number
         self._live.add(trial_id)
         return self._make_config(trial)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """A slot is free; what has become of the trial, the callback tells the engine, its last checkpoint whole."""
+        """Free the trial's slot. Its end is reported to the engine by the callback, after its last checkpoint."""
         self._live.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
@@ -79,7 +84,7 @@ class EngineSearcher(_StateIsInTheLedger, Searcher):  # type: ignore[misc]
         """Nothing to restore."""
 
 
-class EngineScheduler(_StateIsInTheLedger, FIFOScheduler):  # type: ignore[misc]
+class EngineScheduler(_RestoredFromEventLog, FIFOScheduler):  # type: ignore[misc]
     """Passes reports to the engine and its decisions to Ray."""
 
     def __init__(self, engine: Engine, searcher: EngineSearcher) -> None:
@@ -88,7 +93,7 @@ class EngineScheduler(_StateIsInTheLedger, FIFOScheduler):  # type: ignore[misc]
         self._searcher = searcher
 
     def on_trial_result(self, tune_controller: Any, trial: RayTrial, result: dict[str, Any]) -> str:
-        # Ray hands the scheduler a flattened result.
+        """Report a result, which Ray has flattened, to the engine; whether the trial goes on in its process."""
         metrics = {key.split("/", 1)[1]: value for key, value in result.items() if key.startswith("measured/")}
         metrics |= {name: result[name] for name in ("train_seconds", "evaluation_seconds")}
         report = self._engine.report(self._searcher.numbers[trial.trial_id], result["step"], metrics)
@@ -97,29 +102,37 @@ class EngineScheduler(_StateIsInTheLedger, FIFOScheduler):  # type: ignore[misc]
     def choose_trial_to_run(self, tune_controller: Any) -> RayTrial | None:
         """The trial that gets the next process that becomes free: the oldest of those that wait for room.
 
-        Ray's own choice is the oldest of all that do not train yet. That one's own process may be starting; it would
-        be thrown away, and a node that joins would stand idle for as long as trials end elsewhere in less time than
-        a process needs to start.
+        Ray's own choice is the oldest of all that do not train yet. A process may be starting for that one already,
+        which Ray would then end, and a node that joins would stand idle for as long as trials end elsewhere in less
+        time than a process needs to start.
         """
         return oldest_without_room(tune_controller)
 
 
-class EngineStopper(_StateIsInTheLedger, Stopper):  # type: ignore[misc]
-    """Ends all trials where they are when a signal has come or the time is over; a resume goes on with them."""
+class EngineStopper(_RestoredFromEventLog, Stopper):  # type: ignore[misc]
+    """Ends all trials where they are after a signal or when the time is over; they go on after a resume."""
 
     def __init__(self, stop: Stop) -> None:
         self._stop = stop
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """When a single trial stops, the scheduler says."""
+        """Never for one trial: the scheduler stops trials."""
         return False
 
     def stop_all(self) -> bool:
+        """Whether all trials are to end now."""
         return self._stop.asked
 
 
-class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
-    """Tells the engine of checkpoints and ends, and keeps only each trial's newest checkpoint."""
+class EngineCallback(_RestoredFromEventLog, Callback):  # type: ignore[misc]
+    """Reports checkpoints and ends of trials to the engine, and has checkpoints deleted that were replaced.
+
+    Args:
+        engine: decides what becomes of trials.
+        searcher: knows the engine's numbers of trials.
+        storage: where checkpoints lie.
+        device: where trials are to train, as PyTorch names it.
+    """
 
     def __init__(self, engine: Engine, searcher: EngineSearcher, storage: Storage, device: str) -> None:
         self._engine = engine
@@ -130,6 +143,11 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
         self._replaced = ReplacedCheckpoints(storage, engine.state)
 
     def on_step_end(self, iteration: int, trials: list[RayTrial], **info: Any) -> None:
+        """Give the engine its heartbeat, several times a second.
+
+        Raises:
+            StorageError: the engine has halted the search.
+        """
         if self._engine.halted is not None:
             # Here Ray lets an exception pass; elsewhere it may take it for the trial's.
             raise StorageError(self._engine.halted)
@@ -175,12 +193,12 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
         elif raised is not None and raised.startswith(_CANNOT_BE_USED):
             self._checkpoint_failed(number, raised.removeprefix(_CANNOT_BE_USED))
         elif raised is None:
-            self._on_worker_lost(number, f"its process died, killed from outside or for want of memory; see {log}")
+            self._on_worker_lost(number, f"its process was lost: killed from outside, or out of memory; see {log}")
         else:
             self._engine.fail(number, f"{_OURS.sub('', raised)}; see {log}")
 
     def _storage_failed(self, number: int, reason: str) -> None:
-        """No trial can help it: it goes on if the storage is well again, else the whole search waits for a person."""
+        """Let the trial go on elsewhere if the storage can be written again; halt the search otherwise."""
         try:
             if any(sign in reason for sign in _FULL):
                 raise StorageError(f"{self._storage.uri}: {reason}")
@@ -191,19 +209,19 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
             self._on_worker_lost(number, reason, storage=True)
 
     def _checkpoint_failed(self, number: int, reason: str) -> None:
-        """One checkpoint is gone or damaged, which sets its trial back; or all are, and then a person has to look."""
+        """Set the trial back if its checkpoint is missing or damaged; halt the search if all of them are."""
         trial = self._engine.state.trials[number]
         newest, earlier = trial.checkpoint or "", trial.earlier[0] if trial.earlier else ""
         try:
             require_checkpoints(self._engine.state.trials, self._storage)
-            there = self._storage.there([newest, earlier])
+            present = self._storage.present([newest, earlier])
         except StorageError as error:
             self._engine.halt(f"{error}; {MEND_AND_RESUME}")
             return
-        if newest in there and reason.endswith(IS_NOT_THERE):
+        if newest in present and reason.endswith(IS_NOT_THERE):
             self._on_worker_lost(number, f"{reason}, as seen from {trial.ray_trial_id}", storage=True)
             return
-        self._engine.set_back(number, to_earlier=earlier in there)
+        self._engine.set_back(number, to_earlier=earlier in present)
         step = f"goes on from step {trial.checkpoint_step:,}" if trial.checkpoint else "is trained from its beginning"
         self._warn_once(f"trial {number} {step} again: {reason}")
 
@@ -216,7 +234,7 @@ class EngineCallback(_StateIsInTheLedger, Callback):  # type: ignore[misc]
 
 
 def _raised(log: Path) -> str | None:
-    """The exception that ended a trial, from the traceback that Ray has written; None when its process died."""
+    """The exception that ended a trial, from the traceback that Ray has written; None when its process was lost."""
     text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
     raised = [line for line in text.splitlines() if _EXCEPTION.match(line)]
     return raised[-1] if raised and not raised[-1].startswith("ray.exceptions.") else None

@@ -57,8 +57,7 @@ def start_ray(address: str | None, cpus: int | None) -> None:
 
 @contextmanager
 def own_ray_ends() -> Iterator[None]:
-    """Ray that is started in the block ends with it, so that its processes take no memory of whoever goes on; a Ray
-    that runs already is left alone."""
+    """A Ray that is started in the block ends with it and frees its memory; one that runs already is left alone."""
     if _is_running():
         yield
         return

@@ -1,39 +1,33 @@
-"""Whether the place where a search is to run is fit for it. Every check is made, and all are told together."""
+"""Checks whether the place where a search is to run is fit for it; all are made, and all problems reported together."""
 
 import logging
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from eig_tune.cluster import node_probe
 from eig_tune.cluster.auth import tokens_are_off
 from eig_tune.cluster.connect import start_ray
+from eig_tune.cluster.nodes import LIBRARIES, Node, SharedFiles, ask_nodes, shared_files
 from eig_tune.cluster.resources import Resources
 from eig_tune.cluster.storage import Storage
 from eig_tune.errors import ConfigError, EigTuneError, Problem, one_line
-from eig_tune.home import missing_folders
 from eig_tune.tracking import check_store, masked
 
 logger = logging.getLogger(__name__)
 
-# What a trial is made of; a difference may break it, or worse, change what it measures.
-_LIBRARIES = ("eig-tune", "ray", "torch", "numpy", "scipy", "scikit-learn", "kornia", "pydantic", "pyarrow")
-_PATIENCE_SECONDS = 60.0
 _MOST_NAMED = 4
-_DRIVER = "driver"
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """One thing that was checked.
 
     Attributes:
+        name: what was checked.
         found: what there is.
         problem: what is wrong and what to do about it; empty when nothing is.
-        grave: a search cannot begin so; otherwise it begins with a warning.
+        grave: whether a search cannot begin with this problem; otherwise it begins with a warning.
     """
 
     name: str
@@ -48,7 +42,10 @@ class Place:
 
     Attributes:
         address: of the Ray cluster; None is this machine.
+        gpus: how many are asked for; None is all, and 0 the CPU.
+        cpus: how many are asked for; None is all.
         storage: where checkpoints are to lie.
+        tracking_uri: the MLflow store.
     """
 
     address: str | None
@@ -56,22 +53,6 @@ class Place:
     cpus: int | None
     storage: Storage
     tracking_uri: str
-
-
-@dataclass(frozen=True)
-class Node:
-    """A node of the cluster: what Ray promises of it, and what it says about itself (``node_probe.describe``).
-
-    Attributes:
-        silent: why it has not said anything.
-    """
-
-    id: str
-    host: str
-    cpus: int
-    gpus: int
-    said: dict[str, Any]
-    silent: str
 
 
 def examine(place: Place) -> list[Check]:
@@ -100,7 +81,7 @@ def document(checks: Sequence[Check]) -> dict[str, Any]:
 
 
 def fit(checks: Iterable[Check]) -> bool:
-    """Whether nothing is wrong, not even a little."""
+    """Whether there is no problem, not even one with which a search can begin."""
     return not any(check.problem for check in checks)
 
 
@@ -116,118 +97,48 @@ def _check_cluster(place: Place) -> list[Check]:
     joined = _attempt("Ray", place.address or "this machine", lambda: start_ray(place.address, None))
     if joined.problem:
         return [joined]
-    with _probe_in(place.storage) as probe:
-        nodes = _ask(probe, with_gpus=place.gpus != 0)
+    with shared_files(place.storage) as files:
+        nodes = ask_nodes(files, with_gpus=place.gpus != 0)
         return [
             joined,
             _check_nodes(nodes),
-            _attempt("resources", _promised(nodes), lambda: Resources.of_cluster(place.gpus, 1, place.cpus)),
+            _attempt("resources", _in_all(nodes), lambda: Resources.of_cluster(place.gpus, 1, place.cpus)),
             *([] if place.gpus == 0 else [_check_gpus(nodes)]),
             _check_versions(nodes),
-            _check_storage(nodes, place.storage, probe),
+            _check_storage(nodes, place.storage, files),
             _check_token(nodes),
         ]
 
 
-@dataclass(frozen=True)
-class _Probe:
-    """A folder in the storage where the driver and the nodes write a file each.
-
-    Attributes:
-        unwritable: why this machine cannot write there.
-    """
-
-    filesystem: Any
-    folder: str
-    unwritable: str
-
-
-@contextmanager
-def _probe_in(storage: Storage) -> Iterator[_Probe]:
-    """Gone afterwards, with the folders above it that it has taken."""
-    place, filesystem = storage.below(f".probe-{uuid.uuid4().hex}"), storage.filesystem
-    folder, made = place.path, missing_folders(Path(storage.uri)) if storage.is_local else []
-    unwritable = ""
-    try:
-        node_probe.write(filesystem, folder, _DRIVER)
-    except OSError as error:
-        unwritable = one_line(error)
-    try:
-        yield _Probe(filesystem, folder, unwritable)
-    finally:
-        with suppress(OSError):
-            filesystem.delete_dir(folder)
-            for above in made:
-                above.rmdir()
-
-
-def _ask(probe: _Probe, with_gpus: bool) -> list[Node]:
-    """Let every node describe itself, all at once."""
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    ray.cloudpickle.register_pickle_by_value(node_probe)
-    # One call a process: what it does to its environment and to torch must not meet a trial.
-    describe = ray.remote(num_cpus=0, max_calls=1, max_retries=0)(node_probe.describe)
-    alive = [node for node in ray.nodes() if node["Alive"]]
-    asked = [
-        describe.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
-            _LIBRARIES,
-            probe.filesystem,
-            probe.folder,
-            _DRIVER,
-            node["NodeID"],
-            with_gpus and node["Resources"].get("GPU", 0) > 0,
-        )
-        for node in alive
-    ]
-    answered, _ = ray.wait(asked, num_returns=len(asked), timeout=_PATIENCE_SECONDS)
-    return [_heard(node, answer if answer in answered else None) for node, answer in zip(alive, asked, strict=True)]
-
-
-def _heard(node: dict[str, Any], answer: Any | None) -> Node:
-    import ray
-
-    said, silent = {}, f"has not answered within {_PATIENCE_SECONDS:.0f} s"
-    if answer is not None:
-        try:
-            said, silent = ray.get(answer), ""
-        except ray.exceptions.RayError as error:
-            silent = one_line(getattr(error, "cause", None) or error)
-    promised = node["Resources"]
-    host = node["NodeManagerAddress"]
-    return Node(node["NodeID"], host, int(promised.get("CPU", 0)), int(promised.get("GPU", 0)), said, silent)
-
-
 def _check_nodes(nodes: Sequence[Node]) -> Check:
     count = "1 node" if len(nodes) == 1 else f"{len(nodes)} nodes on {len({node.host for node in nodes})} hosts"
-    silent = [f"{node.host} {node.silent}" for node in nodes if node.silent]
+    failed = [f"{node.host} {node.failure}" for node in nodes if node.failure]
     remedy = "look into Ray's logs there, or take the node out of the cluster"
-    return Check("nodes", count, f"{_some(silent)}; {remedy}" if silent else "")
+    return Check("nodes", count, f"{_some(failed)}; {remedy}" if failed else "")
 
 
-def _promised(nodes: Sequence[Node]) -> str:
+def _in_all(nodes: Sequence[Node]) -> str:
     return f"{sum(node.cpus for node in nodes)} CPUs, {sum(node.gpus for node in nodes)} GPUs"
 
 
 def _check_gpus(nodes: Sequence[Node]) -> Check:
-    memory = [gib for node in nodes for gib in node.said.get("gpu_gib", [])]
+    memory = [gib for node in nodes for gib in node.description.get("gpu_gib", [])]
     sizes = ", ".join(f"{memory.count(gib)} × {gib:.0f} GiB" for gib in sorted(set(memory), reverse=True))
-    blind = [
-        f"{node.host} promises {node.gpus} GPUs, of which torch sees {len(node.said['gpu_gib']) or 'none'}"
+    unseen = [
+        f"{node.host} has {node.gpus} GPUs for Ray, of which PyTorch sees {len(node.description['gpu_gib']) or 'none'}"
         for node in nodes
-        if node.said and len(node.said["gpu_gib"]) < node.gpus
+        if node.description and len(node.description["gpu_gib"]) < node.gpus
     ]
-    remedy = "start Ray there with as many as there are (--num-gpus), or install the torch that fits the driver there"
-    return Check("GPU memory", sizes or "no GPU", f"{_some(blind)}; {remedy}" if blind else "", grave=False)
+    remedy = "start Ray there with as many as there are (--num-gpus), or install the PyTorch that fits the driver there"
+    return Check("GPU memory", sizes or "no GPU", f"{_some(unseen)}; {remedy}" if unseen else "", grave=False)
 
 
 def _check_versions(nodes: Sequence[Node]) -> Check:
-    here = node_probe.versions(_LIBRARIES)
+    here = node_probe.versions(LIBRARIES)
     other = [
         f"{node.host} has {name} {there or 'not installed'}, this machine {here[name]}"
         for node in nodes
-        for name, there in node.said.get("versions", {}).items()
+        for name, there in node.description.get("versions", {}).items()
         if there != here[name]
     ]
     found = f"Python {here['python']}, eig-tune {here['eig-tune']}, Ray {here['ray']}, torch {here['torch']}"
@@ -235,36 +146,36 @@ def _check_versions(nodes: Sequence[Node]) -> Check:
     return Check("versions", found, f"{_some(other)}; {remedy}" if other else "")
 
 
-def _check_storage(nodes: Sequence[Node], storage: Storage, probe: _Probe) -> Check:
-    if probe.unwritable:
-        problem = f"cannot be written from this machine ({probe.unwritable}); give another --storage"
+def _check_storage(nodes: Sequence[Node], storage: Storage, files: SharedFiles) -> Check:
+    if files.unwritable:
+        problem = f"cannot be written from this machine ({files.unwritable}); give another --storage"
         return Check("storage", storage.uri, problem)
-    lost = [f"{node.host} {node.said['storage']}" for node in nodes if node.said.get("storage")]
-    lost += [
+    wrong = [f"{node.host} {node.description['storage']}" for node in nodes if node.description.get("storage")]
+    wrong += [
         f"this machine does not see what {node.host} has written there"
         for node in nodes
-        if node.said and not node.said["storage"] and not node_probe.is_there(probe.filesystem, probe.folder, node.id)
+        if node.description and not node.description["storage"] and not files.has_file_of(node)
     ]
     remedy = f"give a --storage that all nodes have: s3://…, or a disk at the same path (it is {storage.uri} now)"
-    return Check("storage", storage.uri, f"{_some(lost)}; {remedy}" if lost else "")
+    return Check("storage", storage.uri, f"{_some(wrong)}; {remedy}" if wrong else "")
 
 
 def _check_token(nodes: Sequence[Node]) -> Check:
     hosts = {node.host for node in nodes}
-    if all(node.said["token"] for node in nodes if node.said):
-        return Check("token", "Ray wants a token")
+    if all(node.description["token"] for node in nodes if node.description):
+        return Check("token", "Ray asks for a token")
     if len(hosts) == 1:
         return Check("token", "none, on one host")
     if tokens_are_off():
-        return Check("token", "none, as RAY_AUTH_MODE=disabled wants it")
+        return Check("token", "none, as RAY_AUTH_MODE=disabled says")
     problem = (
-        f"whoever reaches one of the {len(hosts)} hosts can run code on all; make a token by "
+        f"anyone with access to one of the {len(hosts)} hosts can run code on all of them; make a token by "
         "`ray get-auth-token --generate`, copy ~/.ray/auth_token to every host and start Ray anew, "
         "or set RAY_AUTH_MODE=disabled where the network is closed"
     )
     return Check("token", "none", problem, grave=False)
 
 
-def _some(told: Sequence[str]) -> str:
-    more = len(told) - _MOST_NAMED
-    return ", ".join(told[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+def _some(problems: Sequence[str]) -> str:
+    more = len(problems) - _MOST_NAMED
+    return ", ".join(problems[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

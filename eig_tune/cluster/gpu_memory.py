@@ -33,13 +33,15 @@ class Need:
 
     @property
     def trials(self) -> int:
-        """How many such trials fit; one at least, which may yet run out of memory."""
+        """How many such trials fit; at least one, even where it may run out of memory."""
         return max(1, int(_SHARE * self.total / (self.reserved + self.context)))
 
 
 def largest_runs(spec: SearchSpec) -> list[TrainConfig]:
-    """Runs among which is that of the space which needs most memory: all that makes it larger at its largest, and
-    every method and way to compute."""
+    """Runs of a few steps, of which one needs as much memory as any trial of the space.
+
+    They have the largest value of each number that matters, and every combination of method, distance and precision.
+    """
     numbers = {name: max(spec.search[name].extremes()) for name in _NUMBERS if name in spec.search}
     choices = [[(name, value) for value in spec.search[name].extremes()] for name in _CHOICES if name in spec.search]
     short = {"steps": _STEPS, "report_every": _STEPS}
@@ -57,7 +59,12 @@ def measure_on_cluster(spec: SearchSpec, data: TrialData) -> Need | None:
 
 
 def measure(runs: Sequence[TrainConfig], data: TrialData) -> Need | None:
-    """Train each run for a few steps and evaluate it, on this process's GPU; None when PyTorch sees none."""
+    """Train each run for a few steps and evaluate it on this process's GPU, noting the memory it takes.
+
+    Returns:
+        What the largest of them needs; the device's whole memory when it does not suffice for one. None when PyTorch
+        sees no GPU.
+    """
     if not torch.cuda.is_available():
         return None
     data.register()

@@ -1,4 +1,8 @@
-"""What a node of the cluster says about itself. Sent to it as it stands: eig-tune may be missing or old over there."""
+"""What runs on a node of the cluster to describe it: versions, token, GPUs and the storage as they are seen there.
+
+This file is pickled by value and sent to the node, where eig-tune may be missing or of another version. So it imports
+nothing of eig-tune.
+"""
 
 import os
 import platform
@@ -11,15 +15,19 @@ from typing import Any
 def describe(
     libraries: Sequence[str], filesystem: Any, folder: str, others: str, mine: str, with_gpus: bool
 ) -> dict[str, Any]:
-    """Versions, token, GPUs and the storage as this process finds them; plain values only.
+    """Describe the node of this process by plain values.
 
     Args:
-        libraries: distributions whose versions are wanted.
+        libraries: distributions whose versions are asked for.
         filesystem: the storage's ``pyarrow.fs.FileSystem``.
         folder: a folder on it.
         others: the file that the driver has written there.
         mine: the file to write there.
-        with_gpus: ask torch for GPUs, which takes some seconds.
+        with_gpus: ask PyTorch for GPUs, which takes some seconds.
+
+    Returns:
+        ``name``: the host's; ``versions``: by distribution; ``token``: whether Ray uses one here; ``gpu_gib``: memory
+        of each GPU; ``storage``: what is wrong with it as seen from here, empty if nothing is.
     """
     return {
         "name": socket.gethostname(),
@@ -31,19 +39,23 @@ def describe(
 
 
 def versions(libraries: Sequence[str]) -> dict[str, str | None]:
-    """Of Python and of these distributions; None where one is not installed."""
+    """Versions of Python and of these distributions; None where one is not installed."""
     return {"python": platform.python_version(), **{name: _version(name) for name in libraries}}
 
 
 def write(filesystem: Any, folder: str, name: str) -> None:
-    """Write a small file, with its name in it; an ``OSError`` says why it cannot be."""
+    """Write a small file that contains its own name, and the folder if it is missing.
+
+    Raises:
+        OSError: that is not possible.
+    """
     filesystem.create_dir(folder, recursive=True)
     with filesystem.open_output_stream(f"{folder}/{name}") as file:
         file.write(name.encode())
 
 
 def is_there(filesystem: Any, folder: str, name: str) -> bool:
-    """Whether that file is there, and whole."""
+    """Whether the file is there, with its content."""
     try:
         with filesystem.open_input_stream(f"{folder}/{name}") as file:
             return bool(file.read() == name.encode())
@@ -52,7 +64,7 @@ def is_there(filesystem: Any, folder: str, name: str) -> bool:
 
 
 def _try_storage(filesystem: Any, folder: str, others: str, mine: str) -> str:
-    """What is wrong with the storage as it is seen from here."""
+    """Read the driver's file and write another; what is wrong, or nothing."""
     try:
         if not is_there(filesystem, folder, others):
             return "does not see what this machine has written there"

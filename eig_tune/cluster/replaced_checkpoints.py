@@ -1,4 +1,4 @@
-"""Deleting a checkpoint for which there is a newer one, once a power failure cannot take that one away."""
+"""Deleting checkpoints for which there are newer ones, once a power failure can no longer destroy the newer ones."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -9,12 +9,13 @@ from eig_tune.hpo.state import SearchState
 
 
 class ReplacedCheckpoints:
-    """Deletes in the background: a store far away takes a tenth of a second for it, and a disk to say that something
-    is on it. All that has come meanwhile is done together.
+    """Deletes in the background, because a bucket takes a tenth of a second to delete and a disk as long to sync.
+
+    Those that were added in the meantime are deleted together, after one sync.
 
     Args:
         storage: where checkpoints lie.
-        state: what says which one is a trial's newest.
+        state: names each trial's newest checkpoint, and is synced before older ones are deleted.
     """
 
     def __init__(self, storage: Storage, state: SearchState) -> None:
@@ -25,13 +26,13 @@ class ReplacedCheckpoints:
         self._thread = ThreadPoolExecutor(max_workers=1)
 
     def add(self, older: str, newer: str) -> None:
-        """``newer`` stands in the event log in the place of ``older``."""
+        """Have ``older`` deleted, which the event log has replaced by ``newer``."""
         with self._changing:
             self._older[newer] = [*self._older.pop(older, []), older]
         self._thread.submit(self._delete)
 
     def close(self) -> None:
-        """Delete what is waiting."""
+        """Wait until all is deleted that was added."""
         self._thread.shutdown()
 
     def _delete(self) -> None:
@@ -40,10 +41,10 @@ class ReplacedCheckpoints:
         if not waiting:
             return
         for newer in waiting:
-            with suppress(FileNotFoundError):  # its trial has ended meanwhile, and MLflow has everything of it
+            with suppress(FileNotFoundError):  # its trial has ended meanwhile, and everything of it is in MLflow
                 self._storage.sync(newer)
         self._state.sync()
         for older in waiting.values():
             for location in older:
-                with suppress(OSError):  # the next `tidy` tries again
+                with suppress(OSError):  # `tidy` deletes it at the end of the search
                     self._storage.delete(location)

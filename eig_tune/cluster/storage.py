@@ -1,8 +1,8 @@
 """Where checkpoints lie: a folder that every node sees, or a bucket of an S3-compatible store.
 
-A checkpoint is known by its *location*, an absolute path or an ``s3://`` address that says it all, so that a search
-may go on with another storage than it began with. Keys come from the environment of each node and never from here: a
-:class:`Storage` that travels to the trials, or is pickled by Ray into its files, has none in it.
+A checkpoint is known by its *location*, an absolute path or a whole ``s3://`` address, so that a search may go on with
+another storage than it began with. Keys come from the environment of each node: a :class:`Storage` that is sent to
+trials, or pickled by Ray into its files, has none in it.
 """
 
 import os
@@ -18,17 +18,15 @@ from typing import Any, TypeVar
 import pyarrow.fs
 
 from eig_tune.cluster import node_probe
-from eig_tune.errors import CheckpointError, EigTuneError, StorageError, one_line
+from eig_tune.errors import CheckpointError, StorageError, one_line
 from eig_tune.home import bring_to_disk, try_to_write
-from eig_tune.paths import absolute
 from eig_tune.training.checkpoint import RUN_FILE
 
 T = TypeVar("T")
 
-_S3 = "s3://"
+S3_SCHEME = "s3://"
 IS_NOT_THERE = "this checkpoint is not there"
 _WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 14.0)  # seconds between two tries to read
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _REMEDY = (
     "the bucket has to exist, and the environment to have AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for a store "
     "that is not Amazon's, AWS_ENDPOINT_URL"
@@ -37,7 +35,7 @@ _REMEDY = (
 
 @dataclass(frozen=True)
 class Storage:
-    """A place for checkpoints, and the way to those that lie elsewhere.
+    """A place for checkpoints, and access to those that lie elsewhere.
 
     Attributes:
         uri: an absolute path, or ``s3://bucket/prefix``.
@@ -56,7 +54,7 @@ class Storage:
     @property
     def is_local(self) -> bool:
         """Whether it is a folder."""
-        return not self.uri.startswith(_S3)
+        return not self.uri.startswith(S3_SCHEME)
 
     @property
     def filesystem(self) -> Any:
@@ -70,7 +68,7 @@ class Storage:
 
     def location(self, path: str) -> str:
         """The location of a path on this place's file system."""
-        return path if self.is_local else f"{_S3}{path}"
+        return path if self.is_local else f"{S3_SCHEME}{path}"
 
     def read(self, location: str, file: str) -> bytes:
         """A file of a checkpoint.
@@ -84,42 +82,42 @@ class Storage:
 
     @contextmanager
     def local(self, location: str) -> Iterator[Path]:
-        """The folder of a checkpoint; if it is on another machine, a copy for as long as it is needed.
+        """The folder of a checkpoint; a copy of it, until the end of the block, if it lies in a bucket.
 
         Raises:
             CheckpointError: it is not there.
-            StorageError: it cannot be read now, although that was tried for half a minute.
+            StorageError: it could not be read for half a minute.
         """
         filesystem, path = self._open(location)
         with ExitStack() as until_it_is_read:
             folder = Path(location)
-            if location.startswith(_S3):
+            if location.startswith(S3_SCHEME):
                 folder = Path(until_it_is_read.enter_context(TemporaryDirectory(prefix="eig-tune-")))
                 copy = partial(pyarrow.fs.copy_files, path, str(folder), source_filesystem=filesystem)
-                patiently(copy, location)
+                _retried(copy, location)
             else:
-                patiently(folder.iterdir().__next__, location)
+                _retried(folder.iterdir().__next__, location)
             yield folder
 
-    def there(self, locations: Sequence[str]) -> set[str]:
-        """Those of the checkpoints that lie where they are said to.
+    def present(self, locations: Sequence[str]) -> set[str]:
+        """Those of the locations at which there is a checkpoint; empty ones are skipped.
 
         Raises:
-            StorageError: it cannot be known, although that was tried for half a minute.
+            StorageError: the storage has not answered for half a minute.
         """
         found = set[str]()
         for location in filter(None, locations):
             filesystem, path = self._open(location)
             run = partial(filesystem.get_file_info, f"{path}/{RUN_FILE}")
-            if patiently(run, location).type == pyarrow.fs.FileType.File:
+            if _retried(run, location).type == pyarrow.fs.FileType.File:
                 found.add(location)
         return found
 
     def delete(self, location: str) -> None:
-        """Delete a checkpoint, if it is there.
+        """Delete a checkpoint; no effect if it is not there.
 
         Raises:
-            OSError: the store does not let us.
+            OSError: the storage refuses.
         """
         filesystem, path = self._open(location)
         try:
@@ -128,19 +126,19 @@ class Storage:
             return
 
     def sync(self, location: str) -> None:
-        """A checkpoint that has just been written is on the disk afterwards; in a bucket it is so from the first.
+        """Make the disk keep a checkpoint that has just been written; no effect in a bucket, which does so at once.
 
         Raises:
-            OSError: it is not there any more, or the disk has failed.
+            OSError: it is not there, or the disk has failed.
         """
-        if not location.startswith(_S3):
+        if not location.startswith(S3_SCHEME):
             bring_to_disk(Path(location))
 
     def clear(self, keep: Collection[str] = ()) -> None:
-        """Delete everything in this place but the locations to keep; the place itself as well if there are none.
+        """Delete everything in this place but the locations to keep; the place itself too if it has none of them.
 
         Raises:
-            OSError: the store does not let us.
+            OSError: the storage refuses.
         """
         kept = {self._open(location)[1] for location in keep}
         inside = {path for path in kept if path.startswith(f"{self.path}/")}
@@ -161,19 +159,19 @@ class Storage:
                 self.filesystem.delete_file(entry.path)
 
     def size(self) -> int:
-        """Bytes of all that lies here.
+        """Bytes of all files in this place.
 
         Raises:
-            OSError: the store does not answer.
+            OSError: the storage does not answer.
         """
         everything = pyarrow.fs.FileSelector(self.path, recursive=True, allow_not_found=True)
         return sum(entry.size or 0 for entry in self.filesystem.get_file_info(everything))
 
     def check(self) -> None:
-        """Write a file here and take it away again.
+        """Write a file here and delete it again.
 
         Raises:
-            StorageError: that cannot be done.
+            StorageError: that is not possible.
         """
         remedy = "give another folder"
         try:
@@ -187,17 +185,17 @@ class Storage:
             raise StorageError(f"--storage: {self.uri} cannot be written ({reason_of(error)}); {remedy}") from error
 
     def _open(self, location: str) -> tuple[Any, str]:
-        if location.startswith(_S3):
-            return _s3(self.endpoint, self.region), location.removeprefix(_S3)
+        if location.startswith(S3_SCHEME):
+            return _s3(self.endpoint, self.region), location.removeprefix(S3_SCHEME)
         return pyarrow.fs.LocalFileSystem(), location
 
 
-def patiently(read: Callable[[], T], location: str) -> T:
-    """What ``read`` returns, which is tried again while the storage cannot be read.
+def _retried(read: Callable[[], T], location: str) -> T:
+    """What ``read`` returns; it is called again for half a minute while the storage cannot be read.
 
     Raises:
         CheckpointError: there is nothing at ``location``.
-        StorageError: it cannot be read now.
+        StorageError: it cannot be read.
     """
     for wait in (*_WAITS, None):
         try:
@@ -211,47 +209,12 @@ def patiently(read: Callable[[], T], location: str) -> T:
     raise AssertionError("the last try returns or raises")
 
 
-def named_storage(named: str | None, default: Path) -> Storage:
-    """The storage that a person has named, untried.
-
-    Args:
-        named: a path, or ``s3://bucket/prefix``.
-        default: the folder to use when none was named.
-
-    Raises:
-        EigTuneError: it is no such address.
-    """
-    uri = str(default) if named is None else named
-    if not uri.startswith(_S3):
-        if "://" in uri:
-            raise EigTuneError(f"--storage: got {uri!r}; write a path, or s3://bucket/prefix")
-        return Storage(str(absolute(Path(uri), "--storage")))
-    if "@" in uri or "?" in uri:
-        raise EigTuneError("--storage: write s3://bucket/prefix; keys and endpoint are taken from the environment")
-    bucket, _, prefix = uri.removeprefix(_S3).strip("/").partition("/")
-    if not bucket:
-        raise EigTuneError(f"--storage: got {uri!r}; the bucket is missing: s3://bucket/prefix")
-    endpoint = next((value for name in _ENDPOINTS if (value := os.environ.get(name))), None)
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    if endpoint is None and region is None:
-        region = _region_of(bucket)
-    return Storage("/".join(filter(None, [f"{_S3}{bucket}", prefix])), endpoint, region)
-
-
 @cache
 def _s3(endpoint: str | None, region: str | None) -> Any:
-    """No keys are given to it, so that none are pickled with it: each process finds its own."""
+    """An S3 file system without keys, so that none are pickled with it: each process reads its environment."""
     return pyarrow.fs.S3FileSystem(endpoint_override=endpoint, region=region)
 
 
-@cache
-def _region_of(bucket: str) -> str | None:
-    try:
-        return str(pyarrow.fs.resolve_s3_region(bucket))
-    except OSError:
-        return None  # the try to write tells what is wrong
-
-
 def reason_of(error: OSError) -> str:
-    """What an error of a file system says, short."""
+    """The reason in an error of a file system, on one line."""
     return os.strerror(error.errno) if error.errno else one_line(error)

@@ -1,4 +1,4 @@
-"""One trial as a Ray Tune trainable: a thin shell around ``fit``."""
+"""One trial as a Ray Tune trainable, around ``fit``."""
 
 import gc
 from collections.abc import Iterator, Mapping
@@ -37,13 +37,13 @@ class EigTrainable(tune.Trainable):  # type: ignore[misc]
         storage: Storage | None = None,
         device: str = "cpu",
     ) -> None:
-        """Take images, evaluation classifier and the user's own metrics and methods from the object store, once."""
+        """Take images, evaluation classifiers and the user's own metrics and methods from the object store, once."""
         assert datasets is not None and storage is not None, "tune.with_parameters gives them"
         for data in datasets.values():
             data.register()
         self._datasets = datasets
         self._where = storage
-        # Ray may promise a GPU that PyTorch cannot use: no driver, or a build without CUDA.
+        # PyTorch may not be able to use a GPU that Ray has: no driver, or a build without CUDA.
         self._device = torch.device(device if torch.cuda.is_available() else "cpu")
         if self._device.type == "cpu":
             torch.set_num_threads(1)
@@ -122,7 +122,7 @@ class EigTrainable(tune.Trainable):  # type: ignore[misc]
         """Write a checkpoint and bring it to the storage.
 
         Raises:
-            StorageError: that is not possible, for which the trial can do nothing.
+            StorageError: that is not possible, because of the storage and not of the trial.
         """
         try:
             with TemporaryDirectory(prefix="eig-tune-") as folder:
@@ -132,8 +132,8 @@ class EigTrainable(tune.Trainable):  # type: ignore[misc]
         except RuntimeError as error:
             if not is_missing_storage(error):
                 raise
-            where = self._where.uri
-            raise StorageError(f"a checkpoint cannot be written (what Ray has made in {where} is gone)") from error
+            reason = f"Ray's folder in {self._where.uri} is missing"
+            raise StorageError(f"a checkpoint cannot be written ({reason})") from error
         self._checkpoint = self._where.location(saved.checkpoint.path)
         return saved
 

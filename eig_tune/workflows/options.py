@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from eig_tune.cluster.storage import named_storage
+from eig_tune.cluster.storage_address import named_storage
 from eig_tune.errors import EigTuneError
 from eig_tune.home import Home
 from eig_tune.paths import check_name

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from eig_tune.cluster.connect import start_ray
 from eig_tune.cluster.doctor import Place, refuse_unfit
 from eig_tune.cluster.resources import Resources, Slots, check_this_machine
-from eig_tune.cluster.storage import Storage, named_storage
+from eig_tune.cluster.storage import Storage
+from eig_tune.cluster.storage_address import named_storage
 from eig_tune.cluster.tuner import Runtime
 from eig_tune.config.space import SearchSpec
 from eig_tune.data import ImageData

@@ -1,4 +1,4 @@
-"""`doctor`, and the same checks before a search, against a real cluster that is broken in every way there is."""
+"""`doctor`, and the same checks before a search, against a real cluster that is broken in every way they look for."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from searches import EIG_TUNE, start, trials_of, write_space
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 OTHER_PYTHON = Path(__file__).parent / "other_python"
 OTHER = "{}.{}.99".format(*sys.version_info[:2])
-TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "of-this-test-and-of-nobody-else"}
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "of-this-test-alone"}
 
 
 def first_on_path(*folders: Path) -> dict[str, str]:
@@ -27,7 +27,7 @@ def first_on_path(*folders: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def head() -> Iterator[RayNode]:
-    """A cluster of one node that promises two GPUs which are not there."""
+    """One node that was started with two GPUs that are not there."""
     temporary = tempfile.mkdtemp(prefix="ray-")  # short: Ray puts sockets below it
     options = ["--num-cpus=2", "--num-gpus=2", f"--temp-dir={temporary}"]
     node = RayNode(Path(temporary, "head.log"), options, TOKEN)
@@ -65,32 +65,32 @@ def test_cluster_in_order(head: RayNode, tmp_path: Path) -> None:
     assert problems(eig_tune("doctor", *where, "--gpus", 0)) == {}
     blind = problems(eig_tune("doctor", *where))
     assert list(blind) == ["GPU memory"]
-    assert "promises 2 GPUs, of which torch sees none; start Ray there" in blind["GPU memory"]
+    assert "has 2 GPUs for Ray, of which PyTorch sees none; start Ray there" in blind["GPU memory"]
     assert not home.exists()
 
 
-def test_wrong_token_missing_token_and_nobody_there(head: RayNode, tmp_path: Path) -> None:
-    nobody = f"127.0.0.1:{free_port()}"
-    for environment, address, told in (
-        ({**TOKEN, "RAY_AUTH_TOKEN": "of-somebody-else"}, head.address, "this is not its token"),
+def test_wrong_token_missing_token_and_no_answer(head: RayNode, tmp_path: Path) -> None:
+    closed = f"127.0.0.1:{free_port()}"
+    for environment, address, reason in (
+        ({**TOKEN, "RAY_AUTH_TOKEN": "of-another-cluster"}, head.address, "this is not its token"),
         (
             {"RAY_AUTH_MODE": "", "RAY_AUTH_TOKEN": "", "HOME": str(tmp_path)},
             head.address,
             "it asks for a token, and there is none here",
         ),
-        (TOKEN, nobody, "Connection refused"),
+        (TOKEN, closed, "Connection refused"),
         (first_on_path(OTHER_PYTHON) | TOKEN, head.address, f"Python: {OTHER}"),
     ):
         done = eig_tune("doctor", "--address", address, "--home", tmp_path, "--json", environment=environment)
         wrong = problems(done)
         assert list(wrong) == ["Ray"]
-        assert told in wrong["Ray"]
+        assert reason in wrong["Ray"]
         assert "gcs_client" not in done.stderr, "Ray tries again and again"
         assert ("; the cluster's own belongs in RAY_AUTH_TOKEN" in wrong["Ray"]) is ("token" in wrong["Ray"])
 
 
-def test_cluster_without_a_token_takes_who_has_one(tmp_path: Path) -> None:
-    """Of another cluster, in HOME, where Ray keeps it."""
+def test_cluster_without_a_token_takes_a_driver_that_has_one(tmp_path: Path) -> None:
+    """The driver's token is another cluster's, in HOME, where Ray keeps it."""
     temporary, home = tempfile.mkdtemp(prefix="ray-"), tmp_path / "home"
     (tmp_path / ".ray").mkdir()
     (tmp_path / ".ray" / "auth_token").write_text("0" * 64)
@@ -129,7 +129,7 @@ def test_cluster_broken_in_every_way(head: RayNode, tmp_path: Path) -> None:
         assert "give a --storage that all nodes have" in wrong["storage"]
         assert f"the MLflow store {nowhere} cannot be used" in wrong["MLflow"]
         assert wrong["resources"] == "--gpus: asked for 8, but the cluster has 2; ask for at most 2"
-        assert "torch sees none" in wrong["GPU memory"]
+        assert "PyTorch sees none" in wrong["GPU memory"]
         assert f"there is no folder {tmp_path}/none" in wrong["data"]
         assert set(wrong) == {"versions", "storage", "MLflow", "resources", "GPU memory", "data"}
         refused = eig_tune("search", *where, "--space", write_space(tmp_path))

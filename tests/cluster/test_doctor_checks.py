@@ -1,4 +1,4 @@
-"""What the checks say about nodes, without any: tests/cluster has a real cluster."""
+"""What the checks find wrong with described nodes; test_doctor.py has a real cluster."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,19 +8,20 @@ import pytest
 from rich.console import Console
 
 from eig_tune.cluster import doctor, node_probe
-from eig_tune.cluster.doctor import Check, Node, document, fit
+from eig_tune.cluster.doctor import Check, document, fit
+from eig_tune.cluster.nodes import LIBRARIES, Node
 from eig_tune.terminal.tables import print_checks
 
-HERE = node_probe.versions(doctor._LIBRARIES)
+HERE = node_probe.versions(LIBRARIES)
 
 
-def node(number: int, **said: Any) -> Node:
-    """A node that is in order but for what is said."""
+def node(number: int, **other: Any) -> Node:
+    """A node in order, but for the ``other`` parts of its description."""
     whole: Mapping[str, Any] = {"versions": HERE, "token": True, "gpu_gib": [24.0, 24.0], "storage": ""}
-    return Node(f"id{number}", f"10.0.0.{number}", 8, 2, {**whole, **said}, "")
+    return Node(f"id{number}", f"10.0.0.{number}", 8, 2, {**whole, **other}, "")
 
 
-SILENT = Node("id9", "10.0.0.9", 8, 2, {}, "has not answered within 60 s")
+UNKNOWN = Node("id9", "10.0.0.9", 8, 2, {}, "has not answered within 60 s")
 
 
 @pytest.mark.parametrize("nodes", [[node(1)], [node(1), node(2)]])
@@ -35,14 +36,14 @@ def test_nothing_is_wrong_with_nodes_in_order(nodes: list[Node]) -> None:
     assert checks[1].found == f"{2 * len(nodes)} × 24 GiB"
 
 
-def test_node_that_is_silent_is_named_and_no_other_check_needs_its_words() -> None:
-    nodes = [node(1), SILENT]
+def test_node_without_an_answer_is_named_and_no_other_check_needs_its_description() -> None:
+    nodes = [node(1), UNKNOWN]
     assert "10.0.0.9 has not answered within 60 s; look into" in doctor._check_nodes(nodes).problem
     for check in (doctor._check_gpus, doctor._check_versions, doctor._check_token):
         assert check(nodes).problem == ""
 
 
-def test_missing_and_other_versions_are_told_but_not_for_all_of_a_thousand_nodes() -> None:
+def test_missing_and_other_versions_are_named_but_not_for_all_of_500_nodes() -> None:
     other = {**HERE, "torch": "0.4", "eig-tune": None}
     problem = doctor._check_versions([node(1), node(2, versions=other)]).problem
     assert f"10.0.0.2 has torch 0.4, this machine {HERE['torch']}" in problem
@@ -53,9 +54,8 @@ def test_missing_and_other_versions_are_told_but_not_for_all_of_a_thousand_nodes
 
 def test_gpus_that_torch_does_not_see_are_a_warning() -> None:
     check = doctor._check_gpus([node(1), node(2, gpu_gib=[24.0]), node(3, gpu_gib=[])])
-    assert "10.0.0.2 promises 2 GPUs, of which torch sees 1, 10.0.0.3 promises 2 GPUs, of which torch sees none" in (
-        check.problem
-    )
+    two, three = "10.0.0.2 has 2 GPUs for Ray, of which", "10.0.0.3 has 2 GPUs for Ray, of which"
+    assert f"{two} PyTorch sees 1, {three} PyTorch sees none; start Ray there" in check.problem
     assert not check.grave
 
 

@@ -27,8 +27,8 @@ def test_exception_killed_worker_and_want_of_memory_fail_their_trials_alone(tmp_
     assert "trial 0: not enough GPU memory, it goes on with a batch of 16" in log
     assert trials[5].reason.startswith("the GPU's memory does not suffice for a batch of 32, nor for one of 16; ")
     assert "a fault was put here" in trials[2].reason
-    assert "its process died" in trials[4].reason
-    assert "trial 4 goes on elsewhere from step 0: its process died" in log
+    assert "its process was lost" in trials[4].reason
+    assert "trial 4 goes on elsewhere from step 0: its process was lost" in log
     for number in (2, 4, 5):
         line = next(line for line in log.splitlines() if line.startswith(trials[number].name))
         assert "lambda_1=" in line

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from s3_server import BUCKET, KEYS, S3Server
 
-from eig_tune.cluster.storage import Storage, named_storage
+from eig_tune.cluster.storage import Storage
+from eig_tune.cluster.storage_address import named_storage
 from eig_tune.errors import CheckpointError, EigTuneError, StorageError
 
 
@@ -56,7 +57,7 @@ def test_checkpoint_is_read_and_deleted_where_it_lies(storage: Storage) -> None:
         storage.read(location, "run.json")
 
 
-def test_only_what_is_wanted_stays(storage: Storage) -> None:
+def test_only_locations_to_keep_stay(storage: Storage) -> None:
     mine, theirs = storage.below("mine"), storage.below("theirs")
     locations = [write(mine, f"run{run}/trial-{trial}/checkpoint_0", 10) for run in range(2) for trial in range(3)]
     write(mine, "run0", 5)  # what Ray leaves beside them
@@ -74,7 +75,7 @@ def test_try_to_write_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("uri", "told"),
+    ("uri", "message"),
     [
         ("gs://bucket/prefix", "write a path, or s3://bucket/prefix"),
         ("s3://", "the bucket is missing"),
@@ -83,10 +84,10 @@ def test_try_to_write_leaves_nothing(tmp_path: Path) -> None:
         ("/proc/no", "/proc/no cannot be written"),
     ],
 )
-def test_place_that_is_none_is_one_line(uri: str, told: str, tmp_path: Path) -> None:
+def test_place_that_is_none_is_one_line(uri: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(EigTuneError) as refused:
         opened(uri, tmp_path)
-    assert str(refused.value).startswith("--storage: ") and told in str(refused.value)
+    assert str(refused.value).startswith("--storage: ") and message in str(refused.value)
     assert "secret" not in str(refused.value) and "\n" not in str(refused.value)
 
 
@@ -96,14 +97,14 @@ def test_no_bucket_wrong_keys_and_no_server_are_one_line_each(
 ) -> None:
     strict = S3Server(tmp_path, anybody=False)
     try:
-        for endpoint, bucket, told in (
+        for endpoint, bucket, reason in (
             (server.endpoint, "no-such-bucket", "not found"),
             (strict.endpoint, BUCKET, "ACCESS_DENIED"),
             ("http://127.0.0.1:9", BUCKET, "NETWORK_CONNECTION"),
         ):
             for name, value in {**KEYS, "AWS_ENDPOINT_URL": endpoint}.items():
                 monkeypatch.setenv(name, value)
-            with pytest.raises(StorageError, match=f"s3://{bucket} cannot be written .*{told}.*AWS_ENDPOINT_URL"):
+            with pytest.raises(StorageError, match=f"s3://{bucket} cannot be written .*{reason}.*AWS_ENDPOINT_URL"):
                 opened(f"s3://{bucket}", tmp_path)
     finally:
         strict.kill()
@@ -119,9 +120,9 @@ def test_keys_do_not_travel(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_checkpoint_that_is_gone_is_told(server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_checkpoint_is_reported(server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
-    storage = opened(f"s3://{BUCKET}/gone", tmp_path)
-    with pytest.raises(CheckpointError, match="is not there"), storage.local(f"s3://{BUCKET}/gone/checkpoint"):
+    storage = opened(f"s3://{BUCKET}/missing", tmp_path)
+    with pytest.raises(CheckpointError, match="is not there"), storage.local(f"s3://{BUCKET}/missing/checkpoint"):
         pass

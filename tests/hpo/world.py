@@ -61,7 +61,7 @@ BETWEEN_LIVES = {
     "experiment renamed": 1,
     "experiment deleted": 1,
 }
-LOST = "its process died"
+LOST = "its process was lost"
 
 
 @dataclass

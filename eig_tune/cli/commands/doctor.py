@@ -42,7 +42,7 @@ def doctor(
     """
     from eig_tune.api.running import store_uri
     from eig_tune.cluster.doctor import Place, document, examine, fit
-    from eig_tune.cluster.storage import named_storage
+    from eig_tune.cluster.storage_address import named_storage
     from eig_tune.home import writable_home
     from eig_tune.terminal.console import message_console
     from eig_tune.terminal.tables import print_checks
