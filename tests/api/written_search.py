@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from eig_tune.api.space import load_space
-from eig_tune.cluster.storage import named_storage
+from eig_tune.cluster.storage_address import named_storage
 from eig_tune.home import Home
 from eig_tune.hpo.event_log import read_state
 from eig_tune.reports.curves import write_curves
