@@ -211,7 +211,7 @@ class EngineCallback(_RestoredFromEventLog, Callback):  # type: ignore[misc]
     def _checkpoint_failed(self, number: int, reason: str) -> None:
         """Set the trial back if its checkpoint is missing or damaged; halt the search if all of them are."""
         trial = self._engine.state.trials[number]
-        newest, earlier = trial.checkpoint or "", trial.earlier[0] if trial.earlier else ""
+        newest, earlier = trial.checkpoint or "", trial.previous_checkpoint[0] if trial.previous_checkpoint else ""
         try:
             require_checkpoints(self._engine.state.trials, self._storage)
             present = self._storage.present([newest, earlier])

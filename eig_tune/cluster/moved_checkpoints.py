@@ -20,7 +20,7 @@ def find_checkpoints(event_log: EventLog, storage: Storage) -> None:
     Raises:
         StorageError: of the checkpoints that trials go on from none was found, or the storage does not answer.
     """
-    moved = {t.number: f"{storage.uri}/{t.inside}" for t in event_log.trials.values() if t.inside}
+    moved = {t.number: f"{storage.uri}/{t.path_in_storage}" for t in event_log.trials.values() if t.path_in_storage}
     elsewhere = {n: here for n, here in moved.items() if here != event_log.trials[n].checkpoint}
     present = storage.present(list(elsewhere.values()))
     for number, here in elsewhere.items():

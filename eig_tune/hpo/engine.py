@@ -146,7 +146,7 @@ class Engine:
     def set_back(self, number: int, to_earlier: bool) -> None:
         """The newest checkpoint of a trial cannot be used: it goes on from its beginning, or from the one before."""
         trial = self.state.trials[number]
-        location, step = (to_earlier and trial.earlier) or (None, 0)
+        location, step = (to_earlier and trial.previous_checkpoint) or (None, 0)
         self.state.checkpoint(number, location, step)
         self._cut_short.append(trial)
 

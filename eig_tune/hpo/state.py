@@ -149,9 +149,10 @@ class SearchState:
 
 
 def _apply_checkpoint(trial: Trial, event: Event) -> None:
-    before, step = trial.checkpoint, event["step"]
+    path, root, step = event["path"], event.get("in"), event["step"]
     # A trial that is set back has nothing before this checkpoint to be set back to once more.
-    trial.earlier = (before, trial.checkpoint_step) if before and step > trial.checkpoint_step else None
-    trial.inside = event["path"] if "in" in event else None
-    trial.checkpoint = event["path"] if trial.inside is None else f"{event['in']}/{trial.inside}"
+    has_previous = trial.checkpoint and step > trial.checkpoint_step
+    trial.previous_checkpoint = (str(trial.checkpoint), trial.checkpoint_step) if has_previous else None
+    trial.path_in_storage = None if root is None else path
+    trial.checkpoint = path if root is None else f"{root}/{path}"
     trial.checkpoint_step = step

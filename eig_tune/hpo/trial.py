@@ -75,8 +75,8 @@ class Trial:
         ray_trial_id: by which Ray knows it, at its newest start.
         checkpoint: where its newest checkpoint lies; None while it has none.
         checkpoint_step: the step of that checkpoint, 0 without one.
-        inside: the newest checkpoint's path below the storage that it was written to.
-        earlier: where the checkpoint before the newest one lay, and its step; it is deleted soon.
+        path_in_storage: the newest checkpoint's path below the storage that it was written to.
+        previous_checkpoint: where the checkpoint before the newest one lay, and its step; it is deleted soon.
         paused_at: the step of the report at which it was paused last.
         ended_at: when it ended, in seconds since the epoch.
         newest_event: the place of its last event among all events.
@@ -91,8 +91,8 @@ class Trial:
     ray_trial_id: str = ""
     checkpoint: str | None = None
     checkpoint_step: int = 0
-    inside: str | None = None
-    earlier: tuple[str, int] | None = None
+    path_in_storage: str | None = None
+    previous_checkpoint: tuple[str, int] | None = None
     paused_at: int | None = None
     ended_at: float | None = None
     newest_event: int = 0

@@ -181,7 +181,7 @@ def needed_checkpoints(trials: Iterable[Trial], ended: Container[str], *, confir
     needing = [trial for trial in trials if not trial.ended or _key(trial, confirming) not in ended]
     newest = {trial.checkpoint for trial in needing if trial.checkpoint is not None}
     # The earlier one is still there only if a power failure came before the newest was on the disk.
-    return newest | {trial.earlier[0] for trial in needing if trial.earlier is not None}
+    return newest | {trial.previous_checkpoint[0] for trial in needing if trial.previous_checkpoint is not None}
 
 
 def draw_trial(checkpoint: Path, classes: Sequence[str], folder: Path) -> None:

@@ -73,7 +73,7 @@ def test_state_is_made_by_the_events_of_its_file_alone(tmp_path: Path) -> None:
     for line in path.read_text().splitlines():
         state.apply(json.loads(line))
     assert (state.trials, state.header, state.notes, state.num_events) == expected
-    assert state.trials[0].inside == "a/500"
+    assert state.trials[0].path_in_storage == "a/500"
 
 
 def test_times_in_memory_never_go_back() -> None:

@@ -19,7 +19,7 @@ from eig_tune.config.space import parse_spec
 from eig_tune.errors import EigTuneError
 from eig_tune.evaluation.record import SAMPLES_FILE
 from eig_tune.home import Home
-from eig_tune.hpo import event_log as event_log_module
+from eig_tune.hpo import state as state_module
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.trial import Trial
 from eig_tune.stopping import Stop
@@ -147,7 +147,7 @@ class World:
         patch.setattr("eig_tune.tracking.store.open_client", opened)
         patch.setattr("eig_tune.workflows.session.SearchTracker", tracked)
         clock = SimpleNamespace(time=lambda: time.time() + world._clock, monotonic=time.monotonic)
-        patch.setattr(event_log_module, "time", clock)
+        patch.setattr(state_module, "time", clock)
 
     def happens(self) -> None:
         """Between any two steps of a search."""
