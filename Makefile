@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: install demo test check unit reference lock clean
+.PHONY: install demo test check unit test-oldest test-newest reference lock clean
 
 install: $(READY)
 
