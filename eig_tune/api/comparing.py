@@ -163,7 +163,7 @@ def compare(
         >>> eig_tune.compare("search_spaces/digits.yaml", methods=methods, splits=[0]).table
     """
     from eig_tune.config.unused import find_unused_in_comparison
-    from eig_tune.workflows.compare import Plan, parse_methods, parse_splits, run_comparison, winners_of
+    from eig_tune.workflows.compare import ComparisonPlan, parse_methods, parse_splits, run_comparison, winners_of
     from eig_tune.workflows.prepare import warn_of_unused
 
     chosen = parse_methods(methods if isinstance(methods, str) else ",".join(methods))
@@ -185,5 +185,5 @@ def compare(
         )
         warn_of_unused(find_unused_in_comparison(spec, chosen))
         winners = winners_of(best_of, chosen, options, place) if best_of is not None else {}
-        outcome = run_comparison(spec, Plan(chosen, numbers, seeds, winners), options, place, shown, arrays)
+        outcome = run_comparison(spec, ComparisonPlan(chosen, numbers, seeds, winners), options, place, shown, arrays)
         return ComparisonResult(chosen, outcome)

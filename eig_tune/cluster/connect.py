@@ -97,7 +97,7 @@ def _init(address: str | None, cpus: int | None) -> None:
                 num_cpus=None if address else cpus,
                 include_dashboard=None if address else False,
                 log_to_driver=False,
-                configure_logging=False,
+                logging_level=logging.WARNING,  # configure_logging=False would take our handler away
             )
     except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         raise _unreachable(address, _why_not(error)) from error

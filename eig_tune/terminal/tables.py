@@ -32,8 +32,8 @@ _MOST_OTHERS = 3
 
 def print_search(outcome: SearchOutcome, spec: SearchSpec, console: Console) -> None:
     """How the search ended, its Pareto front, and what to do next."""
-    told = count_outcomes(outcome.trials) or "no trial"
-    console.print(f"{outcome.name}: {told} in {outcome.wall_seconds:.0f} s", highlight=False)
+    ended = count_outcomes(outcome.trials) or "no trial"
+    console.print(f"{outcome.name}: {ended} in {outcome.wall_seconds:.0f} s", highlight=False)
     if outcome.front:
         console.print(_front_table(outcome.front, spec))
         _print_confirmed(outcome, spec, console)
@@ -46,11 +46,11 @@ def print_search(outcome: SearchOutcome, spec: SearchSpec, console: Console) -> 
     _print_tracking_errors(outcome.tracking_errors, console)
 
 
-def _print_what_is_left(outcome: SearchOutcome, wanted: int, console: Console) -> None:
+def _print_what_is_left(outcome: SearchOutcome, num_trials: int, console: Console) -> None:
     why = f"{outcome.stopped}: " if outcome.stopped else ""
-    ended, wanted = sum(trial.ended for trial in outcome.trials), max(wanted, len(outcome.trials))
-    if ended < wanted:
-        console.print(f"{why}{ended} of {wanted} trials have ended; go on with --resume", highlight=False)
+    ended, expected = sum(trial.ended for trial in outcome.trials), max(num_trials, len(outcome.trials))
+    if ended < expected:
+        console.print(f"{why}{ended} of {expected} trials have ended; go on with --resume", highlight=False)
     elif why:
         console.print(f"{why}not all of the best have been confirmed; go on with --resume", highlight=False)
 
@@ -58,8 +58,8 @@ def _print_what_is_left(outcome: SearchOutcome, wanted: int, console: Console) -
 def _print_disk_use(disk: DiskUse, console: Console) -> None:
     """What a search or comparison takes."""
     checkpoints = "unknown" if disk.checkpoints is None else decimal(disk.checkpoints)
-    told = f"on disk: checkpoints {checkpoints} in {disk.storage}, all else {decimal(disk.kept)}"
-    console.print(told, highlight=False, soft_wrap=True)
+    line = f"on disk: checkpoints {checkpoints} in {disk.storage}, all else {decimal(disk.kept)}"
+    console.print(line, highlight=False, soft_wrap=True)
 
 
 def _print_tracking_errors(errors: Sequence[str], console: Console) -> None:
@@ -107,20 +107,20 @@ def print_comparison(outcome: ComparisonOutcome, methods: Sequence[str], console
         console.print(f"{why}not all cells have ended; go on with --resume", highlight=False)
     for trial in outcome.trials:
         if trial.status == "failed":
-            told = f"failed: {dict(trial.params)}: {trial.reason}"
-            console.print(told, style="red", markup=False, highlight=False, soft_wrap=True)
+            line = f"failed: {dict(trial.params)}: {trial.reason}"
+            console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
     _print_disk_use(outcome.disk, console)
     _print_tracking_errors(outcome.tracking_errors, console)
 
 
 def print_found(found: TrackedSearch, console: Console) -> None:
-    """Whose search it is, and that its experiment has others if it has."""
+    """Which search was found, and that its experiment has others if it has."""
     console.print(f"{found.name}: {found.run}", markup=False, highlight=False, soft_wrap=True)
     if found.others:
         count = "another search" if len(found.others) == 1 else f"{len(found.others)} other searches"
-        told = "; ".join(map(str, found.others[:_MOST_OTHERS]))
+        named = "; ".join(map(str, found.others[:_MOST_OTHERS]))
         more = "; …" if len(found.others) > _MOST_OTHERS else ""
-        line = f"its experiment has {count}, which --name RUN takes: {told}{more}"
+        line = f"its experiment has {count}, which --name RUN takes: {named}{more}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -134,14 +134,14 @@ def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Con
         soft_wrap=True,
     )
     for trial in found.finished(lacking_objectives=True):
-        told = (
+        line = (
             f"trial {trial.number} is left out: MLflow has not all of its metrics; `eig-tune search --resume` adds them"
         )
-        console.print(told, highlight=False, soft_wrap=True)
+        console.print(line, highlight=False, soft_wrap=True)
     for trial in found.finished():
         if trial.confirmation and not trial.confirmed:
-            told = f"trial {trial.number} does not count as confirmed: {trial.confirmation}"
-            console.print(told, highlight=False, soft_wrap=True)
+            line = f"trial {trial.number} does not count as confirmed: {trial.confirmation}"
+            console.print(line, highlight=False, soft_wrap=True)
     if chosen.confirmed:
         console.print(
             f"found among {len(found.finished())} finished trials, tried again on "

@@ -45,11 +45,14 @@ Winners = Mapping[str, Mapping[str, ParamValue]]
 
 
 @dataclass(frozen=True)
-class Plan:
+class ComparisonPlan:
     """What is compared.
 
     Attributes:
-        winners: values by method that a search has found; they override those of the space.
+        methods: names of methods.
+        splits: seeds of imbalances.
+        seeds: how many runs there are of every method on every imbalance.
+        winners: by method, params that a search has found; they override those of the space.
     """
 
     methods: tuple[str, ...]
@@ -99,11 +102,11 @@ def parse_splits(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(splits))
 
 
-def winners_of(wanted: str, methods: Sequence[str], options: RunOptions, home: Home) -> Winners:
-    """The values that a search has found: of each method if it searched over methods, else the same for all. A
-    comparison that goes on keeps those with which it has begun.
+def winners_of(search: str, methods: Sequence[str], options: RunOptions, home: Home) -> Winners:
+    """The params of a search's best trials: for each method its own if the search was over methods, else the same for
+    all. A comparison that goes on keeps those with which it has begun.
 
-    Says of which trial each method has its values.
+    Logs from which trial each method has its params.
 
     Raises:
         ResultError: there is no such search, or none of its trials has finished.
@@ -112,7 +115,7 @@ def winners_of(wanted: str, methods: Sequence[str], options: RunOptions, home: H
     noted: Winners = noted_header(home, options.name).get("winners", {}) if options.resume else {}
     if set(methods) <= set(noted):
         return noted
-    found = read_search(options.tracking_uri, wanted, own_searches(home, wanted))
+    found = read_search(options.tracking_uri, search, own_searches(home, search))
     logger.info("--best-of: %s, %s", found.name, found.run)
     finished = found.finished()
     winners, sources = {}, []
@@ -120,27 +123,32 @@ def winners_of(wanted: str, methods: Sequence[str], options: RunOptions, home: H
     for method in methods:
         of_method = [trial for trial in finished if trial.params.get("method") == method]
         chosen = choose(of_method or finished, found.objectives)
-        winners[method] = values_of(chosen, wanted)
+        winners[method] = params_of(chosen, search)
         foreign = " (of another method, since none of its own has finished)" if searched and not of_method else ""
         sources.append(f"{method} from trial {chosen.number}{foreign}")
-    logger.info("values of %s", ", ".join(sources))
+    logger.info("hyperparameters of %s", ", ".join(sources))
     return winners
 
 
-def values_of(winner: TrackedTrial, search: str) -> dict[str, ParamValue]:
-    """What a trial of ``search`` was given, as runs have it now.
+def params_of(winner: TrackedTrial, search: str) -> dict[str, ParamValue]:
+    """The params of a trial of ``search``, typed as runs have them now, without those that make a cell.
 
     Raises:
-        ConfigError: it was given what this version cannot set.
+        ConfigError: this version has no such param, or not such a value of it.
     """
-    values, problems = check_params({name: value for name, value in winner.params.items() if name not in _CELL}, "")
+    params, problems = check_params({name: value for name, value in winner.params.items() if name not in _CELL}, "")
     if problems:
         raise ConfigError(f"--best-of {search}: trial {winner.number}", problems)
-    return values
+    return params
 
 
 def run_comparison(
-    spec: SearchSpec, plan: Plan, options: RunOptions, home: Home, view: View, arrays: ArrayImages | None = None
+    spec: SearchSpec,
+    plan: ComparisonPlan,
+    options: RunOptions,
+    home: Home,
+    view: View,
+    arrays: ArrayImages | None = None,
 ) -> ComparisonOutcome:
     """Run every cell that has not run yet, then write table and pictures.
 
@@ -191,20 +199,22 @@ def _write_results(
     return folder
 
 
-def _config(spec: SearchSpec, plan: Plan, cell: Mapping[str, Any]) -> TrainConfig:
+def _config(spec: SearchSpec, plan: ComparisonPlan, cell: Mapping[str, Any]) -> TrainConfig:
     method = str(cell["method"])
     return spec.fixed_config(method, int(cell["seed"]), plan.winners.get(method, {}))
 
 
-def _budget(spec: SearchSpec, plan: Plan, cell: Mapping[str, Any]) -> int:
+def _budget(spec: SearchSpec, plan: ComparisonPlan, cell: Mapping[str, Any]) -> int:
     return _config(spec, plan, cell).train.steps
 
 
-def _trial_spec(spec: SearchSpec, plan: Plan, trial: Trial) -> TrialSpec:
+def _trial_spec(spec: SearchSpec, plan: ComparisonPlan, trial: Trial) -> TrialSpec:
     return TrialSpec(_config(spec, plan, trial.params), str(trial.params["split"]))
 
 
-def _images(spec: SearchSpec, plan: Plan, home: Home, view: View, arrays: ArrayImages | None) -> dict[str, ImageData]:
+def _images(
+    spec: SearchSpec, plan: ComparisonPlan, home: Home, view: View, arrays: ArrayImages | None
+) -> dict[str, ImageData]:
     """The images with each imbalance, by the name that cells have for it; read once."""
     balanced = spec.dataset.model_copy(update={"imbalance": BALANCED})
     # The most that any method asks of its images: labels, and the true class shares.
@@ -218,15 +228,15 @@ def _images(spec: SearchSpec, plan: Plan, home: Home, view: View, arrays: ArrayI
     return {BALANCED: images, **imbalanced}
 
 
-def _traits(spec: SearchSpec, plan: Plan, images: Mapping[str, ImageData]) -> dict[str, Any]:
+def _traits(spec: SearchSpec, plan: ComparisonPlan, images: Mapping[str, ImageData]) -> dict[str, Any]:
     """More methods, splits and seeds make it a larger comparison, not another one."""
     kept = {"dataset", "model", "train", "augment", "start_from", "compare"}
     return {
         "spec": spec.model_dump(mode="json", include=kept),
-        "winners": {method: dict(values) for method, values in plan.winners.items()},
+        "winners": {method: dict(params) for method, params in plan.winners.items()},
         "data": images[BALANCED].fingerprint(),
     }
 
 
-def _params(plan: Plan) -> dict[str, Any]:
+def _params(plan: ComparisonPlan) -> dict[str, Any]:
     return {"methods": ",".join(plan.methods), "splits": ",".join(map(str, plan.splits)), "seeds": plan.seeds}

@@ -1,4 +1,4 @@
-"""Whose event log it is: a search has an id, and goes on only as what it was.
+"""Which search an event log belongs to: a search has an id, and goes on only as what it was.
 
 The id is made when the search begins. It stands in the header of its event log, on its runs in MLflow and in the path
 of its checkpoints; only what carries it is ever resumed, written or cleared.
@@ -33,7 +33,7 @@ def find_search(home: Home, options: RunOptions, traits: Mapping[str, Any]) -> s
 
     Raises:
         ResultError: the home has a search of that name which is not to be resumed, is running, has no id, or is a copy
-            whose original would be disturbed.
+            that would disturb its original.
         ConfigError: the search that is to go on was another one; every difference is shown.
     """
     name, file = options.name, home.event_log(options.name)
@@ -54,7 +54,7 @@ def find_search(home: Home, options: RunOptions, traits: Mapping[str, Any]) -> s
 
 
 def begin_or_check(event_log: EventLog, search_id: str, traits: Mapping[str, Any], what: str, home: Home) -> None:
-    """Note whose event log it is and in which home it lies, or refuse one that is another's.
+    """Note to which search an event log belongs and in which home it lies, or refuse that of another search.
 
     Raises:
         ResultError: it belongs to another search, or does not say to which.
@@ -135,7 +135,7 @@ def _check(header: Mapping[str, Any], traits: Mapping[str, Any], what: str) -> N
 
 
 def _refuse_leftovers(home: Home, name: str) -> None:
-    """What stands beside a event log that is gone is another search's, and would be taken for this one's."""
+    """What stands beside an event log that is gone belongs to another search, and would be taken for this one's."""
     folder, event_log = home.study(name), home.event_log(name)
     files = folder.iterdir() if folder.is_dir() else ()
     if left := sorted(f.name for f in files if f != event_log and f.suffix != ".lock" and not f.name.startswith(".")):

@@ -170,7 +170,7 @@ def _classifier(
 
 
 def _unsure_scores(spec: SearchSpec, images: ImageData) -> list[str]:
-    """Scores that are high for a model that tells nothing, because categories and classes are many and images few."""
+    """Scores that chance alone makes high, because categories and classes are many and images few."""
     assert images.class_distribution is not None
     categories, classes = max(_possible(spec, "categories", spec.model.categories)), len(images.classes)
     generated = categories * spec.train.images_per_category
@@ -179,7 +179,7 @@ def _unsure_scores(spec: SearchSpec, images: ImageData) -> list[str]:
         "nmi_real": (len(images.held_out), "held-out images", ""),
     }
     return [
-        f"{name} is about {chance:.2f} for a model that tells nothing: {count} {of} are few for {categories} "
+        f"{name} is about {chance:.2f} by chance alone: {count} {of} are few for {categories} "
         f"categories and {classes} classes{remedy}"
         for name, (count, of, remedy) in counted.items()
         if (chance := nmi_of_chance(count, categories, images.class_distribution)) > _MOST_BY_CHANCE

@@ -62,15 +62,15 @@ def prepare_resources(
     """
     stop, storage = options.stop, named_storage(options.storage, home.ray)
     _check_available(options, storage)
-    with ThreadPoolExecutor(initializer=leave_sigterm_alone) as pool:
+    with ThreadPoolExecutor(initializer=leave_sigterm_alone) as executor:
         own = search_id if options.resume else None
-        opening = pool.submit(open_store, options.tracking_uri, options.name, home.path, own)
+        opening = executor.submit(open_store, options.tracking_uri, options.name, home.path, own)
 
         def train_when_opened() -> TrialData:
             opening.result()  # where MLflow refuses, nothing is trained
             return prepare_classifier(spec, next(iter(images.values())), home, view, stop.check)
 
-        training = pool.submit(train_when_opened)
+        training = executor.submit(train_when_opened)
         # In this thread, because the kernel ends Ray's processes together with the thread that started them.
         start_ray(options.address, options.cpus)
         given = Resources.of_cluster(options.gpus, options.trials_per_gpu or 1, options.cpus)

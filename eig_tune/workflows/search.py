@@ -98,21 +98,21 @@ def _description(spec: SearchSpec, images: ImageData) -> Description:
     )
 
 
-def warm_started(spec: SearchSpec, wanted: str, options: RunOptions, home: Home) -> SearchSpec:
-    """The space with the best and the Pareto front of the search ``wanted`` among its start points, as far as they lie
-    inside; the best is the first of them. A search that goes on keeps those with which it has begun.
+def warm_started(spec: SearchSpec, earlier: str, options: RunOptions, home: Home) -> SearchSpec:
+    """The space with the best trial and the Pareto front of an earlier search among its start points, as far as they
+    lie inside the space, the best one first. A search that goes on keeps those with which it has begun.
 
     Raises:
         ResultError: there is no such search, or nothing of its front lies inside the space.
     """
     if options.resume and (noted := noted_start_points(home, options.name, spec)) is not None:
         return spec.model_copy(update={"start_from": noted})
-    found = read_search(options.tracking_uri, wanted, own_searches(home, wanted))
+    found = read_search(options.tracking_uri, earlier, own_searches(home, earlier))
     logger.info("--warm-start: %s, %s", found.name, found.run)
     points = [spec.point(trial.params) for trial in start_points(found.finished(), found.objectives)]
     inside = [point for point in points if point is not None and point not in spec.start_from]
     if not inside:
-        raise ResultError(f"--warm-start {wanted}: no trial of its Pareto front lies inside this space")
+        raise ResultError(f"--warm-start {earlier}: no trial of its Pareto front lies inside this space")
     return spec.model_copy(update={"start_from": (*spec.start_from, *inside)})
 
 

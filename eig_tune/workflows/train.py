@@ -19,39 +19,39 @@ from eig_tune.training.loop import Progress, TrialData, fit
 METRICS_FILE = "metrics.jsonl"
 
 
-def single_config(spec: SearchSpec, values: Mapping[str, Any]) -> TrainConfig:
-    """The run that a space describes: its first ``start_from`` point, then ``values``.
+def single_config(spec: SearchSpec, settings: Mapping[str, Any]) -> TrainConfig:
+    """The run that a space describes: its first ``start_from`` point, then ``settings``.
 
     Raises:
         ConfigError: a name is unknown or a value out of range; every problem is reported.
     """
-    params, problems = check_params(values, "--set ", ("method", "seed"))
+    params, problems = check_params(settings, "--set ", ("method", "seed"))
     if problems:
         raise ConfigError("eig-tune train", problems)
     return spec.fixed_config(str(params.get("method", spec.method)), int(params.get("seed", spec.seed)), params)
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
-    """The values of ``key=value`` texts, each value as YAML has it.
+    """The settings in ``key=value`` texts, each value as YAML has it.
 
     Raises:
-        ConfigError: one is no such thing, or a key is given twice; every problem is reported.
+        ConfigError: a text is not of that form, or a key is given twice; every problem is reported.
     """
-    values: dict[str, Any] = {}
+    parsed: dict[str, Any] = {}
     problems = []
     for setting in settings:
         name, equals, text = setting.partition("=")
         try:
             if not equals:
                 raise ValueError("write it as key=value")
-            if name in values:
+            if name in parsed:
                 raise ValueError(f"{name} is set twice; keep one of them")
-            values[name] = parse_value(text)
+            parsed[name] = parse_value(text)
         except ValueError as error:
             problems.append(Problem(f"--set {one_line(setting)[:60]}", str(error)))
     if problems:
         raise ConfigError("eig-tune train", problems)
-    return values
+    return parsed
 
 
 def check_out(out: Path, resume: bool) -> None:
@@ -69,9 +69,10 @@ def check_out(out: Path, resume: bool) -> None:
 
 
 def run_single(config: TrainConfig, data: TrialData, out: Path | None) -> Iterator[Progress]:
-    """Train, passing on every report; ``out`` gets metrics, the newest checkpoint, and pictures at the end.
+    """Train in this process and yield every report.
 
-    A run whose checkpoint lies in ``out`` goes on from there.
+    The folder ``out`` gets metrics, the newest checkpoint, and pictures at the end. If it has the checkpoint of an
+    earlier run already, that run goes on. Without a folder nothing is kept.
     """
     if out is None:
         yield from fit(config, data)
@@ -92,7 +93,7 @@ def newest_checkpoint(out: Path) -> Path | None:
 
 
 def read_metrics(out: Path) -> list[dict[str, Any]]:
-    """What the run in ``out`` has noted: for each report its step, losses and metrics."""
+    """Step, losses and metrics of each report of the run in ``out``."""
     return [json.loads(line) for line in (out / METRICS_FILE).read_text(encoding="utf-8").splitlines()]
 
 
@@ -101,8 +102,8 @@ def _step_of(checkpoint: Path) -> int:
 
 
 def _record(progress: Progress, out: Path) -> None:
-    """One line of metrics, then a checkpoint that takes its name when it is whole and on the disk; only then older
-    ones go."""
+    """Write a line of metrics, then a checkpoint, which takes its name when it is whole and on the disk. Only then
+    older ones are deleted."""
     with (out / METRICS_FILE).open("a", encoding="utf-8") as file:
         file.write(strict_json.dumps({"step": progress.step, **progress.metrics()}) + "\n")
     partial, whole = out / ".partial", out / f"checkpoint-{progress.step}"
@@ -117,7 +118,7 @@ def _record(progress: Progress, out: Path) -> None:
 
 
 def _forget_metrics_after(out: Path, step: int) -> None:
-    """Drop what was noted after the checkpoint, and a line that a kill has torn: the run will note it again."""
+    """Drop metrics of steps after the checkpoint, and a line that a kill has torn: the run will write them again."""
     file = out / METRICS_FILE
     if not file.is_file():
         return

@@ -217,7 +217,7 @@ class Everywhere:
             winners = winners_of(self.store.name, ["gumbel-softmax"], options, self.home)
         yield (
             "what that says",
-            int(re.findall(r"values of gumbel-softmax from trial (\d+)$", log.text, re.M)[0]),
+            int(re.findall(r"hyperparameters of gumbel-softmax from trial (\d+)$", log.text, re.M)[0]),
         )
         yield "compare --best-of", int(winners["gumbel-softmax"]["lambda_1"])
         warm = warm_started(self.spec, self.store.name, options, self.home)
@@ -286,6 +286,6 @@ def test_method_that_takes_the_values_of_another_is_told(database: Path, tmp_pat
         winners = winners_of("methods", ["elastic-infogan", "gumbel-softmax"], options, Home(tmp_path))
     assert winners == {"elastic-infogan": {"tau": 0.5}, "gumbel-softmax": {"tau": 0.5}}
     assert log.lines[-1] == (
-        "values of elastic-infogan from trial 0, gumbel-softmax from trial 0 (of another method, since none of its own "
-        "has finished)"
+        "hyperparameters of elastic-infogan from trial 0, gumbel-softmax from trial 0 (of another method, since none "
+        "of its own has finished)"
     )

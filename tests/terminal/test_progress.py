@@ -45,9 +45,11 @@ def test_paused_trial_is_shown_with_where_it_waits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("trained", "told"), [(500, "1:40 gone"), (1500, "1:40 gone, about 0:50 left"), (2000, "1:40 gone")]
+    ("trained", "expected"), [(500, "1:40 gone"), (1500, "1:40 gone, about 0:50 left"), (2000, "1:40 gone")]
 )
-def test_time_left_is_that_of_the_steps_that_are_left(monkeypatch: pytest.MonkeyPatch, trained: int, told: str) -> None:
+def test_time_left_is_that_of_the_steps_that_are_left(
+    monkeypatch: pytest.MonkeyPatch, trained: int, expected: str
+) -> None:
     """A resumed search with 500 of 2,000 steps behind it, which has trained on for 100 s."""
     now = iter([1000.0, 1100.0])
     monkeypatch.setattr("eig_tune.terminal.progress.time.monotonic", lambda: next(now))
@@ -55,16 +57,16 @@ def test_time_left_is_that_of_the_steps_that_are_left(monkeypatch: pytest.Monkey
     terminal = LiveTrials(trials, 2, 2000, OBJECTIVES, Console(file=io.StringIO()))
     if trained > 500:
         trials[1] = trial(1, "running", trained - 500)
-    assert terminal._time_left() == told
+    assert terminal._time_left() == expected
 
 
 def test_steps_of_long_work_are_told_now_and_then_in_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
     now = itertools.count(0, 20)
     monkeypatch.setattr("eig_tune.terminal.progress.time.monotonic", lambda: next(now))
     console = Console(file=io.StringIO(), width=80)
-    with step_bar(console, "reading images") as tell:
+    with step_bar(console, "reading images") as on_progress:
         for done in range(1, 5):
-            tell(done, 1234)
+            on_progress(done, 1234)
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == "reading images: 2 of 1,234\nreading images: 4 of 1,234\n"
 

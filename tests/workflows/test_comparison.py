@@ -20,21 +20,21 @@ from eig_tune.models import METHODS
 from eig_tune.reports.comparison import best_of, markdown, rows_of
 from eig_tune.reports.comparison_report import mean_curves, write_report
 from eig_tune.tracking import TrackedTrial
-from eig_tune.workflows.compare import Plan, parse_methods, parse_splits, values_of
+from eig_tune.workflows.compare import ComparisonPlan, params_of, parse_methods, parse_splits
 
 METHODS_HERE = ("uniform-infogan", "ground-truth-infogan", "elastic-infogan")
 
 
-def plan(seeds: int = 2, splits: tuple[int, ...] = (0, 1)) -> Plan:
-    return Plan(METHODS_HERE, splits, seeds, winners={})
+def plan(seeds: int = 2, splits: tuple[int, ...] = (0, 1)) -> ComparisonPlan:
+    return ComparisonPlan(METHODS_HERE, splits, seeds, winners={})
 
 
-def test_values_of_another_search_are_typed_or_refused() -> None:
+def test_params_of_another_search_are_typed_or_refused() -> None:
     winner = TrackedTrial(3, "run", "finished", "", {"tau": "1", "batch_size": 64.0, "method": "joint-vae"}, {})
-    assert repr(values_of(winner, "old")) == repr({"tau": 1.0, "batch_size": 64})
+    assert repr(params_of(winner, "old")) == repr({"tau": 1.0, "batch_size": 64})
     for values in ({"lamda_1": 1.0}, {"tau": "hot"}):
         with pytest.raises(ConfigError, match="--best-of old: trial 3"):
-            values_of(replace(winner, params=values), "old")
+            params_of(replace(winner, params=values), "old")
 
 
 def measured(values: Mapping[str, Any]) -> dict[str, float]:
@@ -44,13 +44,13 @@ def measured(values: Mapping[str, Any]) -> dict[str, float]:
     return {"nmi": 0.4 + quality, "nmi_real": 0.3, "average_entropy": 1 - quality, "prior_rmse": 0.1 - quality / 10}
 
 
-def policy(of: Plan, event_log: EventLog) -> FixedRuns:
+def policy(of: ComparisonPlan, event_log: EventLog) -> FixedRuns:
     runs = of.cells()
     done = [trial.params for trial in event_log.trials.values()]
-    return FixedRuns(runs, lambda values: 100, compared_metrics(), done)
+    return FixedRuns(runs, lambda params: 100, compared_metrics(), done)
 
 
-def run(of: Plan, path: Path, most: int = 1000) -> list[Trial]:
+def run(of: ComparisonPlan, path: Path, most: int = 1000) -> list[Trial]:
     """The trials that were run now."""
     ran: list[Trial] = []
     with EventLog(path) as event_log:
@@ -130,7 +130,7 @@ def test_curve_of_a_method_is_the_mean_of_its_cells_on_imbalanced_images(tmp_pat
 def test_failed_cell_is_told_and_not_counted() -> None:
     report = Report(100, {**measured({"method": "elastic-infogan", "split": 0, "seed": 0})}, 0.0, Decision("finished"))
     good = Trial(0, {"method": "elastic-infogan", "split": 0, "seed": 0}, 0.0, "finished", reports={100: report})
-    bad = Trial(1, {"method": "elastic-infogan", "split": 1, "seed": 0}, 0.0, "failed", "the worker died")
+    bad = Trial(1, {"method": "elastic-infogan", "split": 1, "seed": 0}, 0.0, "failed", "the worker was lost")
     (row,) = rows_of([good, bad], ["elastic-infogan"])
     assert (row.cells, row.failed) == (1, 1)
     assert "1 (1 failed)" in markdown([row])

@@ -48,8 +48,8 @@ class Runs:
             self.event_log.report(number, 100, {"nmi": nmi, "prior_rmse": 0.1}, Decision("finished"))
         self.event_log.end(number, "failed" if nmi is None else "finished", "")
 
-    def told(self, seeds: int) -> dict[int, Confirmed]:
-        return {told.trial: told for told in summaries(self.event_log, seeds)}
+    def summary(self, seeds: int) -> dict[int, Confirmed]:
+        return {each.trial: each for each in summaries(self.event_log, seeds)}
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_summary_is_numpys_mean_and_deviation(runs: Runs) -> None:
     for seed, nmi in enumerate([0.8, 0.9, 0.7]):
         runs.end(7, seed, nmi)
     runs.end(8, 0, 0.1)
-    reached = runs.told(seeds=3)[7]
+    reached = runs.summary(seeds=3)[7]
     assert (reached.seeds, reached.complete, str(reached)) == (3, True, "complete")
     assert reached.means["nmi"] == pytest.approx(0.8)
     assert reached.deviations["nmi"] == pytest.approx(np.std([0.8, 0.9, 0.7], ddof=1))
@@ -73,13 +73,16 @@ def test_trial_is_confirmed_when_all_that_was_asked_of_it_has_finished(runs: Run
     runs.event_log.propose(1, {"trial": 1, "seed": 1})
     for seed, nmi in enumerate([0.8, None]):
         runs.end(2, seed, nmi)
-    told = runs.told(seeds=2)
-    assert [told[1].complete, told[2].complete] == [False, False]
-    assert [str(told[1]), str(told[2])] == ["1 of 2 fresh seeds finished", "1 of 2 fresh seeds finished, 1 failed"]
-    candidates = candidates_of([finished(1, 0.9, 0.1), finished(2, 0.9, 0.1)], told.values())
+    summary = runs.summary(seeds=2)
+    assert [summary[1].complete, summary[2].complete] == [False, False]
+    assert [str(summary[number]) for number in (1, 2)] == [
+        "1 of 2 fresh seeds finished",
+        "1 of 2 fresh seeds finished, 1 failed",
+    ]
+    candidates = candidates_of([finished(1, 0.9, 0.1), finished(2, 0.9, 0.1)], summary.values())
     assert [candidate.confirmed for candidate in candidates] == [{}, {}]
     runs.end(3, 0, None)
-    assert str(runs.told(seeds=1)[3]) == "0 of 1 fresh seeds finished, 1 failed"
+    assert str(runs.summary(seeds=1)[3]) == "0 of 1 fresh seeds finished, 1 failed"
 
 
 def test_confirmation_that_is_extended_and_interrupted_leaves_its_trials_confirmed(runs: Runs) -> None:
@@ -90,13 +93,13 @@ def test_confirmation_that_is_extended_and_interrupted_leaves_its_trials_confirm
     note_complete(runs.event_log, [1, 2], 2)
     runs.end(1, 2, 0.5)
     runs.event_log.propose(5, {"trial": 3, "seed": 0})
-    told = runs.told(seeds=3)
-    assert {number: (of.seeds, of.complete) for number, of in told.items()} == {
+    summary = runs.summary(seeds=3)
+    assert {number: (of.seeds, of.complete) for number, of in summary.items()} == {
         1: (3, True), 2: (2, True), 3: (0, False)
     }  # fmt: skip
-    assert told[1].means["nmi"] == pytest.approx(0.7)
+    assert summary[1].means["nmi"] == pytest.approx(0.7)
     note_complete(runs.event_log, [1, 3], 3)
-    assert runs.told(seeds=3)[2].complete, "no candidate any more, and what was measured of it still holds"
+    assert runs.summary(seeds=3)[2].complete, "no candidate any more, and what was measured of it still holds"
 
 
 def test_confirmed_metrics_are_read_back_apart_from_what_was_found() -> None:

@@ -58,7 +58,7 @@ class Search:
         runs = [{"trial": trial, "seed": 0} for trial in range(trials)]
         known = [trial.params for trial in self._event_log.trials.values()]
         to = MlflowRuns(self._tracker, Storage(str(folder)), (), "elastic-infogan", **(mlflow_runs or {"models": True}))
-        self.engine = Engine(FixedRuns(runs, lambda values: STEPS, TWO, known), self._event_log, [to])
+        self.engine = Engine(FixedRuns(runs, lambda params: STEPS, TWO, known), self._event_log, [to])
         to.catch_up(self._event_log.trials)
 
     def train(self, config: TrainConfig, *reached: dict[str, float]) -> None:
@@ -151,7 +151,7 @@ def test_checkpoint_stays_until_mlflow_has_the_whole_model(
 def test_upload_that_a_kill_has_cut_short_is_done_again(store: Store, tmp_path: Path, tiny_config: TrainConfig) -> None:
     """Some bytes of the model are in MLflow, its run has not ended there, and the checkpoint is there."""
     with EventLog(tmp_path / "events.jsonl") as event_log:
-        engine = Engine(FixedRuns([{"trial": 0, "seed": 0}], lambda values: STEPS, TWO, ()), event_log)
+        engine = Engine(FixedRuns([{"trial": 0, "seed": 0}], lambda params: STEPS, TWO, ()), event_log)
         engine.propose("ray")
         engine.report(0, STEPS, REACHED)
         where = tmp_path / "checkpoint-0"

@@ -1,4 +1,4 @@
-"""What holds for ten digits holds for two uneven classes, a hundred classes and few images, or is told."""
+"""What holds for ten digits holds for two uneven classes, a hundred classes and few images, or is warned of."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -38,7 +38,7 @@ def images(counts: Mapping[int, int], held_out: Mapping[int, int] | None = None,
     return ImageData("digits", names, training=train, trainable=train, held_out=made(held_out or counts))
 
 
-def told(of: SearchSpec, data: ImageData, home: Path, monkeypatch: pytest.MonkeyPatch, accuracy: float = 1.0) -> str:
+def shown(of: SearchSpec, data: ImageData, home: Path, monkeypatch: pytest.MonkeyPatch, accuracy: float = 1.0) -> str:
     classifier = EvaluationClassifier(len(data.classes), 1, {}, accuracy)
     monkeypatch.setattr("eig_tune.workflows.prepare.train_classifier", lambda *arguments, **others: classifier)
     with logged() as log:
@@ -58,8 +58,10 @@ def test_judge_that_knows_the_commonest_class_alone_is_half_right(
 
 def test_unsure_judge_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     two = images({0: 500, 1: 500})
-    assert "knows just 50.0% of held-out images, averaged over classes" in told(spec(), two, tmp_path, monkeypatch, 0.5)
-    assert told(spec(model={"categories": 2}), two, tmp_path, monkeypatch) == ""
+    assert "knows just 50.0% of held-out images, averaged over classes" in shown(
+        spec(), two, tmp_path, monkeypatch, 0.5
+    )
+    assert shown(spec(model={"categories": 2}), two, tmp_path, monkeypatch) == ""
 
 
 @pytest.mark.parametrize(("classes", "steps"), [(2, 1500), (10, 1500), (100, 15000)])
@@ -99,16 +101,16 @@ def test_many_classes_of_few_images_are_told_for_what_chance_reaches(
 ) -> None:
     hundred = images(dict.fromkeys(range(100), 20), dict.fromkeys(range(100), 5))
     few = spec(model={"categories": 100}, train={"images_per_category": 20})
-    lines = told(few, hundred, tmp_path, monkeypatch).splitlines()
+    lines = shown(few, hundred, tmp_path, monkeypatch).splitlines()
     assert lines[0].startswith("WARNING nmi is about 0.") and "2000 generated images are few" in lines[0]
     assert lines[0].endswith("for 100 categories and 100 classes; raise train.images_per_category")
     assert lines[1].startswith("WARNING nmi_real is about 0.6") and "500 held-out images are few" in lines[1]
     enough = spec(model={"categories": 100})
-    assert "nmi is" not in told(enough, hundred, tmp_path, monkeypatch)
+    assert "nmi is" not in shown(enough, hundred, tmp_path, monkeypatch)
 
 
 def test_ten_digits_are_enough(tmp_path: Path, digits: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert told(spec(), digits, tmp_path, monkeypatch) == ""
+    assert shown(spec(), digits, tmp_path, monkeypatch) == ""
 
 
 @pytest.mark.parametrize(

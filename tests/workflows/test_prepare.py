@@ -33,7 +33,7 @@ def spec(tmp_path: Path) -> SearchSpec:
     )
 
 
-def told(spec: SearchSpec, home: Path) -> str:
+def shown(spec: SearchSpec, home: Path) -> str:
     with logged() as log:
         prepare_images(spec, Home(home), View())
     return log.text
@@ -41,7 +41,7 @@ def told(spec: SearchSpec, home: Path) -> str:
 
 def test_left_out_files_are_one_line_and_their_names_a_file(spec: SearchSpec, tmp_path: Path) -> None:
     home = tmp_path.with_name(f"{tmp_path.name}-home")
-    line = told(spec, home).splitlines()[0]
+    line = shown(spec, home).splitlines()[0]
     names = next((home / "images").glob("left-out-*.csv"))
     assert line == f"left out: 2 × empty, 1 × hidden or of the system; names in {names}"
     assert names.read_text(encoding="utf-8").splitlines() == [
@@ -55,13 +55,13 @@ def test_left_out_files_are_one_line_and_their_names_a_file(spec: SearchSpec, tm
 def test_home_that_cannot_be_written_is_said(spec: SearchSpec, tmp_path: Path) -> None:
     home = tmp_path.with_name(f"{tmp_path.name}-home")
     home.write_text("a file in its place")
-    assert "left out: 2 × empty" in told(spec, home)
-    assert "cannot be written" in told(spec, home)
+    assert "left out: 2 × empty" in shown(spec, home)
+    assert "cannot be written" in shown(spec, home)
 
 
 def test_of_nothing_left_out_nothing_is_said(spec: SearchSpec, tmp_path: Path) -> None:
     digits = spec.model_copy(update={"dataset": DatasetConfig(name="digits")})
-    lines = told(digits, tmp_path / "home").splitlines()
+    lines = shown(digits, tmp_path / "home").splitlines()
     assert lines[0].startswith("data: digits, 1,797 images, 16 × 16 grey: ")
     assert lines[1].startswith("10 classes, training + held out: 0 ")
     assert len(lines) == 2

@@ -130,8 +130,8 @@ def halving(losses: Sequence[float], **others: Any) -> SuccessiveHalving:
 
 
 def test_tie_with_the_last_that_may_go_on_is_told() -> None:
-    told = halving([0.0, 1.0, 1.0, 1.0, 1.0, 2.0]).unpromotable()
-    assert told == {
+    reasons_given = halving([0.0, 1.0, 1.0, 1.0, 1.0, 2.0]).unpromotable()
+    assert reasons_given == {
         3: "rung 10: 4th of 6, 2 may go on (the 2nd is as good and came first)",
         4: "rung 10: 5th of 6, 2 may go on (the 2nd is as good and came first)",
         5: "rung 10: 6th of 6, 2 may go on",
@@ -156,12 +156,12 @@ def test_trials_of_later_brackets_which_pass_a_rung_in_any_case_are_told() -> No
 
 
 @pytest.mark.parametrize(
-    ("place", "told"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (11, "11th"), (12, "12th"), (13, "13th"), (21, "21st")]
+    ("place", "expected"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (11, "11th"), (12, "12th"), (13, "13th"), (21, "21st")]
 )
-def test_places_are_english(place: int, told: str) -> None:
+def test_places_are_english(place: int, expected: str) -> None:
     of = halving([float(trial) for trial in range(30)])
-    assert f", {told} of 30" in of.still_paused()[place - 1]
-    assert place <= 10 or of.unpromotable()[place - 1] == f"rung 10: {told} of 30, 10 may go on"
+    assert f", {expected} of 30" in of.still_paused()[place - 1]
+    assert place <= 10 or of.unpromotable()[place - 1] == f"rung 10: {expected} of 30, 10 may go on"
 
 
 # Everywhere it is read.
@@ -228,8 +228,11 @@ class NoArtifacts:
 def test_trial_that_runs_no_more_when_the_search_was_stopped_is_interrupted() -> None:
     running = ended(0, "running", "")
     assert count_outcomes([running, ended(1, "paused", "")]) == "1 interrupted, 1 paused"
-    told = trial_document(running)
-    assert (told["status"], told["reason"]) == ("interrupted", "the search was stopped; --resume goes on from step 0")
+    document = trial_document(running)
+    assert (document["status"], document["reason"]) == (
+        "interrupted",
+        "the search was stopped; --resume goes on from step 0",
+    )
     waits = trial_document(ended(1, "paused", "", last="waits at rung 500"))
     assert (waits["status"], waits["reason"]) == ("paused", "waits at rung 500")
 
@@ -243,7 +246,7 @@ def test_best_so_far_is_no_failed_or_collapsed_trials() -> None:
 
 
 @pytest.mark.parametrize(
-    ("statuses", "told"),
+    ("statuses", "expected"),
     [
         (("finished", "stopped"), "2 of 9 trials have ended; go on with --resume"),
         (("finished", "running"), "1 of 9 trials have ended; go on with --resume"),
@@ -252,11 +255,13 @@ def test_best_so_far_is_no_failed_or_collapsed_trials() -> None:
     ],
 )
 def test_search_that_was_stopped_says_so_also_when_all_trials_that_it_has_begun_have_ended(
-    statuses: Sequence[str], told: str | None
+    statuses: Sequence[str], expected: str | None
 ) -> None:
     trials = tuple(ended(number, status, "") for number, status in enumerate(statuses))
     disk = DiskUse("nowhere", 0, 0)
     outcome = SearchOutcome("test", trials, (), (), None, slots=1, wall_seconds=1.0, disk=disk, tracking_errors=())
     out = io.StringIO()
     print_search(outcome, spec(9), Console(file=out, width=200))
-    assert [line for line in out.getvalue().splitlines() if "--resume" in line] == ([] if told is None else [told])
+    assert [line for line in out.getvalue().splitlines() if "--resume" in line] == (
+        [] if expected is None else [expected]
+    )
