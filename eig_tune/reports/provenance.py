@@ -1,4 +1,4 @@
-"""What is noted of a search so that it can be repeated: the resolved space, versions and the git commit."""
+"""What is recorded of a search so that it can be repeated: the resolved space, versions and the git commit."""
 
 import platform
 import subprocess

@@ -23,7 +23,7 @@ from eig_tune.tracking.store import Store
 
 BUNDLE = "bundle"  # the model's artifact; its folder must have this name when the model is made
 MODELS = "models:/"
-_MADE_TAG = "eig_tune.made"  # tells apart the models that one run was made into
+_MADE_TAG = "eig_tune.made"  # distinguishes the models that were made from one run
 _REFERENCE = re.compile(r"models:/(?P<name>[^/:]+)(?:@(?P<alias>[\w-]+)|/(?P<number>\d+))")
 _SERVED = Path(__file__).with_name("served_model.py")
 _SERVED_WITH = ("mlflow", "numpy", "onnxruntime", "pandas")
