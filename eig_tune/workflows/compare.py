@@ -33,7 +33,7 @@ from eig_tune.training.config import ParamValue
 from eig_tune.workflows.identity import noted_header, own_searches
 from eig_tune.workflows.options import RunOptions
 from eig_tune.workflows.prepare import check_fit, prepare_images
-from eig_tune.workflows.session import Description, Session, open_session
+from eig_tune.workflows.session import Session, SessionHeader, open_session
 from eig_tune.workflows.view import View
 
 logger = logging.getLogger(__name__)
@@ -166,8 +166,8 @@ def run_comparison(
     """
     cells, compared = plan.cells(), compared_metrics()
     images = _images(spec, plan, home, view, arrays)
-    description = Description("comparison", _traits(spec, plan, images), lambda _: _params(plan), provenance())
-    with open_session(description, spec, options, home, images, view) as session:
+    header = SessionHeader("comparison", _traits(spec, plan, images), lambda _: _params(plan), provenance())
+    with open_session(header, spec, options, home, images, view) as session:
         budget = partial(_budget, spec, plan)
         known = [trial.params for trial in session.event_log.trials.values()]
         storage, classes = session.runtime.storage, images[BALANCED].classes

@@ -30,7 +30,7 @@ from eig_tune.workflows.confirm import confirm, confirmations_of
 from eig_tune.workflows.identity import noted_start_points, own_searches
 from eig_tune.workflows.options import RunOptions
 from eig_tune.workflows.prepare import prepare_images
-from eig_tune.workflows.session import IMAGES, Description, open_session
+from eig_tune.workflows.session import IMAGES, SessionHeader, open_session
 from eig_tune.workflows.view import View
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def run_search(
     """
     started = time.monotonic()
     images = prepare_images(spec, home, view, arrays)
-    with open_session(_description(spec, images), spec, options, home, {IMAGES: images}, view) as session:
+    with open_session(_header(spec, images), spec, options, home, {IMAGES: images}, view) as session:
         engine = session.run(
             SearchPolicy(spec),
             session.event_log,
@@ -87,9 +87,9 @@ def run_search(
         )
 
 
-def _description(spec: SearchSpec, images: ImageData) -> Description:
+def _header(spec: SearchSpec, images: ImageData) -> SessionHeader:
     fingerprint = images.fingerprint()
-    return Description(
+    return SessionHeader(
         "search",
         # More trials or confirmations make it a longer search, not another one.
         {"spec": spec.model_dump(mode="json", exclude={"trials", "confirm", "compare"}), "data": fingerprint},

@@ -20,7 +20,7 @@ The order, and why it is this one:
 Checkpoints are deleted by one rule: a trial that may go on keeps its newest one, and one that has ended keeps it until
 MLflow has everything of the trial. While trials run, each replaces its own (``cluster.adapters``), and ended ones lose
 theirs as MLflow's writer gets to them (``MlflowRuns``). What killed processes have left is deleted (``Session.tidy``)
-before trials run, when room is needed, and after the writer's end.
+when a session begins to run, because room is needed, and after the writer's end.
 """
 
 import logging
@@ -60,12 +60,12 @@ IMAGES = "images"  # the name of a search's only data set
 
 
 @dataclass(frozen=True)
-class Description:
-    """What is written of a search or comparison when it is opened.
+class SessionHeader:
+    """What the event log and the MLflow run of a search or comparison begin with.
 
     Attributes:
-        kind: of its run in MLflow.
-        traits: all that makes its trials what they are, by which it is known again.
+        kind: what it is.
+        traits: all that makes its trials what they are; a resumed one must have the same.
         params: makes the parameters of its run in MLflow from the prepared data sets.
         tags: tags of that run.
     """
@@ -81,6 +81,10 @@ class Session:
     """A search or comparison that is open in this process, and in no other.
 
     Attributes:
+        spec: its space.
+        name: of it, in the home and in MLflow.
+        home: where everything of a home lies.
+        view: shows progress.
         datasets: images with their evaluation classifier, by name.
         runtime: with what trials run.
         event_log: of its trials.
@@ -127,7 +131,8 @@ class Session:
             engine = Engine(policy, event_log, (*reports, mlflow_runs, TrialLog(objectives), shown))
             for report in reports:
                 report.catch_up(trials)
-            self.tidy()
+            if event_log is self.event_log:  # before confirmations the writer may be deleting checkpoints itself
+                self.tidy()
             mlflow_runs.catch_up(trials)
             try:
                 if not engine.complete:
@@ -164,7 +169,7 @@ class Session:
 
 @contextmanager
 def open_session(
-    description: Description,
+    header: SessionHeader,
     spec: SearchSpec,
     options: RunOptions,
     home: Home,
@@ -174,7 +179,7 @@ def open_session(
     """Open a search or comparison: begin it, or go on with it. See the top of this file for the order.
 
     Args:
-        description: what is written of it.
+        header: what its event log and its MLflow run begin with.
         spec: its space.
         options: where and with what trials run.
         home: where everything of a home lies.
@@ -184,23 +189,21 @@ def open_session(
     Raises:
         EigTuneError: it cannot begin; nothing half-made is left behind.
     """
-    search_id = find_search(home, options, description.traits)
+    search_id = find_search(home, options, header.traits)
     prepared = prepare_resources(search_id, spec, options, images, home, view)
     storage = prepared.runtime.storage
     with prepared.runtime.stop.gently(), ExitStack() as opened:
         event_log = opened.enter_context(EventLog(home.event_log(options.name), storage.uri))
-        begin_or_check(event_log, search_id, description.traits, repr(options.name), home)
+        begin_or_check(event_log, search_id, header.traits, repr(options.name), home)
         find_checkpoints(event_log, storage)
         confirmations = None
-        if description.kind == "search":
+        if header.kind == "search":
             file = home.confirmation_event_log(options.name)
             confirmations = opened.enter_context(EventLog(file, storage.uri))
             begin_or_check(confirmations, search_id, {}, str(file), home)
             find_checkpoints(confirmations, storage)
-        params = description.params(prepared.datasets)
-        tracker = opened.enter_context(
-            SearchTracker(prepared.store, description.kind, search_id, params, description.tags)
-        )
+        params = header.params(prepared.datasets)
+        tracker = opened.enter_context(SearchTracker(prepared.store, header.kind, search_id, params, header.tags))
         if tracker.is_new and event_log.trials:
             where = masked(prepared.store.uri)
             logger.info("MLflow: %s did not have this search; everything in its event log is written there", where)

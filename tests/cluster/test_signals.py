@@ -119,7 +119,7 @@ def test_ctrl_c_between_search_and_confirmation_and_in_it(tmp_path: Path) -> Non
         assert "interrupted by SIGINT: not all of the best have been confirmed; go on with --resume" in log_of(home)
         home.with_suffix(".log").unlink()
     assert_resumed_as_if_nothing_had_happened(space, home, *SEVERAL)
-    assert "2 fresh seeds" in log_of(home) or "1 fresh seeds" in log_of(home)
+    assert "2 fresh seeds" in log_of(home) or "1 fresh seed:" in log_of(home)
 
 
 def confirmed_events(home: Path) -> int:
