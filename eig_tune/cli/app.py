@@ -35,15 +35,21 @@ for _command in (search, best, compare, train, validate, schema, doctor, predict
     app.command()(with_log_options(_command))
 
 
-@app.callback(invoke_without_command=True)
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
 def _before_a_command(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
     verbose: VerboseOption = False,
     log_file: LogFileOption = None,
 ) -> None:
-    if version:
-        typer.echo(__version__)
-        raise typer.Exit
+    """Options that stand before a command; those of the log are read by :func:`with_log_options`."""
 
 
 def main() -> None:

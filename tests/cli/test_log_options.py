@@ -85,3 +85,10 @@ def test_exit_code_is_no_error(tmp_path: Path) -> None:
 
     assert run_of(unfit, tmp_path / "a.log") == 2
     assert (tmp_path / "a.log").read_text() == ""
+
+
+def test_options_without_a_command_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        app(["-v"])
+    assert ended.value.code == 2
+    assert "Missing command" in capsys.readouterr().err
