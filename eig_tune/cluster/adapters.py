@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ray.tune import Callback, Checkpoint
+from ray.tune import Callback, Checkpoint, ProgressReporter
 from ray.tune.experiment import Trial as RayTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -238,3 +238,13 @@ def _raised(log: Path) -> str | None:
     text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
     raised = [line for line in text.splitlines() if _EXCEPTION.match(line)]
     return raised[-1] if raised and not raised[-1].startswith("ray.exceptions.") else None
+
+
+class SilentReporter(ProgressReporter):  # type: ignore[misc]
+    """Reports nothing: in a notebook Ray's own reporter would clear what is shown below the cell."""
+
+    def should_report(self, trials: list[Any], done: bool = False) -> bool:
+        return False
+
+    def report(self, trials: list[Any], done: bool, *sys_info: Any) -> None:
+        """Never called, since there is never anything to report."""

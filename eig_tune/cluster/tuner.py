@@ -75,7 +75,7 @@ def _tuner(
     """Ray's Tuner, which asks the engine."""
     from ray import tune
 
-    from eig_tune.cluster.adapters import EngineCallback, EngineScheduler, EngineSearcher, EngineStopper
+    from eig_tune.cluster.adapters import EngineCallback, EngineScheduler, EngineSearcher, EngineStopper, SilentReporter
     from eig_tune.cluster.trainable import EigTrainable
 
     storage, device = runtime.storage, runtime.resources.device
@@ -94,6 +94,7 @@ def _tuner(
             name=f"{time.strftime('%Y%m%d-%H%M%S')}",
             storage_path=storage.path,
             storage_filesystem=storage.filesystem,
+            progress_reporter=SilentReporter(),
             callbacks=[EngineCallback(engine, searcher, storage, device)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1, checkpoint_at_end=False),
             # The engine decides which trial is tried again; Ray counts the loss of one process more than once.

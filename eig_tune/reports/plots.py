@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 PAGE = "search.html"
 FRONT, RUNGS, PARALLEL = "pareto_front.png", "rungs.png", "parallel_coordinates.png"
 _ENOUGH = 2  # finished trials; with fewer there is no history and nothing that could be important
+_NOTEBOOK_BACKENDS = ("inline", "ipympl", "nbagg", "widget")
 _SIZE, _PAGE_HEIGHT = (6.4, 4.4), "480px"
 
 # Colour and opacity by outcome, drawn in this order, so that the trials that got furthest lie on top.
@@ -199,18 +200,24 @@ def draw(picture: str, trials: Sequence[Trial], spec: SearchSpec) -> "Figure | N
 
 @contextmanager
 def _drawing() -> Iterator[None]:
-    """Without a window, and without Optuna's warnings that its plots are experimental and its trials few.
+    """Draw without a window, and without Optuna's warnings that its plots are experimental and its trials few.
 
-    The backend that a notebook has chosen is set again afterwards.
+    The backend of a notebook, in which figures appear below the cell, is set again afterwards.
     """
     import matplotlib
 
-    before = matplotlib.get_backend(auto_select=False)
+    before = matplotlib.get_backend(auto_select=False) or ""
+    in_notebook = any(name in before for name in _NOTEBOOK_BACKENDS)
+    if in_notebook:
+        from matplotlib import pyplot
+
+        # It enables figures in the notebook only when it is loaded as the one that is used.
+        pyplot.switch_backend(before)
     matplotlib.use("Agg")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        if before is not None:
+        if in_notebook:
             matplotlib.use(before)
