@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -124,5 +125,7 @@ def _shown(view: View | None) -> Iterator[View]:
     from eig_tune.terminal.view import TerminalView
 
     console = notebook_console() if "ipykernel" in sys.modules else message_console()
-    with shown_on(console):
+    with shown_on(console), warnings.catch_warnings():
+        # Libraries that are imported meanwhile ask for widgets, and nothing here uses them.
+        warnings.filterwarnings("ignore", message="IProgress not found")
         yield TerminalView(console)

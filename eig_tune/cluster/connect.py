@@ -74,6 +74,8 @@ def _is_running() -> bool:
 
 def forward_logs() -> None:
     """Log what Ray logs in this process under ``eig_tune.ray`` at the level DEBUG, instead of printing it."""
+    # In a notebook, Ray prints while it is imported that it wants widgets.
+    logging.getLogger("ray.widgets.util").setLevel(logging.WARNING)
     import ray
 
     logger = logging.getLogger(ray.__name__)

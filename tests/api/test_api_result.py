@@ -73,8 +73,9 @@ def test_trial_without_a_model_says_so(result: SearchResult, tmp_path: Path) -> 
             take()
 
 
-def test_figures_are_drawn_and_leave_the_backend_as_it_was(result: SearchResult) -> None:
-    before = matplotlib.get_backend()
+def test_figures_are_drawn_and_leave_the_backend_of_a_notebook_as_it_was(result: SearchResult) -> None:
+    inline = "module://matplotlib_inline.backend_inline"
+    matplotlib.use(inline)
     figures = [
         result.plot_front(),
         result.plot_curves(),
@@ -84,7 +85,8 @@ def test_figures_are_drawn_and_leave_the_backend_as_it_was(result: SearchResult)
     ]
     assert all(isinstance(figure, Figure) and figure.axes for figure in figures)
     assert len(figures[1].axes) == 2, "one for each objective"
-    assert matplotlib.get_backend() == before
+    assert matplotlib.get_backend() == inline
+    matplotlib.use("Agg")
     with pytest.raises(ResultError, match="objective: got 'nim'; this search's are nmi, prior_rmse"):
         result.plot_importance("nim")
 
