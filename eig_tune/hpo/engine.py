@@ -157,6 +157,8 @@ class Engine:
         fails. A search may lose any number of nodes.
 
         Args:
+            number: the trial's.
+            reason: why the worker is gone, for a person.
             storage: the worker could not read or write its checkpoint, of which no trial is the cause; when that does
                 not end, the search halts.
         """

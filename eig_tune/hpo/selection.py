@@ -53,9 +53,12 @@ class Confirmed:
     """What a trial's parameters have reached on fresh seeds: mean and standard deviation of every metric.
 
     Attributes:
+        trial: its number.
         seeds: runs that have finished, over which the means are.
         asked: runs that shall finish before the trial counts as confirmed.
         failed: runs that have failed.
+        means: by metric.
+        deviations: by metric.
     """
 
     trial: int
@@ -123,6 +126,7 @@ def ranked(finished: Sequence[FinishedT], objectives: Objectives, by: str = KNEE
 
     Args:
         finished: all finished trials of the search.
+        objectives: metric to direction.
         by: an objective, or ``knee``.
 
     Raises:
@@ -173,7 +177,7 @@ def _losses(metrics: Sequence[Metrics], objectives: Objectives) -> pareto.Array:
 def _best_first(
     criterion_N: NDArray[Any], losses_NM: pareto.Array, found_NM: pareto.Array, numbers: Sequence[int]
 ) -> list[int]:
-    """Indices by ``criterion_N``, then as rules 2 and 3 say."""
+    """Indices by ``criterion_N``, then by distance to the ideal point and as rule 3 says."""
     everything = np.concatenate([found_NM, losses_NM])
     range_M = np.ptp(everything, axis=0)
     away_NM = (losses_NM - losses_NM.min(axis=0)) / np.where(range_M > 10**-_DIGITS, range_M, 1.0)

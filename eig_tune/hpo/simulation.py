@@ -16,6 +16,8 @@ class Reported(NamedTuple):
     Attributes:
         now: the time, in steps that one slot could have made since the beginning.
         spent: steps that all slots have made, as far as they are reported.
+        trial: its number.
+        step: that it has got to.
     """
 
     now: int
@@ -27,10 +29,13 @@ class Reported(NamedTuple):
 def simulate_search(
     engine: Engine, measure: Callable[[int, int], Metrics], steps: Sequence[int], slots: int
 ) -> Iterator[Reported]:
-    """Let an engine run its trials; arguments and result are those of :func:`simulate`.
+    """Let an engine run its trials, all equally fast, until there are no more; yields every report, after the decision.
 
     Args:
-        measure: what a trial reports at a step.
+        engine: proposes and decides.
+        measure: what a trial (by its number) reports at a step.
+        steps: at which a trial reports, rising.
+        slots: trials at once.
     """
 
     def propose() -> int | None:

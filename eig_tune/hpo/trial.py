@@ -68,8 +68,10 @@ class Trial:
     """One trial, as the events of its search make it.
 
     Attributes:
+        number: counted from 0, in the order of proposals.
         params: its hyperparameters, by name.
         at: when it was proposed, in seconds since the epoch.
+        status: what it does now, or how it has ended.
         reason: why it has ended; empty before.
         reports: by step.
         ray_trial_id: by which Ray knows it, at its newest start.
