@@ -85,7 +85,9 @@ def forward_logs() -> None:
 
 class _Forward(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        logging.getLogger(f"eig_tune.{record.name}").debug("%s %s", record.levelname, record.getMessage())
+        logging.getLogger(f"eig_tune.{record.name}").debug(
+            "Ray's %s: %s", record.levelname.lower(), record.getMessage()
+        )
 
 
 def _init(address: str | None, cpus: int | None) -> None:

@@ -27,8 +27,8 @@ def output(level: str, program: str = PROGRAM) -> tuple[list[str], str]:
 def test_warnings_of_ray_are_details_of_eig_tune() -> None:
     lines, everything = output("DEBUG")
     assert lines == [
-        "eig_tune.ray.tune.execution DEBUG WARNING trial a1 is slow",
-        "eig_tune.ray.train DEBUG ERROR no room",
+        "eig_tune.ray.tune.execution DEBUG Ray's warning: trial a1 is slow",
+        "eig_tune.ray.train DEBUG Ray's error: no room",
     ]
     assert everything.count("is slow") == 1 and "a detail" not in everything
 
