@@ -78,14 +78,14 @@ def search(
         >>> result = eig_tune.search(space, digits.images / 16, digits.target, gpus=0)
         >>> result.best("nmi").params
     """
-    from eig_tune.api.result import SearchResult
-    from eig_tune.config.unused import find_unused_in_search
-    from eig_tune.workflows.prepare import warn_of_unused
-    from eig_tune.workflows.search import run_search, warm_started
-
     spec, arrays = with_data(resolve(space, searching=True), data, labels)
     place = home_at(home)
     with attended(view, time_budget, stop) as (shown, asked_to_stop):
+        from eig_tune.api.result import SearchResult
+        from eig_tune.config.unused import find_unused_in_search
+        from eig_tune.workflows.prepare import warn_of_unused
+        from eig_tune.workflows.search import run_search, warm_started
+
         options = run_options(
             name or name_of(space, "{}", "search"),
             place,
