@@ -47,16 +47,23 @@ def make(folder: Path, end: str) -> Path:
     packages.joinpath("zz_below.pth").write_text(f"import site; site.addsitedir({below!r})\n")
     pip = [str(python), "-m", "pip", "install", "-qq"]
     subprocess.run([*pip, "--upgrade", *requirements(end)], check=True)
+    # Those that the environment below has in the same version as well, for bin/ray.
+    subprocess.run([*pip, "--force-reinstall", "--no-deps", *installed(python)], check=True)
     subprocess.run([*pip, "--no-deps", "--editable", str(ROOT)], check=True)  # for bin/eig-tune
     return python
+
+
+def installed(python: Path) -> list[str]:
+    """The libraries with the versions that the environment has of them."""
+    freeze = subprocess.run([str(python), "-m", "pip", "freeze"], check=True, capture_output=True, text=True)
+    return [line for line in freeze.stdout.splitlines() if line.partition("==")[0] in LIBRARIES]
 
 
 def main() -> int:
     """Make the environment and run the tests in it; their exit code."""
     (end,) = sys.argv[1:]
     python = make(ROOT / f".venv-{end}", end)
-    listed = subprocess.run([python, "-m", "pip", "freeze"], check=True, capture_output=True, text=True).stdout
-    print("with", *(line for line in listed.splitlines() if line.partition("==")[0] in LIBRARIES), flush=True)
+    print("with", *installed(python), flush=True)
     command = [str(python), "-m", "pytest", "-p", "no:xdist", "-m", f"not ({NOT_THESE})", *TESTS]
     return subprocess.run(command, check=False, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}).returncode
 

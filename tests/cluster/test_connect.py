@@ -41,8 +41,9 @@ def test_nothing_of_ray_is_printed_otherwise() -> None:
 @pytest.mark.cluster
 @pytest.mark.parametrize("level", ["DEBUG", "INFO"])
 def test_the_same_holds_while_ray_starts_and_afterwards(level: str) -> None:
-    """When Ray starts it sets up its log once more, and warns of the token that it was given."""
+    """When Ray starts it sets up its log once more, and in later versions warns of the token that it was given."""
     started = PROGRAM.replace("forward_logs", "start_ray").replace("start_ray()", "start_ray(None, 1)")
     lines, everything = output(level, started)
     shown = [text for text in ("Token authentication is enabled", "is slow", "no room") if text in everything]
-    assert len(shown) == len(lines) == (3 if level == "DEBUG" else 0)
+    assert len(shown) == len(lines)
+    assert set(shown) - {"Token authentication is enabled"} == ({"is slow", "no room"} if level == "DEBUG" else set())
