@@ -27,7 +27,7 @@ from eig_tune.tracking import SearchTracker, local_uri, open_store
 
 TRIALS_AT_ONCE = 2
 METRICS = [f"metric_{number}" for number in range(10)]
-PICTURE_EVERY = 5  # reports; the journal sends a trial's samples at most every five seconds
+PICTURE_EVERY = 5  # reports; the MLflow runs get a trial's samples at most every five seconds
 NAME = "tracking"
 
 
