@@ -1,7 +1,7 @@
 """When a command ends before its work is done: somebody interrupts it, or its time is over.
 
 SIGINT (Ctrl-C), SIGTERM (Slurm, Kubernetes, ``timeout``) and SIGHUP (a lost connection) ask for the same: once for a
-gentle end, which keeps everything, and once more for an end at once. What a shell has told us to ignore
+gentle end, which keeps everything, and once more for an end at once. What a shell has set to be ignored
 (``nohup``, ``&``) is ignored.
 """
 
@@ -34,8 +34,8 @@ class Interrupted(BaseException):
         super().__init__(f"interrupted by {signal.Signals(number).name}")
 
     @property
-    def told(self) -> str:
-        """What a person is told in the end."""
+    def message(self) -> str:
+        """The line with which the command ends."""
         return f"{self}; a search, comparison or run goes on with --resume"
 
     @property
@@ -118,7 +118,7 @@ class Stop:
 
     @contextmanager
     def gently(self) -> Iterator[None]:
-        """In this block a signal is noted, for who asks; elsewhere it raises :class:`Interrupted`."""
+        """In this block a signal is noted, to be asked for; elsewhere it raises :class:`Interrupted`."""
         self._gently = True
         try:
             yield
@@ -155,7 +155,7 @@ class Stop:
             raise Interrupted(number)
 
     def _end_import(self, number: int) -> None:
-        os.write(sys.stderr.fileno(), f"eig-tune: {Interrupted(number).told}\n".encode())
+        os.write(sys.stderr.fileno(), f"eig-tune: {Interrupted(number).message}\n".encode())
         end_at_once(number)
 
 
@@ -174,7 +174,7 @@ class InterruptStop(Stop):
 
 @contextmanager
 def sigterm_comes_later() -> Iterator[None]:
-    """SIGTERM comes after this block, to who had it before, whatever takes it for itself in the block.
+    """SIGTERM comes after this block, to its handler from before, whatever takes it in the block.
 
     Other threads have to leave it alone, too: :func:`leave_sigterm_alone`.
     """

@@ -43,7 +43,7 @@ def classifier(digits: ImageData, tmp_path_factory: pytest.TempPathFactory) -> E
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("eig_tune.evaluation.classifier._SMALLEST_STEPS", 150)
         patch.setattr("eig_tune.evaluation.classifier._LARGEST_STEPS", 150)
-        return train_classifier(digits, tmp_path_factory.mktemp("judge"))
+        return train_classifier(digits, tmp_path_factory.mktemp("classifier"))
 
 
 @pytest.fixture(scope="session")

@@ -58,7 +58,7 @@ class _Server:
 
 
 class MlflowServer(_Server):
-    """A tracking server with all it needs in one folder, unless told where metrics and artifacts go.
+    """A tracking server with all it needs in one folder, unless it is said where metrics and artifacts go.
 
     Args:
         password: of its only user, ``USER``; without one it lets everybody in.

@@ -15,7 +15,7 @@ def problems(section: type[Section], document: object) -> list[Problem]:
     return problems_of(caught.value, {"": section})
 
 
-def test_every_problem_is_told_with_its_path_and_value() -> None:
+def test_every_problem_is_reported_with_its_path_and_value() -> None:
     found = problems(TrainConfig, {"train": {"tau": -1, "steps": "many"}, "model": {"width": 2}, "seed": -3})
     assert {problem.where for problem in found} == {"train.tau", "train.steps", "model.width", "seed"}
     by_path = {problem.where: problem.what for problem in found}
@@ -23,12 +23,12 @@ def test_every_problem_is_told_with_its_path_and_value() -> None:
     assert "'many'" in by_path["train.steps"]
 
 
-def test_unknown_key_is_told_with_the_nearest_one() -> None:
+def test_unknown_key_is_reported_with_the_nearest_one() -> None:
     (problem,) = problems(TrainSettings, {"lamda_1": 1})
     assert str(problem) == "lamda_1: unknown key; did you mean 'lambda_1'?"
 
 
-def test_missing_key_is_told() -> None:
+def test_missing_key_is_reported() -> None:
     (problem,) = problems(DatasetConfig, {})
     assert str(problem) == "name: missing; please add it"
 

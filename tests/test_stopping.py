@@ -35,7 +35,7 @@ def test_signal_is_raised_where_nothing_needs_to_be_kept(number: signal.Signals)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_signal_is_noted_where_it_shall_be_gentle_and_found_by_who_asks(number: signal.Signals) -> None:
+def test_signal_is_noted_where_it_shall_be_gentle_and_found_when_asked_for(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     with Stop().listening() as stop:
         assert not stop.asked and stop.patience == 180

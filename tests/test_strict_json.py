@@ -12,7 +12,7 @@ import eig_tune
 from eig_tune.strict_json import dumps
 
 ROOT = Path(eig_tune.__file__).parent
-# The event log, the cache of judges and what lies in a checkpoint are read again by eig-tune alone, NaN included.
+# The event log, the cache of classifiers and what lies in a checkpoint are read again by eig-tune alone, NaN included.
 OWN_FILES = {
     "strict_json.py",
     "hpo/event_log.py",

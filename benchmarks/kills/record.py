@@ -21,9 +21,9 @@ class Record:
 
     def say(self, line: str) -> None:
         """A line with the time before it."""
-        told = f"{time.strftime('%H:%M:%S')}  {line}"
-        print(told, flush=True)
-        self.log.write(f"{told}\n")
+        shown = f"{time.strftime('%H:%M:%S')}  {line}"
+        print(shown, flush=True)
+        self.log.write(f"{shown}\n")
         self.log.flush()
 
     def killed(self, kind: str, where: str, when: str, outcome: str, seconds: float | None) -> None:

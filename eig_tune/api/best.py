@@ -93,9 +93,9 @@ class BestTrial:
 
     def __repr__(self) -> str:
         reached = self.confirmed or self.metrics
-        told = ", ".join(f"{name}={reached[name]:.3f}" for name in self.search.objectives if name in reached)
+        shown = ", ".join(f"{name}={reached[name]:.3f}" for name in self.search.objectives if name in reached)
         kind = "confirmed" if self.confirmed else "found"
-        return f"<trial {self.number} of {self.search.name!r}, best by {self.by}: {kind} {told}>"
+        return f"<trial {self.number} of {self.search.name!r}, best by {self.by}: {kind} {shown}>"
 
     def _repr_html_(self) -> str:
         from eig_tune.api.html import best_page

@@ -81,12 +81,12 @@ class SearchResult:
     def progress(self) -> str:
         """What became of the trials and, of a search that is not complete, what is missing."""
         counts = Counter(trial.status for trial in self.found.trials)
-        told = ", ".join(f"{count} {status}" for status, count in counts.most_common()) or "no trial yet"
+        shown = ", ".join(f"{count} {status}" for status, count in counts.most_common()) or "no trial yet"
         if self.complete:
-            return told
+            return shown
         ended = sum(counts[status] for status in ("finished", "stopped", "collapsed", "failed"))
         return (
-            f"{told}. Not complete: {ended} of {self.found.num_trials or 'its'} trials have ended; if it does not run "
+            f"{shown}. Not complete: {ended} of {self.found.num_trials or 'its'} trials have ended; if it does not run "
             f"any more, search(…, name={self.name!r}, resume=True) goes on"
         )
 

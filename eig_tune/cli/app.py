@@ -59,7 +59,7 @@ def main() -> None:
         Stop().listen()
         app()
     except Interrupted as interrupted:
-        _give_up(interrupted.told, interrupted.exit_code)
+        _give_up(interrupted.message, interrupted.exit_code)
     except EigTuneError as error:
         _give_up(str(error), error.exit_code)
     except OSError as error:

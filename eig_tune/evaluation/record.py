@@ -1,4 +1,4 @@
-"""An evaluation as files: what a checkpoint carries for the people who look at it later."""
+"""An evaluation as files: what a checkpoint carries for whoever looks at it later."""
 
 import json
 from dataclasses import dataclass

@@ -83,7 +83,7 @@ def test_run_in_a_folder_goes_on_and_comes_to_the_same(run: TrainedRun, tmp_path
     np.testing.assert_array_equal(whole.model.predict_proba(IMAGES), run.model.predict_proba(IMAGES))
 
 
-def test_what_is_wrong_is_told_before_anything_is_trained(tmp_path: Path) -> None:
+def test_what_is_wrong_is_reported_before_anything_is_trained(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="lambda_9: no such parameter"):
         train(tmp_path, params={"lambda_9": 1.0})
     with pytest.raises(ConfigError, match=r"train\.steps"):

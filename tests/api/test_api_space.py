@@ -42,13 +42,13 @@ def test_mapping_is_left_as_it_was() -> None:
     assert document == {**SPACE, "train": {"steps": 3000}}
 
 
-def test_every_mistake_in_a_mapping_is_told_at_once() -> None:
+def test_every_mistake_in_a_mapping_is_reported_at_once() -> None:
     with pytest.raises(ConfigError) as raised:
         eig_tune.load_space(SPACE, train={"stepz": 1}, trials=0, methods="all")
-    told = str(raised.value)
-    assert told.startswith("the space: 3 problems")
-    assert "train.stepz: unknown key; did you mean 'steps'?" in told
-    assert "methods: unknown key" in told
+    shown = str(raised.value)
+    assert shown.startswith("the space: 3 problems")
+    assert "train.stepz: unknown key; did you mean 'steps'?" in shown
+    assert "methods: unknown key" in shown
 
 
 def test_space_without_a_data_set_is_for_arrays() -> None:

@@ -20,9 +20,9 @@ def test_users_code_is_checked_strictly(tmp_path: Path) -> None:
     assert [line for line in right.stdout.splitlines() if "user_script.py" in line] == [], right.stdout
     wrong = tmp_path / "wrong.py"
     wrong.write_text("import eig_tune\nprint(eig_tune.open_search(3).best().numbr)\n")
-    told = mypy(wrong, tmp_path / "cache").stdout
-    assert 'Argument 1 to "open_search" has incompatible type "int"' in told
-    assert '"BestTrial" has no attribute "numbr"' in told
+    shown = mypy(wrong, tmp_path / "cache").stdout
+    assert 'Argument 1 to "open_search" has incompatible type "int"' in shown
+    assert '"BestTrial" has no attribute "numbr"' in shown
 
 
 def test_users_code_runs() -> None:

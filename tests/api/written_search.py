@@ -24,20 +24,20 @@ REACHED = {
 
 
 def events(running: bool) -> list[dict[str, object]]:
-    told: list[dict[str, object]] = [{"event": "search", "header": {"id": SEARCH_ID}}]
+    shown: list[dict[str, object]] = [{"event": "search", "header": {"id": SEARCH_ID}}]
     for number, (status, reports) in REACHED.items():
-        told.append({"event": "trial", "trial": number, "values": {"lambda_2": 5.0 * (number + 1)}})
-        told.append({"event": "start", "trial": number, "runner": f"ray-{number}"})
+        shown.append({"event": "trial", "trial": number, "values": {"lambda_2": 5.0 * (number + 1)}})
+        shown.append({"event": "start", "trial": number, "runner": f"ray-{number}"})
         for index, (nmi, prior_rmse) in enumerate(reports, start=1):
             metrics = {"nmi": nmi, "prior_rmse": prior_rmse, "code_recovery": 0.5}
             verdict = status if index == len(reports) else "running"
             step = 1000 * index
-            told.append(
+            shown.append(
                 {"event": "report", "trial": number, "step": step, "metrics": metrics, "verdict": verdict, "reason": ""}
             )
         if not (running and number == max(REACHED)):
-            told.append({"event": "end", "trial": number, "status": status, "reason": f"why {number} ended"})
-    return [{**event, "at": 1e9 + index} for index, event in enumerate(told)]
+            shown.append({"event": "end", "trial": number, "status": status, "reason": f"why {number} ended"})
+    return [{**event, "at": 1e9 + index} for index, event in enumerate(shown)]
 
 
 def write_search(home: Path, *, running: bool = False) -> Path:

@@ -17,7 +17,7 @@ from searches import (
     assert_mlflow_has_every_report_once,
     assert_study_agrees,
     runs_of_kind,
-    told,
+    shown,
     trials_of,
 )
 
@@ -122,7 +122,7 @@ def assert_confirmed_means_agree(left: Left, confirmations: Mapping[int, Trial])
 
 
 def assert_needed_checkpoints_are_there(left: Left) -> None:
-    """Whatever has died: the newest checkpoint of every trial that is to go on is whole."""
+    """Whatever was killed: the newest checkpoint of every trial that is to go on is whole."""
     for file in left.event_logs():
         with EventLog(file) as event_log:
             for trial in event_log.trials.values():
@@ -145,8 +145,8 @@ def assert_models_can_be_taken_home(left: Left, criteria: Collection[str], folde
 def assert_same_results(left: Left, undisturbed: Left) -> None:
     """Every trial and confirmation has come to what it comes to when nothing happens, number by number."""
     for found, expected in (
-        (told(trials_of(left.home)), told(trials_of(undisturbed.home))),
-        (told(left.confirmations()), told(undisturbed.confirmations())),
+        (shown(trials_of(left.home)), shown(trials_of(undisturbed.home))),
+        (shown(left.confirmations()), shown(undisturbed.confirmations())),
     ):
         for number, trial in expected.items():
             assert found[number] == trial, _difference(number, found[number], trial)

@@ -55,8 +55,8 @@ def write_space(folder: Path, further: str = "", confirmed: int = 0) -> Path:
 
 
 @cache
-def _judges() -> "tempfile.TemporaryDirectory[str]":
-    kept = tempfile.TemporaryDirectory(prefix="judges-")
+def _classifiers() -> "tempfile.TemporaryDirectory[str]":
+    kept = tempfile.TemporaryDirectory(prefix="classifiers-")
     with tempfile.TemporaryDirectory() as folder:
         spec = load_spec(write_space(Path(folder)))
     home = Home(Path(kept.name))
@@ -64,16 +64,16 @@ def _judges() -> "tempfile.TemporaryDirectory[str]":
     return kept
 
 
-def give_judge(home: Path) -> None:
+def give_classifier(home: Path) -> None:
     """Spare a search the training of its classifier, which is most of what it does before its first trial."""
-    shutil.copytree(Home(Path(_judges().name)).classifiers, Home(home).classifiers, dirs_exist_ok=True)
+    shutil.copytree(Home(Path(_classifiers().name)).classifiers, Home(home).classifiers, dirs_exist_ok=True)
 
 
 def start(
     space: Path, home: Path, *options: str, environment: Mapping[str, str] | None = None, group: bool = False
 ) -> "subprocess.Popen[str]":
     """A search, begun or resumed, whose output goes to ``home``.log; on request in a process group of its own."""
-    give_judge(home)
+    give_classifier(home)
     command = [str(EIG_TUNE), "search", "--space", str(space), "--home", str(home), "--gpus", "0", "--resume", *options]
     with home.with_suffix(".log").open("a") as log:
         inherited = {**os.environ, **(environment or {})}
@@ -152,7 +152,7 @@ def trials_of(home: Path) -> dict[int, Trial]:
         return event_log.trials
 
 
-def told(trials: Mapping[int, Trial]) -> dict[int, Any]:
+def shown(trials: Mapping[int, Trial]) -> dict[int, Any]:
     """What a trial was and came to, without when, where and by whom; seconds differ from run to run."""
     return {
         number: (

@@ -68,7 +68,7 @@ class Stack:
         base: environment of every process, as an image has one; ``PATH`` must find the commands.
         instead: definitions that replace a service's own, where its program cannot be had here.
         before: called with a service's environment before it starts: what its image's entrypoint does.
-        users: who runs a service, where that is another user.
+        users: the user that runs a service, where it is another one.
     """
 
     file: Path

@@ -1,4 +1,4 @@
-"""Checkpoints in an S3-compatible store, and disks that are full: nothing is lost, little is left, no key is told."""
+"""Checkpoints in an S3-compatible store, and full disks: nothing is lost, little is left, no key is printed."""
 
 import json
 import re

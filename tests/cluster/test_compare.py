@@ -12,7 +12,7 @@ from searches import (
     EIG_TUNE,
     NAME,
     assert_mlflow_has_every_report_once,
-    give_judge,
+    give_classifier,
     kill,
     trials_of,
     wait_for_events,
@@ -24,7 +24,7 @@ METHODS = ["uniform-infogan", "elastic-infogan", "joint-vae"]
 
 
 def compare(space: Path, home: Path, *options: str) -> "subprocess.Popen[str]":
-    give_judge(home)
+    give_classifier(home)
     command = [str(EIG_TUNE), "compare", "--space", str(space), "--home", str(home), "--name", NAME, "--gpus", "0"]
     command += ["--methods", ",".join(METHODS), "--splits", "0", "--seeds", "1", "--resume", *options]
     with home.with_suffix(".log").open("a") as log:

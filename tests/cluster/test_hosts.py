@@ -16,7 +16,7 @@ from searches import NAME, assert_mlflow_has_every_report_once, assert_study_agr
 from sklearn.datasets import load_digits
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.alone]
-GPUS = 4  # of a worker, as far as Ray is told
+GPUS = 4  # of a worker, as far as Ray knows
 REPORT_EVERY = 20
 PACE = 2.0  # seconds that a trial trains to its next report, at least
 CUT_SECONDS = 30
@@ -107,9 +107,9 @@ class Site:
     def wait_for(self, what: str, met: Callable[[], bool], seconds: float = 180) -> None:
         end = time.monotonic() + seconds
         while not met():
-            told = self.log.read_text()[-3000:]
-            assert self.driver.poll() is None, f"the search ended while it was to wait for {what}\n{told}"
-            assert time.monotonic() < end, f"waited in vain for {what}\n{told}"
+            shown = self.log.read_text()[-3000:]
+            assert self.driver.poll() is None, f"the search ended while it was to wait for {what}\n{shown}"
+            assert time.monotonic() < end, f"waited in vain for {what}\n{shown}"
             time.sleep(0.3)
 
     def wait_for_the_end_of(self, host: Host, what: str, since: float) -> None:

@@ -11,9 +11,9 @@ from searches import (
     assert_study_agrees,
     events,
     kill,
+    shown,
     start,
     steps_run,
-    told,
     trial_processes,
     trials_of,
     wait_for_events,
@@ -41,7 +41,7 @@ def uninterrupted(space: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 def assert_as_if_nothing_had_happened(home: Path, uninterrupted: Path) -> None:
     trials = trials_of(home)
     assert all(trial.status in ("finished", "stopped") and trial.reason for trial in trials.values())
-    assert told(trials) == told(trials_of(uninterrupted))
+    assert shown(trials) == shown(trials_of(uninterrupted))
     assert sorted(steps_run(home)) == sorted(steps_run(uninterrupted)), "a report is doubled or missing"
     assert_mlflow_has_every_report_once(home, trials)
     assert_study_agrees(home, trials)

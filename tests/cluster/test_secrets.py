@@ -1,4 +1,4 @@
-"""A server that wants a login: what is refused and what is told, that no password stays anywhere; and open ports."""
+"""A server that wants a login: what is refused and what is printed, that no password stays anywhere; and open ports."""
 
 import os
 import re

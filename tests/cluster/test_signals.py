@@ -13,7 +13,7 @@ from searches import (
     assert_mlflow_has_every_report_once,
     assert_study_agrees,
     events,
-    give_judge,
+    give_classifier,
     start,
     steps_run,
     trials_of,
@@ -143,7 +143,7 @@ def test_timeout_of_coreutils_with_a_lost_terminal_and_plain_commands(tmp_path: 
     space, out = write_space(tmp_path), tmp_path / "out"
     space.write_text(space.read_text().replace("steps: 180", "steps: 1000000"))
     home = tmp_path / "home"
-    give_judge(home)
+    give_classifier(home)
     command = [str(EIG_TUNE), "train", "--space", str(space), "--home", str(home), "--out", str(out)]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         ran = subprocess.Popen([*command, "--resume"], stderr=subprocess.PIPE, text=True)
@@ -153,8 +153,8 @@ def test_timeout_of_coreutils_with_a_lost_terminal_and_plain_commands(tmp_path: 
             time.sleep(0.05)
         time.sleep(0.5)
         ran.send_signal(number)
-        told = ran.communicate(timeout=60)[1]
-        assert ran.returncode == 128 + number and "Traceback" not in told
-        assert told.splitlines()[-1].startswith(f"eig-tune: interrupted by {number.name}; ")
+        shown = ran.communicate(timeout=60)[1]
+        assert ran.returncode == 128 + number and "Traceback" not in shown
+        assert shown.splitlines()[-1].startswith(f"eig-tune: interrupted by {number.name}; ")
     timed = subprocess.run(["timeout", "15", *command, "--resume"], capture_output=True, text=True, check=False)
     assert timed.returncode == 124 and "Traceback" not in timed.stderr

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from searches import give_judge, processes_naming, trials_of, write_space
+from searches import give_classifier, processes_naming, trials_of, write_space
 from stack import base_environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
@@ -40,7 +40,7 @@ def test_job_starts_ray_searches_and_leaves_nothing_behind(folder: Path) -> None
         **{"SLURM_JOB_ID": str(os.getpid()), "SLURM_JOB_NODELIST": "127.0.0.1,127.0.0.1"},
         **{"TMPDIR": str(folder), "RAY_raylet_start_wait_time_s": "120", "RAY_worker_niceness": "0"},
     }
-    give_judge(folder / "eig-runs")
+    give_classifier(folder / "eig-runs")
     command: list[str | Path] = [ROOT / "docker" / "slurm.sh", "--space", write_space(folder), "--trials", "2"]
     with (folder / "log").open("w") as log:
         job = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True)

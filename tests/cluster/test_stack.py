@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from mlflow_server import free_port
-from searches import assert_mlflow_has_every_report_once, give_judge, trials_of, write_space
+from searches import assert_mlflow_has_every_report_once, give_classifier, trials_of, write_space
 from stack import Stack, base_environment, lines_with
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
@@ -101,7 +101,7 @@ def make_database(environment: Mapping[str, str]) -> None:
 def test_search_best_and_register(stack: Stack, secrets: Mapping[str, str], folder: Path, monkeypatch: Any) -> None:
     """One search through all of it; metrics in Postgres, artifacts in the bucket, nobody in without a password."""
     space = write_space(folder, confirmed=1)
-    give_judge(folder / "runs")
+    give_classifier(folder / "runs")
     searched = stack.exec("head", "eig-tune", "search", "--space", str(space))
     assert searched.returncode == 0, searched.stderr
     assert "PUT /eig-tune/checkpoints/" in stack.processes["s3"][0].log.read_text(), "no checkpoint went to the bucket"

@@ -50,7 +50,7 @@ def test_later_changes_of_an_array_change_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("images", "labels", "told"),
+    ("images", "labels", "shown"),
     [
         (
             GREY.transpose(1, 2, 0)[..., None, None],
@@ -69,10 +69,10 @@ def test_later_changes_of_an_array_change_nothing() -> None:
         (GREY, LABELS * 0, "labels: all of them are '0'; give two classes or more"),
     ],
 )
-def test_what_is_no_image_or_label_is_one_clear_line(images: Any, labels: Any, told: str) -> None:
+def test_what_is_no_image_or_label_is_one_clear_line(images: Any, labels: Any, shown: str) -> None:
     with pytest.raises(DataError) as raised:
         from_arrays(images, labels)
-    assert told in str(raised.value)
+    assert shown in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
@@ -103,7 +103,7 @@ def test_size_and_channels_are_the_arrays_own_unless_the_space_says_others() -> 
 
 
 @pytest.mark.parametrize(
-    ("config", "images", "told"),
+    ("config", "images", "shown"),
     [
         (DatasetConfig(name="arrays"), GREY[:, :14, :14], "they are 14 × 14; the side must be a multiple of 4 from 8"),
         (DatasetConfig(name="arrays"), GREY[:, :14, :14], "set dataset.image_size to 16, and they are resized"),
@@ -113,11 +113,11 @@ def test_size_and_channels_are_the_arrays_own_unless_the_space_says_others() -> 
     ],
 )
 def test_arrays_that_networks_cannot_make_are_refused_with_the_remedy(
-    config: DatasetConfig, images: Any, told: str
+    config: DatasetConfig, images: Any, shown: str
 ) -> None:
     with pytest.raises(DataError) as raised:
         load_images(config, arrays=from_arrays(images))
-    assert told in str(raised.value)
+    assert shown in str(raised.value)
 
 
 def test_side_that_is_no_multiple_of_4_is_resized_when_the_space_says_to_what() -> None:

@@ -1,4 +1,4 @@
-"""What was read, as a person is told it."""
+"""What was read, as a person reads it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_digits_are_counted(digits: ImageData) -> None:
     assert facts.classes[3].training == (digits.training.labels == 3).sum()
 
 
-def test_folder_is_told_with_its_classes_and_nothing_is_left_out_unasked(tmp_path: Path) -> None:
+def test_folder_is_reported_with_its_classes_and_nothing_is_left_out_unasked(tmp_path: Path) -> None:
     paint(tmp_path, {"cat": 20, "[dog]": 10})
     config = DatasetConfig(name="folder", root=tmp_path, image_size=8)
     assert config.imbalance == "none"
@@ -57,7 +57,7 @@ def test_images_that_an_imbalance_leaves_out_are_counted(tmp_path: Path) -> None
     assert classes == "2 classes, training + held out: a 16+4, b 8+4"
 
 
-def test_split_is_told_too(digits: ImageData) -> None:
+def test_split_is_reported_too(digits: ImageData) -> None:
     data, classes = in_words(facts_of(digits), ImbalanceSplit(split=0))
     left_out = len(digits.trainable) - len(digits.training)
     assert f"({left_out} left out by imbalance {{split: 0}})" in data
@@ -74,12 +74,12 @@ def test_images_without_labels_have_no_classes(unlabelled_digits: ImageData) -> 
 def test_hundreds_of_classes_are_one_short_line(digits: ImageData) -> None:
     facts = facts_of(digits)
     many = tuple(ClassFacts(f"class {number}", number + 3, 1) for number in range(500))
-    told = in_words(replace(facts, classes=many), "none")[1]
-    assert told == ("500 classes with 3 (class 0) to 502 (class 499) training images, half of them with 253 or more")
+    shown = in_words(replace(facts, classes=many), "none")[1]
+    assert shown == ("500 classes with 3 (class 0) to 502 (class 499) training images, half of them with 253 or more")
 
 
 @pytest.mark.parametrize(
-    ("counts", "told"),
+    ("counts", "shown"),
     [
         ({"train/cat": 3, "train/dog": 3, "test/cat": 2, "test/dog": 2}, "'test', 'train', which are parts"),
         ({"Train/cat": 3, "Train/dog": 3, "Val/cat": 2, "Val/dog": 2}, "give {root}/Train"),
@@ -90,12 +90,12 @@ def test_hundreds_of_classes_are_one_short_line(digits: ImageData) -> None:
     ],
 )
 def test_folder_above_the_class_folders_is_refused_with_the_one_to_give(
-    tmp_path: Path, counts: dict[str, int], told: str
+    tmp_path: Path, counts: dict[str, int], shown: str
 ) -> None:
     paint(tmp_path, counts)
     with pytest.raises(DataError) as caught:
         load_images(DatasetConfig(name="folder", root=tmp_path, image_size=8))
-    assert told.replace("{root}", str(tmp_path)) in str(caught.value)
+    assert shown.replace("{root}", str(tmp_path)) in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -107,11 +107,11 @@ def test_classes_may_be_called_train_and_have_folders_of_their_own(tmp_path: Pat
     assert set(data.classes) == {name.split("/")[0] for name in counts}
 
 
-def test_absent_data_is_told_without_a_download(tmp_path: Path) -> None:
+def test_absent_data_is_reported_without_a_download(tmp_path: Path) -> None:
     assert how_to_get(DatasetConfig(name="digits")) is None
-    told = how_to_get(DatasetConfig(name="mnist", root=tmp_path))
-    assert told is not None and str(tmp_path) in told and "--root" in told
-    told = how_to_get(DatasetConfig(name="folder", root=tmp_path / "none"))
-    assert told is not None and str(tmp_path / "none") in told
+    shown = how_to_get(DatasetConfig(name="mnist", root=tmp_path))
+    assert shown is not None and str(tmp_path) in shown and "--root" in shown
+    shown = how_to_get(DatasetConfig(name="folder", root=tmp_path / "none"))
+    assert shown is not None and str(tmp_path / "none") in shown
     assert how_to_get(DatasetConfig(name="folder", root=tmp_path)) is None
     assert not list(tmp_path.iterdir())

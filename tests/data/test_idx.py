@@ -105,7 +105,7 @@ def test_labels_in_the_place_of_images_are_refused(tmp_path: Path, write_idx_set
         read_idx_part(tmp_path, "train")
 
 
-def test_unequal_counts_are_told(tmp_path: Path, write_idx_set: WriteSet) -> None:
+def test_unequal_counts_are_reported(tmp_path: Path, write_idx_set: WriteSet) -> None:
     write_idx_set(tmp_path, train_labels_idx1_ubyte=np.zeros(39, np.uint8))
     with pytest.raises(DataError, match="40 train images but 39 labels"):
         read_idx_part(tmp_path, "train")

@@ -100,7 +100,7 @@ def test_class_of_a_format_that_is_not_read_is_refused_by_name(two_classes: Path
         read_folder(two_classes, 8, 1)
 
 
-def test_several_classes_without_a_readable_image_are_told_together(two_classes: Path) -> None:
+def test_several_classes_without_a_readable_image_are_reported_together(two_classes: Path) -> None:
     for number in range(5):
         (two_classes / f"c{number}").mkdir()
         (two_classes / f"c{number}" / "x.heic").touch()

@@ -140,12 +140,12 @@ def test_what_was_read_before_an_interruption_is_kept(
     assert len(decoded) - before <= 4
 
 
-def test_progress_is_told_of_every_file_that_is_read(root: Path, tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
-    read_folder(root, 8, 1, tmp_path / "kept", lambda done, of: told.append((done, of)))
-    assert told == [(done, 7) for done in range(1, 8)]
-    read_folder(root, 8, 1, tmp_path / "kept", lambda done, of: told.append((done, of)))
-    assert len(told) == 7
+def test_progress_is_reported_of_every_file_that_is_read(root: Path, tmp_path: Path) -> None:
+    shown: list[tuple[int, int]] = []
+    read_folder(root, 8, 1, tmp_path / "kept", lambda done, of: shown.append((done, of)))
+    assert shown == [(done, 7) for done in range(1, 8)]
+    read_folder(root, 8, 1, tmp_path / "kept", lambda done, of: shown.append((done, of)))
+    assert len(shown) == 7
 
 
 def test_fingerprint_does_not_depend_on_the_place(root: Path, tmp_path: Path) -> None:

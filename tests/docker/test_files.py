@@ -1,4 +1,4 @@
-"""The files in docker/ against the schemas and linters of those who will read them, without any of their programs."""
+"""The files in docker/ against the schemas and linters of the programs that read them, without these programs."""
 
 import json
 import re

@@ -22,7 +22,7 @@ STILL = AugmentSettings(rotation=0, zoom=0, shear=0, shift=0, distortion=0)
 
 @dataclass
 class Puppet:
-    """A model that makes one fixed image per category and reads images as it is told to."""
+    """A model that makes one fixed image per category and reads images as it is set to."""
 
     pictures: Tensor
     read: Callable[[Tensor], Tensor]

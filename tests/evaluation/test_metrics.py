@@ -73,7 +73,7 @@ def test_perfect_table_has_the_best_of_every_metric() -> None:
     assert metrics.prior_rmse(table, truth, truth) > 0.1, "the order of the categories must matter"
 
 
-def test_model_that_makes_one_class_is_told_from_a_good_one() -> None:
+def test_model_that_makes_one_class_is_reported_from_a_good_one() -> None:
     table = np.zeros((4, 4))
     table[:, 2] = 100
     assert metrics.nmi(table) == 0

@@ -127,7 +127,7 @@ def test_q_without_information_is_collapsed_however_many_categories(
         ({}, {"categories": 4}, False),
     ],
 )
-def test_trial_is_judged_by_its_own_method_and_categories(
+def test_trial_is_decided_by_its_own_method_and_categories(
     tmp_path: Path, method: dict[str, Any], categories: dict[str, Any], lost: bool
 ) -> None:
     """0.15 of log 10 = 2.30, log 40 = 3.69 or log 4 = 1.39 nats, with a Q that disagrees with the prior."""

@@ -37,7 +37,7 @@ def note(event_log: EventLog, number: int, *steps: int) -> None:
         event_log.report(number, step, {"nmi": 0.5, "prior_rmse": 0.1}, CONTINUE)
 
 
-def test_search_that_runs_already_is_told_with_its_process(tmp_path: Path) -> None:
+def test_search_that_runs_already_is_reported_with_its_process(tmp_path: Path) -> None:
     path = tmp_path / "digits" / "events.jsonl"
     with EventLog(path), pytest.raises(ResultError) as refused:
         EventLog(path)
@@ -76,7 +76,7 @@ def test_file_system_without_locks_is_no_other_process(
     assert [file.name for file in path.parent.iterdir()] == ["events.jsonl"]
 
 
-def test_without_locks_a_file_says_who_runs_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_locks_a_file_says_which_process_runs_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     no_locks(monkeypatch)
     owner = tmp_path / "events.lock"
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
@@ -92,7 +92,7 @@ def test_without_locks_a_file_says_who_runs_the_search(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("code", [errno.EROFS, errno.EDQUOT, errno.EIO])
-def test_event_log_that_cannot_be_locked_or_opened_is_told_by_its_error(
+def test_event_log_that_cannot_be_locked_or_opened_is_reported_by_its_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     no_locks(monkeypatch, code)

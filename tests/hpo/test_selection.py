@@ -273,7 +273,7 @@ def test_extended_confirmation_is_what_is_read_back_and_a_failed_seed_ends_it(da
     assert trial.confirmation == "2 of 3 fresh seeds finished, 1 failed"
 
 
-def test_method_that_takes_the_values_of_another_is_told(database: Path, tmp_path: Path) -> None:
+def test_method_that_takes_the_values_of_another_is_reported(database: Path, tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{database}/mlflow.db", "methods", database)
     tracker = SearchTracker(store, "search", "d" * 32, {}, {OBJECTIVES_TAG: json.dumps(TWO)})
     for number, (method, status) in enumerate([("elastic-infogan", "finished"), ("gumbel-softmax", "stopped")]):

@@ -60,7 +60,7 @@ def test_time_left_is_that_of_the_steps_that_are_left(
     assert terminal._time_left() == expected
 
 
-def test_steps_of_long_work_are_told_now_and_then_in_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_of_long_work_are_reported_now_and_then_in_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
     now = itertools.count(0, 20)
     monkeypatch.setattr("eig_tune.terminal.progress.time.monotonic", lambda: next(now))
     console = Console(file=io.StringIO(), width=80)

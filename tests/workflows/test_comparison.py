@@ -127,7 +127,7 @@ def test_curve_of_a_method_is_the_mean_of_its_cells_on_imbalanced_images(tmp_pat
     assert means == pytest.approx([np.mean([measured(t.params)["nmi"] for t in cells])] * 2)
 
 
-def test_failed_cell_is_told_and_not_counted() -> None:
+def test_failed_cell_is_reported_and_not_counted() -> None:
     report = Report(100, {**measured({"method": "elastic-infogan", "split": 0, "seed": 0})}, 0.0, Decision("finished"))
     good = Trial(0, {"method": "elastic-infogan", "split": 0, "seed": 0}, 0.0, "finished", reports={100: report})
     bad = Trial(1, {"method": "elastic-infogan", "split": 1, "seed": 0}, 0.0, "failed", "the worker was lost")

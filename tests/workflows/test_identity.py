@@ -118,7 +118,7 @@ def test_same_images_from_elsewhere_are_the_same_search(person: Person, traits: 
     assert person.search() == person.search(resume=True, traits=traits)
 
 
-def test_other_images_are_another_search_and_every_difference_is_told(person: Person) -> None:
+def test_other_images_are_another_search_and_every_difference_is_reported(person: Person) -> None:
     person.search()
     with pytest.raises(ConfigError) as refused:
         person.find(resume=True, traits={**changed(root="/b"), "data": "d2"})

@@ -46,7 +46,7 @@ def shown(of: SearchSpec, data: ImageData, home: Path, monkeypatch: pytest.Monke
     return log.text.strip()
 
 
-def test_judge_that_knows_the_commonest_class_alone_is_half_right(
+def test_classifier_that_knows_the_commonest_class_alone_is_half_right(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of 95 % and 5 % of noise it learns to say the first."""
@@ -56,7 +56,7 @@ def test_judge_that_knows_the_commonest_class_alone_is_half_right(
     assert classifier.accuracy == pytest.approx(0.5, abs=0.1)
 
 
-def test_unsure_judge_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsure_classifier_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     two = images({0: 500, 1: 500})
     assert "knows just 50.0% of held-out images, averaged over classes" in shown(
         spec(), two, tmp_path, monkeypatch, 0.5
@@ -65,7 +65,7 @@ def test_unsure_judge_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(("classes", "steps"), [(2, 1500), (10, 1500), (100, 15000)])
-def test_judge_of_more_classes_may_train_for_longer(
+def test_classifier_of_more_classes_may_train_for_longer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classes: int, steps: int
 ) -> None:
     """Its steps are those of twelve epochs, but at most …"""
@@ -96,7 +96,7 @@ def test_nmi_of_chance_is_that_of_categories_drawn_at_random(categories: int, cl
     assert chance == pytest.approx(np.mean(drawn), abs=4 * float(np.std(drawn)))
 
 
-def test_many_classes_of_few_images_are_told_for_what_chance_reaches(
+def test_many_classes_of_few_images_are_reported_for_what_chance_reaches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hundred = images(dict.fromkeys(range(100), 20), dict.fromkeys(range(100), 5))

@@ -80,7 +80,7 @@ def test_stopped_trial_says_by_how_many_it_was_beaten(tmp_path: Path) -> None:
         assert event_log.trials[0].reason == "rung 500: 4th of 4, 1 may go on"
 
 
-def test_last_of_nine_is_told_so(tmp_path: Path) -> None:
+def test_last_of_nine_is_reported_so(tmp_path: Path) -> None:
     with EventLog(tmp_path / "events.jsonl") as event_log:
         engine = Engine(SearchPolicy(spec(9)), event_log)
         for _ in range(9):
@@ -101,7 +101,7 @@ def test_trial_that_waited_until_the_end_says_that(tmp_path: Path) -> None:
         }
 
 
-def test_reserve_of_a_small_search_is_not_told_as_places(tmp_path: Path) -> None:
+def test_reserve_of_a_small_search_is_not_reported_as_places(tmp_path: Path) -> None:
     """Of two one gets to its end, as somebody must: the other waited, and no rank excluded it."""
     with EventLog(tmp_path / "events.jsonl") as event_log:
         search(event_log, (0.5, 0.4))
@@ -129,7 +129,7 @@ def halving(losses: Sequence[float], **others: Any) -> SuccessiveHalving:
     return made
 
 
-def test_tie_with_the_last_that_may_go_on_is_told() -> None:
+def test_tie_with_the_last_that_may_go_on_is_reported() -> None:
     reasons_given = halving([0.0, 1.0, 1.0, 1.0, 1.0, 2.0]).unpromotable()
     assert reasons_given == {
         3: "rung 10: 4th of 6, 2 may go on (the 2nd is as good and came first)",
@@ -138,14 +138,14 @@ def test_tie_with_the_last_that_may_go_on_is_told() -> None:
     }
 
 
-def test_nobody_who_may_go_on_is_stopped_when_a_resumed_search_wants_fewer_trials() -> None:
+def test_no_trial_that_may_go_on_is_stopped_when_a_resumed_search_wants_fewer_trials() -> None:
     """Nine, and thirty are there."""
     of = halving([float(trial) for trial in range(30)])
     assert list(of.unpromotable()) == list(range(10, 30))
     assert [of.promote() for _ in range(11)] == [*range(10), None]
 
 
-def test_trials_of_later_brackets_which_pass_a_rung_in_any_case_are_told() -> None:
+def test_trials_of_later_brackets_which_pass_a_rung_in_any_case_are_reported() -> None:
     of = halving([1.0, 2.0, 3.0, 4.0], brackets=2)
     assert of.unpromotable() == {3: "rung 10: 4th of 4, 1 may go on, and those of later brackets"}
     for trial, loss in enumerate((1.0, 2.0, 3.0, 4.0)):
@@ -188,7 +188,7 @@ def on_screen(trials: Mapping[int, Trial], *, live: bool) -> str:
 
 @pytest.mark.parametrize("live", [False, True])
 @pytest.mark.parametrize("status", ["stopped", "failed", "collapsed"])
-def test_terminal_tells_a_reason_whole_and_as_it_is(status: str, live: bool) -> None:
+def test_terminal_shows_a_reason_whole_and_as_it_is(status: str, live: bool) -> None:
     assert LONG in on_screen({0: ended(0, status, LONG)}, live=live)
 
 
@@ -199,7 +199,7 @@ def test_live_table_folds_a_reason_that_is_longer_than_its_line() -> None:
     assert "END" in out.getvalue() and "…" not in out.getvalue()
 
 
-def test_promoted_trial_that_trains_is_not_told_as_waiting() -> None:
+def test_promoted_trial_that_trains_is_not_reported_as_waiting() -> None:
     trial = ended(0, "running", "", last="waits at rung 500")
     trial.reports[500] = Report(500, {"nmi": 0.5}, 0.0, pause("waits at rung 500"))
     trial.paused_at = 500
