@@ -1,8 +1,67 @@
-"""The section ``augment`` of a space. Reading one needs no PyTorch, so it lies apart from what it is for."""
+"""The sections ``dataset`` and ``augment`` of a space. Reading them needs no PyTorch and no images."""
 
-from pydantic import Field
+from pathlib import Path
+from typing import Any, Literal
 
+from pydantic import Field, field_validator, model_validator
+
+from eig_tune.data.imbalance import Imbalance, ImbalanceSplit
+from eig_tune.data.resize import LARGEST_SIDE, MULTIPLE_OF, SMALLEST_SIDE
+from eig_tune.paths import expanded, is_text
 from eig_tune.schema import Section
+
+DEFAULT_CACHE = Path("~/.cache/eig-tune")
+
+
+class DatasetConfig(Section):
+    """Which images, of what size, and how imbalanced the training images are made."""
+
+    name: Literal["digits", "mnist", "fashion-mnist", "folder", "arrays"] = Field(
+        description="the data set; `folder` is your own images, `arrays` are images given from Python"
+    )
+    root: Path | None = Field(
+        default=None, description="where the data set lies or is downloaded to; `folder` needs it, `digits` has none"
+    )
+    image_size: int | None = Field(
+        default=None,
+        ge=SMALLEST_SIDE,
+        le=LARGEST_SIDE,
+        multiple_of=MULTIPLE_OF,
+        description="side of the images in pixels, to which they are scaled; by default 16 for `digits`, 28 for "
+        "`mnist` and `fashion-mnist`, and 64 for a folder",
+    )
+    channels: Literal[1, 3] | None = Field(
+        default=None, description="1 is grey, 3 is colour; by default 3 for a folder, else 1"
+    )
+    imbalance: Imbalance = Field(
+        default=ImbalanceSplit(split=0),
+        description="how the classes of the training images are made unequal; by default `none` for your own images",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_as_they_are(cls, document: Any) -> Any:
+        if isinstance(document, dict) and document.get("name") in ("folder", "arrays"):
+            return {"imbalance": "none", **document}
+        return document
+
+    @model_validator(mode="after")
+    def _root_where_needed(self) -> "DatasetConfig":
+        if self.name == "folder" and self.root is None:
+            raise ValueError("the data set `folder` needs `root`, the folder of your images")
+        return self
+
+    @field_validator("root")
+    @classmethod
+    def _root_is_text(cls, root: Path | None) -> Path | None:
+        if root is not None and not is_text(str(root)):
+            raise ValueError("this path is no UTF-8 text, which Ray and MLflow need; rename the folder, or link to it")
+        return root
+
+    @property
+    def path(self) -> Path:
+        """Where the data set lies, or will lie once it is downloaded."""
+        return expanded(self.root or DEFAULT_CACHE, "dataset.root")
 
 
 class AugmentSettings(Section):

@@ -76,7 +76,9 @@ def test_file_system_without_locks_is_no_other_process(
     assert [file.name for file in path.parent.iterdir()] == ["events.jsonl"]
 
 
-def test_without_locks_a_file_says_which_process_runs_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_locks_a_file_says_which_process_runs_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     no_locks(monkeypatch)
     owner = tmp_path / "events.lock"
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
