@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mlflow_server import free_port
@@ -48,7 +49,8 @@ class RayNode:
         end = time.monotonic() + 120
         while "Ray runtime started" not in log.read_text():
             if self._process.poll() is not None or time.monotonic() > end:
-                self.kill()
+                with suppress(ProcessLookupError):  # it may have ended by itself
+                    self.kill()
                 raise AssertionError(log.read_text()[-3000:])
             time.sleep(0.2)
         self.address = next(line for line in log.read_text().splitlines() if "Local node IP" in line).split()[-1]

@@ -57,15 +57,22 @@ def start_ray(address: str | None, cpus: int | None) -> None:
 
 @contextmanager
 def own_ray_ends() -> Iterator[None]:
-    """A Ray that is started in the block ends with it and frees its memory; one that runs already is left alone."""
+    """A Ray that is started in the block ends with it and frees its memory; one that runs already is left alone.
+
+    What keeps a Ray of this machine to this machine is taken out of the environment again: a ``ray start`` that the
+    process runs afterwards would refuse to be part of a cluster.
+    """
     if _is_running():
         yield
         return
+    ours = [variable for variable in ray_private.LOOPBACK_ONLY if variable not in os.environ]
     try:
         yield
     finally:
         if _is_running():
             sys.modules["ray"].shutdown()
+        for variable in ours:
+            os.environ.pop(variable, None)
 
 
 def _is_running() -> bool:

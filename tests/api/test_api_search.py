@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import pytest
 import eig_tune
 from eig_tune import EigTuneError, SearchResult, View
 from eig_tune.errors import ConfigError, ResultError
+from eig_tune.evaluation.metrics import METRICS
 from eig_tune.hpo.observers import Observer
+from eig_tune.models import METHODS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 RNG = np.random.default_rng(0)
@@ -33,10 +36,12 @@ class Widened(eig_tune.InfoGan):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def own_metric_and_network() -> None:
+def own_metric_and_network() -> Iterator[None]:
     spread = eig_tune.Metric("category_spread", lambda observed: float(np.ptp(observed.posterior_K)), "", "minimize")
     eig_tune.register_metric(spread)
     eig_tune.register_method(eig_tune.METHODS["elastic-infogan"].with_model("widened", Widened))
+    yield
+    del METRICS["category_spread"], METHODS["widened"]
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +77,7 @@ def test_no_ray_is_left_running(result: SearchResult) -> None:
     import ray
 
     assert not ray.is_initialized()
+    assert "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER" not in os.environ, "a `ray start` would refuse to join a cluster"
 
 
 def test_resume_takes_the_same_images_only(result: SearchResult, home: Path) -> None:

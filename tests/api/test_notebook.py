@@ -1,5 +1,6 @@
 """The notebook in ``docs`` runs from its first to its last cell, in a kernel, as it does for a reader."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def test_stored_notebook_has_no_outputs() -> None:
 def test_reader_sees_progress_tables_and_figures(cells: list[Any]) -> None:
     lines = "".join(output.text for output in outputs(cells, "result = eig_tune.search") if "text" in output)
     assert "data: arrays, 1,797 images, 16 × 16 grey" in lines
-    assert "trial 0 finished at step 750" in lines
+    assert re.search(r"trial \d finished at step 750", lines)  # which one is a matter of timing
     streams = {output.name for output in outputs(cells, "result = eig_tune.search") if output.output_type == "stream"}
     assert streams == {"stdout"}, "nothing is red"
     assert "Pareto front" in shown(cells, "result")["text/html"]

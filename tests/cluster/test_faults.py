@@ -30,7 +30,7 @@ def test_exception_killed_worker_and_want_of_memory_fail_their_trials_alone(tmp_
     assert "its process was lost" in trials[4].reason
     assert "trial 4 goes on elsewhere from step 0: its process was lost" in log
     for number in (2, 4, 5):
-        line = next(line for line in log.splitlines() if line.startswith(trials[number].name))
+        line = next(line for line in log.splitlines() if line.startswith(f"WARNING {trials[number].name}"))
         assert "lambda_1=" in line
     assert Path(trials[2].reason.rpartition("see ")[2]).exists()
     assert "3 failed" in log
