@@ -144,6 +144,6 @@ def test_importance_is_that_of_reaching_high_values_of_a_maximised_objective(tmp
         quality = 0.5 + params["lambda_1"] if params["lambda_1"] > 2.5 else 0.1 * params["tau"]
         report = Report(1500, {"nmi": quality, "prior_rmse": 0.1}, 0.0, Decision("finished"))
         some.append(Trial(number, params, 0.0, "finished", reports={1500: report}))
-    drawn = plots._optuna_plots(some, of)["importances_nmi"](visualization)
+    drawn = plots._optuna_plots(some, of)[plots.importance_picture("nmi")](visualization)
     importance = dict(zip(drawn.data[0].y, drawn.data[0].x, strict=True))
     assert importance["lambda_1"] > 0.9
