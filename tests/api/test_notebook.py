@@ -25,8 +25,8 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
 
 
 def outputs(cells: list[Any], source: str) -> list[Any]:
-    """What the one cell that begins so has shown."""
-    (cell,) = (cell for cell in cells if cell.source.startswith(source))
+    """What the one cell that is, or begins, so has shown."""
+    (cell,) = [cell for cell in cells if cell.source == source] or [c for c in cells if c.source.startswith(source)]
     return list(cell.outputs)
 
 
