@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
-
 from eig_tune.api.running import attended, home_at, run_options
 from eig_tune.api.space import Space, name_of, resolve, with_data
 from eig_tune.stopping import Stop
 from eig_tune.workflows.view import View
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
     from eig_tune.data import DatasetConfig
@@ -38,13 +37,15 @@ class ComparisonResult:
         return self.outcome.complete
 
     @property
-    def table(self) -> pd.DataFrame:
+    def table(self) -> "pd.DataFrame":
         """One row for each method, by its name: ``METRIC``, ``METRIC_std`` and ``METRIC_p`` (mean, standard deviation,
         and p-value against Elastic-InfoGAN, corrected by Holm) and the number of ``cells``, ``failed`` and ``splits``.
 
         Example:
             >>> comparison.table[["nmi", "nmi_std"]].sort_values("nmi")
         """
+        import pandas as pd
+
         from eig_tune.reports.comparison import rows_of
 
         rows = [
@@ -65,13 +66,15 @@ class ComparisonResult:
         return pd.DataFrame(rows, index=pd.Index(self.methods, name="method"))
 
     @property
-    def cells(self) -> pd.DataFrame:
+    def cells(self) -> "pd.DataFrame":
         """One row for each run: ``method``, ``split`` (``none`` is balanced images), ``seed``, ``status``, ``step`` and
         every metric at its end.
 
         Example:
             >>> comparison.cells.boxplot("nmi", by="method")
         """
+        import pandas as pd
+
         rows: list[dict[str, Any]] = [
             {
                 **{name: trial.params[name] for name in ("method", "split", "seed")},

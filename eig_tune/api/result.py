@@ -4,13 +4,12 @@ from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from eig_tune.api.best import BestTrial
 from eig_tune.errors import ResultError
 from eig_tune.home import Home
-from eig_tune.hpo.objectives import losses_of, on_front
+from eig_tune.hpo.objectives import front_of, losses_of
 from eig_tune.hpo.selection import KNEE, choose
+from eig_tune.hpo.trial import ENDED
 from eig_tune.tracking import TrackedSearch, TrackedTrial, read_search
 from eig_tune.workflows.identity import own_searches
 
@@ -84,7 +83,7 @@ class SearchResult:
         shown = ", ".join(f"{count} {status}" for status, count in counts.most_common()) or "no trial yet"
         if self.complete:
             return shown
-        ended = sum(counts[status] for status in ("finished", "stopped", "collapsed", "failed"))
+        ended = sum(counts[status] for status in ENDED)
         return (
             f"{shown}. Not complete: {ended} of {self.found.num_trials or 'its'} trials have ended; if it does not run "
             f"any more, search(…, name={self.name!r}, resume=True) goes on"
@@ -225,9 +224,8 @@ class SearchResult:
         return figure
 
     def _front(self) -> list[TrackedTrial]:
-        finished, objectives = self.found.finished(), self.found.objectives
-        best = on_front([trial.found for trial in finished], objectives)
-        front = [finished[index] for index in np.flatnonzero(best)]
+        objectives = self.found.objectives
+        front = front_of(self.found.finished(), lambda trial: trial.found, objectives)
         return sorted(front, key=lambda trial: losses_of(trial.found, objectives))
 
     @cached_property

@@ -6,10 +6,8 @@ from typing import Any
 import pandas as pd
 
 from eig_tune.hpo.selection import CONFIRMED, CONFIRMED_DEVIATION
-from eig_tune.reports.curves import PARAM_PREFIX
+from eig_tune.reports.curves import PARAM_PREFIX, REPORT_COLUMNS
 from eig_tune.tracking import TrackedSearch
-
-_OF_REPORT = ("trial", "status", "step", "at", "decision")
 
 
 def trials_table(found: TrackedSearch, steps: Mapping[int, int], front: Iterable[int]) -> pd.DataFrame:
@@ -47,6 +45,6 @@ def curves_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """
     table = pd.DataFrame(list(rows))
     if table.empty:
-        return pd.DataFrame(columns=list(_OF_REPORT))
+        return pd.DataFrame(columns=list(REPORT_COLUMNS))
     table["at"] = pd.to_datetime(table["at"], unit="s")
     return table

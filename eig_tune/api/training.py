@@ -7,8 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from eig_tune.api.model import TrainedModel
 from eig_tune.api.running import attended, home_at
 from eig_tune.api.space import Space, resolve, with_data
@@ -18,6 +16,8 @@ from eig_tune.stopping import Stop
 from eig_tune.workflows.view import View
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from eig_tune.data import DatasetConfig
     from eig_tune.data.arrays import ArrayLike
     from eig_tune.training import TrainConfig
@@ -38,12 +38,14 @@ class TrainedRun:
         self._reports = reports
 
     @cached_property
-    def curves(self) -> pd.DataFrame:
+    def curves(self) -> "pd.DataFrame":
         """One row for each report: every loss and every metric by the step.
 
         Example:
             >>> run.curves.nmi.plot()
         """
+        import pandas as pd
+
         return pd.DataFrame(list(self._reports)).set_index("step")
 
     @property

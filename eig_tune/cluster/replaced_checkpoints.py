@@ -46,5 +46,5 @@ class ReplacedCheckpoints:
         self._state.sync()
         for older in waiting.values():
             for location in older:
-                with suppress(OSError):  # `tidy` deletes it at the end of the search
+                with suppress(OSError):  # `clean_up` deletes it at the end of the search
                     self._storage.delete(location)

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from eig_tune.errors import MEND_AND_RESUME, StorageError
 from eig_tune.hpo import collapse
-from eig_tune.hpo.objectives import on_front
+from eig_tune.hpo.objectives import front_of
 from eig_tune.hpo.observers import Observer
 from eig_tune.hpo.policies import Policy
 from eig_tune.hpo.state import SearchState
@@ -197,9 +197,7 @@ class Engine:
         return sorted(self._front, key=lambda trial: trial.number)
 
     def _front_of(self, finished: Sequence[Trial]) -> list[Trial]:
-        metrics = [trial.last.metrics for trial in finished if trial.last is not None]
-        is_best = on_front(metrics, self.policy.objectives)
-        return [trial for trial, best in zip(finished, is_best, strict=True) if best]
+        return front_of(finished, lambda trial: trial.last.metrics if trial.last else {}, self.policy.objectives)
 
     @property
     def complete(self) -> bool:

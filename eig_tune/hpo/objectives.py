@@ -1,6 +1,7 @@
 """Metrics of trials as numbers to compare."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from eig_tune.hpo import pareto
 
 Metrics = Mapping[str, float]
 Objectives = Mapping[str, str]
+T = TypeVar("T")
 
 
 def losses_of(metrics: Metrics, objectives: Objectives) -> tuple[float, ...]:
@@ -19,6 +21,12 @@ def losses_of(metrics: Metrics, objectives: Objectives) -> tuple[float, ...]:
 def on_front(finished: Sequence[Metrics], objectives: Objectives) -> NDArray[np.bool_]:
     """Which of the finished trials no other one dominates, shape [N]."""
     return pareto.front(_table(finished, objectives)) if finished else np.zeros(0, dtype=np.bool_)
+
+
+def front_of(finished: Sequence[T], metrics_of: Callable[[T], Metrics], objectives: Objectives) -> list[T]:
+    """The finished trials that no other one dominates, in the order in which they are given."""
+    is_best = on_front([metrics_of(trial) for trial in finished], objectives)
+    return [trial for trial, best in zip(finished, is_best, strict=True) if best]
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from eig_tune.errors import ResultError
 from eig_tune.hpo import pareto
-from eig_tune.hpo.objectives import Metrics, Objectives, losses_of, on_front
+from eig_tune.hpo.objectives import Metrics, Objectives, front_of, losses_of
 from eig_tune.hpo.trial import Trial
 
 KNEE = "knee"
@@ -163,10 +163,9 @@ def start_points(finished: Sequence[FinishedT], objectives: Objectives) -> list[
     if not finished:
         return []
     best_first = ranked(finished, objectives)
-    confirmed = on_front([trial.confirmed or trial.found for trial in best_first], objectives)
-    best = [trial for trial, is_best in zip(best_first, confirmed, strict=True) if is_best]
-    found = on_front([trial.found for trial in finished], objectives)
-    others = [trial for trial, is_best in zip(finished, found, strict=True) if is_best and not trial.confirmed]
+    best = front_of(best_first, lambda trial: trial.confirmed or trial.found, objectives)
+    as_found = front_of(finished, lambda trial: trial.found, objectives)
+    others = [trial for trial in as_found if not trial.confirmed]
     return list({trial.number: trial for trial in [*best, *others]}.values())
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 HALVED_BATCH = "halved_batch_size"  # reported by a trial for whose whole batch there was not enough memory
 Status = Literal["running", "paused", "finished", "stopped", "collapsed", "failed"]
+ENDED = frozenset(get_args(Status)) - {"running", "paused"}  # a trial of such a status will report no more
 
 
 class Action(StrEnum):
@@ -137,7 +138,7 @@ class Trial:
     @property
     def ended(self) -> bool:
         """Whether it will report no more."""
-        return self.status not in ("running", "paused")
+        return self.status in ENDED
 
     def rung(self, rungs: Sequence[int]) -> int | None:
         """The highest of ``rungs`` that it has entered; a report that failed or showed a collapse enters none."""

@@ -11,7 +11,7 @@ from eig_tune.hpo.trial import Trial
 
 CURVES_FILE = "curves.parquet"
 PARAM_PREFIX = "param."
-_OF_REPORT = ("trial", "status", "step", "at", "decision")
+REPORT_COLUMNS = ("trial", "status", "step", "at", "decision")
 _EARLIER_PREFIX, _EARLIER_NAMES = "value.", {"verdict": "decision"}  # in files of earlier versions
 
 
@@ -36,7 +36,9 @@ def curve_rows(trials: Iterable[Trial]) -> Iterator[dict[str, Any]]:
 
 def metrics_of(row: Mapping[str, Any]) -> dict[str, float]:
     """The metrics in a row of :func:`curve_rows`."""
-    return {name: value for name, value in row.items() if name not in _OF_REPORT and not name.startswith(PARAM_PREFIX)}
+    return {
+        name: value for name, value in row.items() if name not in REPORT_COLUMNS and not name.startswith(PARAM_PREFIX)
+    }
 
 
 def write_curves(trials: Iterable[Trial], folder: Path) -> None:

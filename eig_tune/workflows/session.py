@@ -19,8 +19,8 @@ The order, and why it is this one:
 
 Checkpoints are deleted by one rule: a trial that may go on keeps its newest one, and one that has ended keeps it until
 MLflow has everything of the trial. While trials run, each replaces its own (``cluster.adapters``), and ended ones lose
-theirs as MLflow's writer gets to them (``MlflowRuns``). What killed processes have left is deleted (``Session.tidy``)
-when a session begins to run, because room is needed, and after the writer's end.
+theirs as MLflow's writer gets to them (``MlflowRuns``). What killed processes have left is deleted
+(``Session.clean_up``) when a session begins to run, because room is needed, and after the writer's end.
 """
 
 import logging
@@ -132,7 +132,7 @@ class Session:
             for report in reports:
                 report.catch_up(trials)
             if event_log is self.event_log:  # before confirmations the writer may be deleting checkpoints itself
-                self.tidy()
+                self.clean_up()
             mlflow_runs.catch_up(trials)
             try:
                 if not engine.complete:
@@ -150,9 +150,9 @@ class Session:
             What is left on the disk.
         """
         self.tracker.close("FINISHED" if complete else "KILLED", tags, lambda: self.runtime.stop.patience)
-        return self.tidy()
+        return self.clean_up()
 
-    def tidy(self) -> DiskUse:
+    def clean_up(self) -> DiskUse:
         """Delete every checkpoint that is not needed any more, those of processes that were killed too."""
         needed = needed_checkpoints(self.event_log.trials.values(), self.tracker.ended)
         if self.confirmations is not None:

@@ -98,6 +98,11 @@ def event_log_file(home: Path) -> Path:
     return home / "studies" / NAME / "events.jsonl"
 
 
+def log_of(home: Path) -> str:
+    """What the searches in a home have printed."""
+    return home.with_suffix(".log").read_text()
+
+
 def events(home: Path) -> int:
     return event_log_file(home).read_bytes().count(b"\n") if event_log_file(home).is_file() else 0
 

@@ -15,6 +15,7 @@ from searches import (
     events,
     fill,
     kill,
+    log_of,
     start,
     steps_run,
     trials_of,
@@ -40,15 +41,15 @@ def test_search_in_a_bucket_is_killed_and_resumed_elsewhere(s3: S3Server, tmp_pa
     """The second process has another folder of the bucket, and finds the checkpoints of the first one."""
     space, home, where = write_space(tmp_path), tmp_path / "home", f"s3://{BUCKET}/checkpoints"
     process = start(space, home, "--trials", "8", "--storage", where, environment=s3.environment)
-    assert wait_for_events(home, 25, process), home.with_suffix(".log").read_text()
+    assert wait_for_events(home, 25, process), log_of(home)
     kill(process)
     stopped_at = {n: t.checkpoint_step for n, t in trials_of(home).items() if not t.ended}
     assert stopped_at and all(t.checkpoint.startswith(where) for t in trials_of(home).values() if t.checkpoint)
     process = start(
         space, home, "--storage", f"{where}-elsewhere", "--trials", "8", "--json", environment=s3.environment
     )
-    assert process.wait(timeout=300) == 0, home.with_suffix(".log").read_text()
-    trials, log = trials_of(home), home.with_suffix(".log").read_text()
+    assert process.wait(timeout=300) == 0, log_of(home)
+    trials, log = trials_of(home), log_of(home)
     assert all(trial.status in ("finished", "stopped") for trial in trials.values())
     assert len(list(steps_run(home))) == len(set(steps_run(home))), "a report is doubled"
     assert_mlflow_has_every_report_once(home, trials)
@@ -100,7 +101,3 @@ def test_full_disks_are_one_message_each_and_nothing_is_lost(disks: tuple[Path, 
     assert_mlflow_has_every_report_once(home, trials)
     assert_study_agrees(home, trials)
     assert not list(checkpoints.rglob("*.safetensors"))
-
-
-def log_of(home: Path) -> str:
-    return home.with_suffix(".log").read_text()

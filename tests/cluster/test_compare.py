@@ -14,6 +14,7 @@ from searches import (
     assert_mlflow_has_every_report_once,
     give_classifier,
     kill,
+    log_of,
     trials_of,
     wait_for_events,
     write_space,
@@ -39,7 +40,7 @@ def test_killed_comparison_repeats_no_finished_cell(tmp_path: Path) -> None:
     kill(process)
     before = {n: t for n, t in trials_of(home).items() if t.status == "finished"}
     assert before and len(before) < len(METHODS)
-    assert compare(space, home, "--cpus", "1").wait(timeout=300) == 0, home.with_suffix(".log").read_text()
+    assert compare(space, home, "--cpus", "1").wait(timeout=300) == 0, log_of(home)
 
     folder, trials = home / "studies" / NAME, trials_of(home)
     assert len(trials) == len(METHODS) + 1, "one more for the picture, on balanced images"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from mlflow_server import free_port
 from ray_nodes import RayNode
-from searches import EIG_TUNE, start, trials_of, write_space
+from searches import EIG_TUNE, log_of, start, trials_of, write_space
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 OTHER_PYTHON = Path(__file__).parent / "other_python"
@@ -100,7 +100,7 @@ def test_cluster_without_a_token_takes_a_driver_that_has_one(tmp_path: Path) -> 
         searching = start(
             write_space(tmp_path), home, "--address", node.address, "--trials", "2", environment=environment
         )
-        assert searching.wait(timeout=300) == 0, home.with_suffix(".log").read_text()
+        assert searching.wait(timeout=300) == 0, log_of(home)
         assert {trial.status for trial in trials_of(home).values()} <= {"finished", "stopped"}
     finally:
         node.kill()

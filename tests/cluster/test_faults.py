@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from searches import assert_mlflow_has_every_report_once, assert_study_agrees, start, trials_of, write_space
+from searches import assert_mlflow_has_every_report_once, assert_study_agrees, log_of, start, trials_of, write_space
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 FAULTS = Path(__file__).parent / "faults"
@@ -20,7 +20,7 @@ def test_exception_killed_worker_and_want_of_memory_fail_their_trials_alone(tmp_
     }
     process = start(write_space(tmp_path), home, "--trials", "7", "--cpus", "1", environment=environment)
     assert process.wait(timeout=300) == 0
-    trials, log = trials_of(home), home.with_suffix(".log").read_text()
+    trials, log = trials_of(home), log_of(home)
     assert {number for number, trial in trials.items() if trial.status == "failed"} == {2, 4, 5}
     batches = [report.metrics.get("halved_batch_size") for report in trials[0].reports.values()]
     assert batches[0] is None and set(batches[1:]) == {16.0}, "it goes on from its first checkpoint"

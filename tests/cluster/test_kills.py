@@ -11,6 +11,7 @@ from searches import (
     assert_study_agrees,
     events,
     kill,
+    log_of,
     shown,
     start,
     steps_run,
@@ -34,7 +35,7 @@ def uninterrupted(space: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """The home of the same search, left in peace; one trial at a time, so that all happens in the same order."""
     home = tmp_path_factory.mktemp("uninterrupted") / "home"
     process = start(space, home, "--cpus", "1")
-    assert process.wait(timeout=300) == 0, home.with_suffix(".log").read_text()
+    assert process.wait(timeout=300) == 0, log_of(home)
     return home
 
 
@@ -57,7 +58,7 @@ def test_driver_killed_at_random_moments(space: Path, uninterrupted: Path, tmp_p
         kill(process)
         kills += 1
     assert kills == KILLS, "the search ended before it could be killed so often"
-    assert start(space, home, "--cpus", "1").wait(timeout=300) == 0, home.with_suffix(".log").read_text()
+    assert start(space, home, "--cpus", "1").wait(timeout=300) == 0, log_of(home)
     assert_as_if_nothing_had_happened(home, uninterrupted)
 
 
@@ -70,5 +71,5 @@ def test_trial_processes_killed_at_random_moments(space: Path, uninterrupted: Pa
                 killed.add(worker)
                 os.kill(worker, signal.SIGKILL)
     assert len(killed) >= KILLS, "the search ended before its workers could be killed so often"
-    assert process.wait(timeout=300) == 0, home.with_suffix(".log").read_text()
+    assert process.wait(timeout=300) == 0, log_of(home)
     assert_as_if_nothing_had_happened(home, uninterrupted)

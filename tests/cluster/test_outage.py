@@ -10,6 +10,7 @@ from mlflow_server import MlflowServer
 from searches import (
     assert_mlflow_has_every_report_once,
     kill,
+    log_of,
     start,
     trials_of,
     wait_for_events,
@@ -42,7 +43,7 @@ def test_server_away_for_a_minute(server: MlflowServer, tmp_path: Path) -> None:
     time.sleep(OUTAGE_SECONDS)
     back = time.time()
     server.start()
-    assert process.wait(timeout=300) == 0, home.with_suffix(".log").read_text()
+    assert process.wait(timeout=300) == 0, log_of(home)
     trials = trials_of(home)
     reports = sorted(report.at for trial in trials.values() for report in trial.reports.values())
     during = [at for at in reports if away < at < back]
@@ -63,8 +64,8 @@ def test_server_and_driver_away_at_once(server: MlflowServer, tmp_path: Path) ->
     assert wait_for_events(home, 50, process)
     kill(process)
     server.start()
-    assert start(space, home, "--tracking-uri", server.uri).wait(timeout=300) == 0, home.with_suffix(".log").read_text()
-    assert "View run" not in home.with_suffix(".log").read_text(), "MLflow talks where only results belong"
+    assert start(space, home, "--tracking-uri", server.uri).wait(timeout=300) == 0, log_of(home)
+    assert "View run" not in log_of(home), "MLflow talks where only results belong"
     trials = trials_of(home)
     assert all(trial.status in ("finished", "stopped") for trial in trials.values())
     assert_mlflow_has_every_report_once(home, trials, server.uri)

@@ -13,6 +13,7 @@ from searches import (
     EIG_TUNE,
     assert_mlflow_has_every_report_once,
     descendants,
+    log_of,
     start,
     trials_of,
     wait_for_events,
@@ -60,7 +61,7 @@ def test_server_with_login(server: MlflowServer, tmp_path: Path) -> None:
     assert wait_for_events(home, 3, searching)
     family = [searching.pid, *descendants(searching.pid)]
     assert {address for pid in family for address, _ in listening(pid)} == {"127.0.0.1"}
-    assert searching.wait(timeout=300) == 0, home.with_suffix(".log").read_text()
+    assert searching.wait(timeout=300) == 0, log_of(home)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in login.items():
             patch.setenv(name, value)

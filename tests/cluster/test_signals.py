@@ -14,6 +14,7 @@ from searches import (
     assert_study_agrees,
     events,
     give_classifier,
+    log_of,
     start,
     steps_run,
     trials_of,
@@ -23,10 +24,6 @@ from searches import (
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 SEVERAL = ("--trials", "6", "--cpus", "1")
-
-
-def log_of(home: Path) -> str:
-    return home.with_suffix(".log").read_text()
 
 
 def assert_ended_by(number: signal.Signals, code: int, home: Path) -> None:

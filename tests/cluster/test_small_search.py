@@ -7,6 +7,7 @@ import pytest
 from searches import (
     assert_mlflow_has_every_report_once,
     assert_study_agrees,
+    log_of,
     start,
     trials_of,
     wait_for_events,
@@ -20,11 +21,11 @@ OPTIONS = ("--trials", "3", "--cpus", "2")
 def test_search_that_was_interrupted_ends_as_any_other(tmp_path: Path) -> None:
     space, home = write_space(tmp_path), tmp_path / "home"
     begun = start(space, home, *OPTIONS)
-    assert wait_for_events(home, 5, begun, timeout=300), home.with_suffix(".log").read_text()
+    assert wait_for_events(home, 5, begun, timeout=300), log_of(home)
     begun.send_signal(signal.SIGTERM)
-    assert begun.wait(timeout=60) == 128 + signal.SIGTERM, home.with_suffix(".log").read_text()
-    assert start(space, home, *OPTIONS).wait(timeout=300) == 0, home.with_suffix(".log").read_text()
-    log = home.with_suffix(".log").read_text()
+    assert begun.wait(timeout=60) == 128 + signal.SIGTERM, log_of(home)
+    assert start(space, home, *OPTIONS).wait(timeout=300) == 0, log_of(home)
+    log = log_of(home)
     assert "Traceback" not in log and "***" not in log, "Ray's C++ prints frames after ***"
     trials = trials_of(home)
     assert len(trials) == 3 and {trial.status for trial in trials.values()} <= {"finished", "stopped"}
