@@ -1,7 +1,8 @@
 """Identity-preserving transformations δ of a batch, on its device, with random numbers passed in.
 
 One random warp per image joins rotation, zoom, shear, shift and distortion, so that every image is
-interpolated once. After the transformations of Ojha et al. (arXiv 1910.01112, section 4).
+interpolated once. After the transformations of Ojha et al. (arXiv 1910.01112, section 4). Changes of light and
+colour, off by default, follow it: ``eig_tune.data.photometric``.
 
 Shape suffixes: N images, C channels, H and W the side S; N33 a 3 × 3 homography of each, N42 x and y of its corners.
 """
@@ -10,17 +11,18 @@ import torch
 from kornia.geometry.transform import get_affine_matrix2d, get_perspective_transform, warp_perspective
 from torch import Tensor
 
+from eig_tune.data.photometric import change_photometrically
 from eig_tune.data.settings import AugmentSettings
 
 
 def augment(images_NCHW: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:
-    """δ(images): each image of [N, C, S, S] under a random warp of its own; the border repeats outwards."""
+    """δ(images): each of [N, C, S, S] in [-1, 1] under changes of its own; the border repeats outwards."""
     warps_N33 = draw_warps(len(images_NCHW), images_NCHW.shape[-1], settings, generator)
     warped: Tensor = warp_perspective(images_NCHW, warps_N33, images_NCHW.shape[-2:], padding_mode="border")
-    if not settings.flip:
-        return warped
-    flipped = torch.rand(len(warped), 1, 1, 1, generator=generator, device=warped.device) < 0.5
-    return torch.where(flipped, warped.flip(-1), warped)
+    if settings.flip:
+        flipped = torch.rand(len(warped), 1, 1, 1, generator=generator, device=warped.device) < 0.5
+        warped = torch.where(flipped, warped.flip(-1), warped)
+    return change_photometrically(warped, settings, generator)
 
 
 def draw_warps(count: int, size: int, settings: AugmentSettings, generator: torch.Generator) -> Tensor:

@@ -75,3 +75,33 @@ class AugmentSettings(Section):
         default=0.05, ge=0, lt=0.5, description="largest shift of each corner in x and in y, as a share of the side"
     )
     flip: bool = Field(default=False, description="mirror half of the images, left to right")
+    brightness: float = Field(
+        default=0.0, ge=0, le=1, description="largest change of brightness: images are multiplied by 1 ± as much"
+    )
+    contrast: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="largest change of contrast: distances from the mean grey times 1 ± as much",
+    )
+    saturation: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="largest change of saturation: distances from grey times 1 ± as much; colour images only",
+    )
+    hue: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.5,
+        description="largest shift of the hue to either side, as a share of the colour circle; colour images only",
+    )
+    blur: float = Field(
+        default=0.0, ge=0, lt=0.5, description="largest standard deviation of a Gaussian blur, as a share of the side"
+    )
+    invert: float = Field(default=0.0, ge=0, le=1, description="share of the images that are inverted, light for dark")
+
+    @property
+    def photometric(self) -> bool:
+        """Whether light, colour or sharpness of images may change."""
+        return any((self.brightness, self.contrast, self.saturation, self.hue, self.blur, self.invert))

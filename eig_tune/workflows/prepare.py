@@ -129,7 +129,19 @@ def _misfits(spec: SearchSpec, images: ImageData) -> list[Problem]:
         problems.append(
             Problem("objectives", "these images have no labels; choose label-free objectives such as code_recovery")
         )
-    return [*problems, *_without_class_shares(spec, images)]
+    return [*problems, *_colours_of_grey(spec, images), *_without_class_shares(spec, images)]
+
+
+def _colours_of_grey(spec: SearchSpec, images: ImageData) -> list[Problem]:
+    """Changes of colour of images that have none."""
+    if images.channels == 3:
+        return []
+    asked = {name: _possible(spec, name, getattr(spec.augment, name)) for name in ("saturation", "hue")}
+    return [
+        Problem(f"{'search' if name in spec.search else 'augment'}.{name}", "these images are grey; leave it out")
+        for name, values in asked.items()
+        if any(values)
+    ]
 
 
 def _without_class_shares(spec: SearchSpec, images: ImageData) -> list[Problem]:

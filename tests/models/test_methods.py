@@ -1,11 +1,13 @@
 """The table of methods is the design's, and what it says of a field is what a training step does with it."""
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from eig_tune.data import ImageData
+from eig_tune.data import ImageData, Images
 from eig_tune.models import METHODS, USES
 from eig_tune.training import TrainConfig
 from eig_tune.training.config import field_names
@@ -48,9 +50,22 @@ OTHER: dict[str, Any] = {
     "category_loss_trains_front_end": False, "code_target": "hard", "prior_entropy_in_information": False,
     "straight_through": True, "prior_update": "posterior", "shared_batch_statistics": True, "precision": "bf16",
     "continuous_dim": 3, "continuous_capacity": 0.0, "categorical_capacity": 0.0, "capacity_steps": 10**9,
-    "capacity_gamma": 3.0, "code_temperature": 0.3, "vae_lr": 1e-2,
+    "capacity_gamma": 3.0, "code_temperature": 0.3, "vae_lr": 1e-2, "brightness": 0.5, "contrast": 0.5,
+    "saturation": 0.5, "hue": 0.3, "blur": 0.1, "invert": 0.5,
 }  # fmt: skip
 BUDGET_AND_JUDGING = {"method", "steps", "report_every", "images_per_category", "final_images_per_category"}
+
+
+def coloured(data: ImageData) -> ImageData:
+    """The images in a brown whose hue and saturation can change."""
+    brown = np.array([1.0, 0.6, 0.3]).reshape(1, 3, 1, 1)
+
+    def painted(images: Images) -> Images:
+        return Images((images.pixels * brown).astype(np.uint8), images.labels)
+
+    return replace(
+        data, training=painted(data.training), trainable=painted(data.trainable), held_out=painted(data.held_out)
+    )
 
 
 def trained(config: TrainConfig, data: TrialData) -> dict[str, torch.Tensor]:
@@ -83,7 +98,7 @@ def test_every_field_is_known_to_the_test_below() -> None:
 def test_field_changes_the_training_exactly_where_its_use_holds(
     few_digits: ImageData, method: str, fields: dict[str, str]
 ) -> None:
-    usual, data = TrainConfig().with_params({**FEW, **fields, "method": method}), TrialData(few_digits, None)
+    usual, data = TrainConfig().with_params({**FEW, **fields, "method": method}), TrialData(coloured(few_digits), None)
     weights = trained(usual, data)
     assert same(weights, trained(usual, data))
     for name, value in OTHER.items():

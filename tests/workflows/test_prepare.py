@@ -80,6 +80,9 @@ def test_of_nothing_left_out_nothing_is_said(spec: SearchSpec, tmp_path: Path) -
         ({"search": {"method": {"choice": ["elastic-infogan", "ground-truth-infogan"]},
                      "categories": {"choice": [10, 20], "when": {"method": "elastic-infogan"}}}}, None),
         ({"search": {"method": {"choice": ["elastic-infogan", "ground-truth-infogan"]}}}, None),
+        ({"augment": {"hue": 0.1}}, "augment.hue"),
+        ({"search": {"saturation": {"uniform": [0, 0.5]}}}, "search.saturation"),
+        ({"augment": {"brightness": 0.1, "contrast": 0.1, "blur": 0.01, "invert": 0.5, "hue": 0}}, None),
     ],
 )  # fmt: skip
 def test_what_any_trial_may_ask_must_fit_the_images(

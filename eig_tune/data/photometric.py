@@ -1,0 +1,90 @@
+"""The photometric part of the transformation δ: light, colour, sharpness and inversion of a batch, on its device.
+
+Each image has random numbers of its own, from a generator that is passed in, and only what is switched on draws any:
+with all of it off, nothing of a run changes. Factors are those of torchvision's ``ColorJitter``.
+
+Shape suffixes: N images, C channels (3 where a digit says so), H and W their height and width; N111 one number each.
+"""
+
+import math
+
+import torch
+from kornia.filters import gaussian_blur2d
+from torch import Tensor
+
+from eig_tune.data.settings import AugmentSettings
+
+_GREY = (0.299, 0.587, 0.114)  # luminance of red, green and blue, ITU-R BT.601
+_SHARP = 1e-3  # pixels; a blur of no pixel at all would divide by zero
+
+
+def change_photometrically(images_NCHW: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:
+    """Images in [-1, 1] of random brightness, contrast, saturation, hue, blur and inversion, in that order."""
+
+    def uniform(low: float, high: float) -> Tensor:
+        drawn = torch.rand(len(images_NCHW), 1, 1, 1, generator=generator, device=generator.device)
+        return low + (high - low) * drawn
+
+    if not settings.photometric:
+        return images_NCHW
+    changed_NCHW = (images_NCHW + 1) / 2
+    if settings.brightness:
+        changed_NCHW = scale_brightness(changed_NCHW, uniform(1 - settings.brightness, 1 + settings.brightness))
+    if settings.contrast:
+        changed_NCHW = scale_contrast(changed_NCHW, uniform(1 - settings.contrast, 1 + settings.contrast))
+    if settings.saturation:
+        changed_NCHW = scale_saturation(changed_NCHW, uniform(1 - settings.saturation, 1 + settings.saturation))
+    if settings.hue:
+        changed_NCHW = shift_hue(changed_NCHW, uniform(-settings.hue, settings.hue))
+    if settings.blur:
+        largest = settings.blur * images_NCHW.shape[-1]
+        changed_NCHW = blur(changed_NCHW, uniform(0, largest), largest)
+    if settings.invert:
+        changed_NCHW = torch.where(uniform(0, 1) < settings.invert, 1 - changed_NCHW, changed_NCHW)
+    return 2 * changed_NCHW - 1
+
+
+def scale_brightness(images_NCHW: Tensor, factor_N111: Tensor) -> Tensor:
+    """Images in [0, 1] times a factor each; 0 is black."""
+    return (factor_N111 * images_NCHW).clamp(0, 1)
+
+
+def scale_contrast(images_NCHW: Tensor, factor_N111: Tensor) -> Tensor:
+    """Images in [0, 1] with their distance from the mean of their grey times a factor each; 0 is even grey."""
+    mean_N111 = _grey(images_NCHW).mean(dim=(1, 2, 3), keepdim=True)
+    return (mean_N111 + factor_N111 * (images_NCHW - mean_N111)).clamp(0, 1)
+
+
+def scale_saturation(images_N3HW: Tensor, factor_N111: Tensor) -> Tensor:
+    """Colour images in [0, 1] with their distance from grey times a factor each; 0 is grey."""
+    grey_N1HW = _grey(images_N3HW)
+    return (grey_N1HW + factor_N111 * (images_N3HW - grey_N1HW)).clamp(0, 1)
+
+
+def shift_hue(images_N3HW: Tensor, turns_N111: Tensor) -> Tensor:
+    """Colour images in [0, 1] with their hue (of HSV) shifted by shares of the colour circle."""
+    red, green, blue = images_N3HW.unbind(dim=1)
+    value = images_N3HW.amax(dim=1)
+    chroma = value - images_N3HW.amin(dim=1)
+    divisor = chroma.clamp(min=torch.finfo(chroma.dtype).tiny)
+    of_green_or_blue = torch.where(value == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor)
+    sixths = torch.where(value == red, (green - blue) / divisor, of_green_or_blue)
+    starts = torch.tensor([5.0, 3.0, 1.0], device=images_N3HW.device).view(1, 3, 1, 1)  # of red, green and blue
+    places_N3HW = (starts + sixths[:, None] + 6 * turns_N111) % 6
+    return value[:, None] - chroma[:, None] * torch.minimum(places_N3HW, 4 - places_N3HW).clamp(0, 1)
+
+
+def blur(images_NCHW: Tensor, sigma_N111: Tensor, largest: float) -> Tensor:
+    """Images under a Gaussian filter of a standard deviation each, up to ``largest`` pixels; the border repeats."""
+    width = 2 * math.ceil(3 * largest) + 1
+    sigmas_N2 = sigma_N111.view(-1, 1).expand(-1, 2).clamp(min=_SHARP)
+    blurred: Tensor = gaussian_blur2d(images_NCHW, (width, width), sigmas_N2, border_type="replicate")
+    return blurred
+
+
+def _grey(images_NCHW: Tensor) -> Tensor:
+    """[N, 1, H, W]: the luminance of colour images; grey ones as they are."""
+    if images_NCHW.shape[1] == 1:
+        return images_NCHW
+    weights = torch.tensor(_GREY, device=images_NCHW.device, dtype=images_NCHW.dtype).view(1, 3, 1, 1)
+    return (weights * images_NCHW).sum(dim=1, keepdim=True)
