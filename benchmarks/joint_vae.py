@@ -43,7 +43,7 @@ def main() -> None:
     for progress in fit(spec.fixed_config("joint-vae", arguments.seed, {}), data):
         measured = progress.metrics()
         print(f"| {progress.step} | {' | '.join(f'{measured[name]:.3f}' for name in METRICS)} |", flush=True)
-    model = progress.run.model
+    model = progress.run.evaluated_model
     assert isinstance(model, JointVae)
     seen = to_unit_range(torch.tensor(images.held_out.pixels[: 4 * COLUMNS])).to(model.device)
     pairs = zip(seen.split(COLUMNS), model.reconstruct(seen).split(COLUMNS), strict=True)

@@ -1,11 +1,13 @@
 """What a metric is: a row with a function of what the evaluator observes of a model.
 
-Shape suffixes: G generated images, N training images, K categories, C classes.
+Shape suffixes: G generated images, M of which are compared with training images, N training images, K categories, C
+classes.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -29,19 +31,43 @@ class Observations:
         model: the model itself, for a metric that looks at more of it; it must not be trained.
         categories_G: the category that each generated image was made from.
         recovered_G: argmax Q(c|x) of each generated image.
+        confusion_KK: mean of Q(c|x) over the images that were generated from each category, a row each.
+        nearest_M5: the training images that are nearest to each of the first M generated images.
         prior_K: the model's prior.
         q_NK: Q(c|x) of training images x, in evaluation mode.
         posterior_K: the mean of these.
-        augmented_N: argmax Q(c|δ(x)) of the same images under a random transformation δ each.
+        augmented_q_NK: Q(c|δ(x)) of the same images under a random transformation δ each.
     """
 
     model: "EvaluatedModel"
     categories_G: Indices
     recovered_G: Indices
+    confusion_KK: Array
+    nearest_M5: Indices
     prior_K: Array
     q_NK: Array
     posterior_K: Array
-    augmented_N: Indices
+    augmented_q_NK: Array
+
+    @cached_property
+    def read(self) -> Indices:
+        """argmax Q(c|x) of the training images [N]."""
+        return _argmax(self.q_NK)
+
+    @cached_property
+    def augmented(self) -> Indices:
+        """argmax Q(c|δ(x)) of the same images [N]."""
+        return _argmax(self.augmented_q_NK)
+
+    @cached_property
+    def shares(self) -> Array:
+        """Share of the training images that Q puts into each category [K]."""
+        return np.bincount(self.read, minlength=len(self.prior_K)) / len(self.read)
+
+
+def _argmax(q_NK: Array) -> Indices:
+    largest: Indices = q_NK.argmax(axis=1)
+    return largest
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """Evaluating a model: what is observed of it once, the metrics that follow, and a grid of its samples.
 
-Shape suffixes: G generated images, N images of a batch or of the training set, K categories, C classes (of a table) or
-channels (of images), H and W the side S, D noise numbers, R rows of a grid and n images of each.
+Shape suffixes: G generated images, M of which are compared with real ones, N images of a batch or of the training set,
+K categories, C classes (of a table) or channels (of images), H and W the side S, D noise numbers, R rows of a grid and
+n images of each.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -14,15 +15,30 @@ from torch import Tensor
 from eig_tune.data import AugmentSettings, ImageData
 from eig_tune.data.augment import augment
 from eig_tune.evaluation import metrics, registry
-from eig_tune.evaluation.base import LabelledObservations, Observations
+from eig_tune.evaluation.base import Array, Indices, LabelledObservations, Observations
+from eig_tune.evaluation.categories import CategoryView, view_categories
 from eig_tune.evaluation.classifier import EvaluationClassifier
+from eig_tune.evaluation.neighbours import NearestImages
 from eig_tune.models.base import EvaluatedModel
 
 _SAMPLES_PER_CATEGORY, _MOST_SAMPLES = 10, 1000
 _TALLEST = 125  # times as high as wide: the UI's small copies of a picture have 256 pixels
 _MOST_TRAINING_IMAGES = 2000
+_NEIGHBOURS = 5
+_MOST_COMPARED = 1000  # generated images that are compared with real ones; ten of each category where that is more
 _CHUNK = 500
 _SEED = 20_200_102
+
+
+@dataclass(frozen=True)
+class _Generated:
+    """What is seen of generated images; see :class:`Observations`."""
+
+    categories_G: Indices
+    classes_G: Indices | None
+    recovered_G: Indices
+    confusion_KK: Array
+    nearest_M5: Indices
 
 
 @dataclass(frozen=True)
@@ -35,6 +51,7 @@ class Evaluation:
         prior: the model's prior [K].
         class_distribution: the true class distribution [C]; None without labels.
         samples: generated images uint8 [K, n, C, S, S], one row per category.
+        categories: what is seen of each category without labels.
     """
 
     metrics: dict[str, float]
@@ -42,6 +59,7 @@ class Evaluation:
     prior: NDArray[np.float64]
     class_distribution: NDArray[np.float64] | None
     samples: NDArray[np.uint8]
+    categories: CategoryView
 
 
 class Evaluator:
@@ -60,6 +78,7 @@ class Evaluator:
         self._classifier = None if classifier is None else classifier.network(device)
         self._class_distribution = data.class_distribution
         self._training_images = torch.tensor(_spread(data.training.pixels, _MOST_TRAINING_IMAGES), device=device)
+        self._nearest = NearestImages(to_unit_range(self._training_images))
         self._held_out = torch.tensor(data.held_out.pixels, device=device)
         self._held_out_labels = data.held_out.labels
 
@@ -72,50 +91,69 @@ class Evaluator:
             observations.prior_K,
             self._class_distribution,
             sample_grid(model, samples_per_category(model.categories), self._device),
+            view_categories(observations, self._training_images.cpu().numpy()),
         )
 
     def _observe(self, model: EvaluatedModel, images_per_category: int) -> Observations:
         generator = torch.Generator(self._device).manual_seed(_SEED)
-        categories_G, classes_G, recovered_G = self._generated(model, images_per_category, generator)
-        q_NK, augmented_N = self._on_training_images(model, generator)
-        prior_K = model.prior_probabilities().double().numpy()
-        seen = Observations(model, categories_G, recovered_G, prior_K, q_NK, q_NK.mean(axis=0), augmented_N)
-        if classes_G is None or self._class_distribution is None:
+        generated = self._generated(model, images_per_category, generator)
+        q_NK, augmented_q_NK = self._on_training_images(model, generator)
+        seen = Observations(
+            model=model,
+            categories_G=generated.categories_G,
+            recovered_G=generated.recovered_G,
+            confusion_KK=generated.confusion_KK,
+            nearest_M5=generated.nearest_M5,
+            prior_K=model.prior_probabilities().double().numpy(),
+            q_NK=q_NK,
+            posterior_K=q_NK.mean(axis=0),
+            augmented_q_NK=augmented_q_NK,
+        )
+        if generated.classes_G is None or self._class_distribution is None:
             return seen
-        table_KC = metrics.category_table(categories_G, classes_G, (model.categories, self._classes))
+        shape = (model.categories, self._classes)
         return LabelledObservations(
-            **vars(seen),
-            table_KC=table_KC,
+            **{field.name: getattr(seen, field.name) for field in fields(seen)},
+            table_KC=metrics.category_table(generated.categories_G, generated.classes_G, shape),
             real_table_KC=self._on_held_out_images(model),
             class_distribution_C=self._class_distribution,
         )
 
-    def _generated(
-        self, model: EvaluatedModel, images_per_category: int, generator: torch.Generator
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None, NDArray[np.int64]]:
-        """Of every generated image: its category, its class by the classifier if there is one, and argmax Q; [G]."""
+    def _generated(self, model: EvaluatedModel, images_per_category: int, generator: torch.Generator) -> "_Generated":
         categories_G = torch.arange(model.categories, device=self._device).repeat(images_per_category)
-        classes, recovered = [], []
+        compared = max(_MOST_COMPARED, 10 * model.categories)
+        confusion_KK = torch.zeros(model.categories, model.categories, device=self._device)
+        classes: list[Tensor] = []
+        recovered: list[Tensor] = []
+        nearest: list[Tensor] = []
         for part in categories_G.split(_CHUNK):
             noise_ND = torch.randn(len(part), model.noise_dim, generator=generator, device=self._device)
             images_NCHW = model.generate(part, noise_ND)
-            recovered.append(model.category_logits(images_NCHW).argmax(dim=1))
+            q_NK = model.category_logits(images_NCHW).softmax(dim=1)
+            recovered.append(q_NK.argmax(dim=1))
+            confusion_KK.index_add_(0, part, q_NK)
+            if len(nearest) * _CHUNK < compared:
+                nearest.append(self._nearest.of(images_NCHW, _NEIGHBOURS))
             if self._classifier is not None:
                 with torch.no_grad():
                     classes.append(self._classifier(images_NCHW).argmax(dim=1))
-        return categories_G.cpu().numpy(), _joined(classes) if classes else None, _joined(recovered)
+        return _Generated(
+            categories_G.cpu().numpy(),
+            _joined(classes) if classes else None,
+            _joined(recovered),
+            (confusion_KK / images_per_category).double().cpu().numpy(),
+            _joined(nearest)[:compared],
+        )
 
-    def _on_training_images(
-        self, model: EvaluatedModel, generator: torch.Generator
-    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Q(c|x) of training images [N, K], and argmax Q of the same images under a random transformation [N]."""
+    def _on_training_images(self, model: EvaluatedModel, generator: torch.Generator) -> tuple[Array, Array]:
+        """Q(c|x) of training images [N, K], and of the same images under a random transformation."""
         q, augmented = [], []
         for part in self._training_images.split(_CHUNK):
             images_NCHW = to_unit_range(part)
             q.append(model.category_logits(images_NCHW).softmax(dim=1))
             transformed_NCHW = augment(images_NCHW, self._augment, generator)
-            augmented.append(model.category_logits(transformed_NCHW).argmax(dim=1))
-        return torch.cat(q).double().cpu().numpy(), _joined(augmented)
+            augmented.append(model.category_logits(transformed_NCHW).softmax(dim=1))
+        return torch.cat(q).double().cpu().numpy(), torch.cat(augmented).double().cpu().numpy()
 
     def _on_held_out_images(self, model: EvaluatedModel) -> NDArray[np.float64]:
         """Counts [K, C] of argmax Q and true class."""

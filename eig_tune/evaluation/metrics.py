@@ -7,7 +7,7 @@ terminal, of comparisons and of the documentation follow from the row. A user's 
 Formulas are NumPy, float64 and pure functions. The paper's three come from a table of categories × classes (Ojha et
 al., arXiv 1910.01112, section 4): ``table_KC[k, c]`` counts the images of category k that are of class c.
 
-Shape suffixes: G generated images, N images, K categories, C classes.
+Shape suffixes: G generated images, M of which are compared with real ones, N images, K categories, C classes.
 """
 
 import math
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr
 
-from eig_tune.evaluation.base import Array, Metric
+from eig_tune.evaluation.base import Array, Indices, Metric, Observations
 
 
 def category_table(categories_N: NDArray[np.int64], classes_N: NDArray[np.int64], shape: tuple[int, int]) -> Array:
@@ -98,7 +98,55 @@ def total_variation(p_K: Array, q_K: Array) -> float:
     return float(np.abs(p_K - q_K).sum() / 2)
 
 
-def agreement(first_N: NDArray[np.int64], second_N: NDArray[np.int64]) -> float:
+def neighbour_nmi(categories_G: Indices, nearest_M5: Indices, read_N: Indices, categories: int) -> float:
+    """NMI of the category that an image was generated from and the category of the real images that look like it, 0..1.
+
+    The latter is what Q reads in most of the five real images that are nearest to it; of equally many, the smallest
+    number. A model whose images of a category look like real images of that category scores high, whatever Q says of
+    the generated images themselves.
+
+    Args:
+        categories_G: the category of each generated image, of which the first M are looked at.
+        nearest_M5: the real images nearest to each of them.
+        read_N: argmax Q of the real images.
+        categories: K.
+    """
+    near_M5 = read_N[nearest_M5]
+    votes_MK = (near_M5[:, :, None] == np.arange(categories)).sum(axis=1)
+    return nmi(category_table(categories_G[: len(near_M5)], votes_MK.argmax(axis=1), (categories, categories)))
+
+
+def information_share(first_N: Indices, second_N: Indices, categories: int) -> float:
+    """Mutual information of two readings of the same images over log K, 0..1: 1 where both agree and no category is
+    more frequent than another."""
+    joint_KK = category_table(first_N, second_N, (categories, categories)) / len(first_N)
+    information = entr(joint_KK.sum(axis=0)).sum() + entr(joint_KK.sum(axis=1)).sum() - entr(joint_KK).sum()
+    return float(np.clip(information / np.log(categories), 0, 1))
+
+
+def label_free_score(seen: Observations) -> float:
+    """(1 − total variation of the prior and the shares of argmax Q) · neighbour NMI, 0..1: high where categories look
+    like real images of theirs, and the prior is what is found among the real images."""
+    return (1 - total_variation(seen.prior_K, seen.shares)) * _neighbour_nmi(seen)
+
+
+def _neighbour_nmi(seen: Observations) -> float:
+    return neighbour_nmi(seen.categories_G, seen.nearest_M5, seen.read, len(seen.prior_K))
+
+
+def classes_found(table_KC: Array) -> int:
+    """How many classes are the most frequent one of some category."""
+    return len(np.unique(class_of_category(table_KC)))
+
+
+def rarest_recall(table_KC: Array, real_table_KC: Array, class_distribution_C: Array) -> float:
+    """Share of the rarest class's real images that Q puts into a category whose generated images are of that class."""
+    rarest = int(class_distribution_C.argmin())
+    read_K = real_table_KC[:, rarest]
+    return float(read_K[class_of_category(table_KC) == rarest].sum() / max(read_K.sum(), 1))
+
+
+def agreement(first_N: Indices, second_N: Indices) -> float:
     """Share of equal entries."""
     return float(np.mean(first_N == second_N))
 
@@ -135,16 +183,55 @@ METRICS: dict[str, Metric] = {
             direction="maximize", needs_labels=True, bounds=_SHARE, source="nmi, on real images", compared=True,
         ),
         Metric(
+            "classes_found",
+            lambda seen: classes_found(seen.table_KC),
+            "classes that are the most frequent one of some category's generated images",
+            direction="maximize", needs_labels=True, unit="classes", bounds=(0.0, math.inf), source="count",
+            compared=True,
+        ),
+        Metric(
+            "rarest_recall",
+            lambda seen: rarest_recall(seen.table_KC, seen.real_table_KC, seen.class_distribution_C),
+            "share of the rarest class's held-out images that Q puts into a category which generates that class",
+            direction="maximize", needs_labels=True, bounds=_SHARE, source="recall of the rarest class",
+        ),
+        Metric(
             "posterior_rmse",
             lambda seen: prior_rmse(seen.table_KC, seen.posterior_K, seen.class_distribution_C),
             "prior_rmse with the mean of Q(c|x) over the training images in the prior's place",
-            direction="minimize", needs_labels=True, bounds=_SHARE, source="prior_rmse, of the posterior",
+            direction="minimize", needs_labels=True, bounds=_SHARE, source="prior_rmse, of the posterior", shown=False,
         ),
         Metric(
             "augment_agreement",
-            lambda seen: agreement(seen.q_NK.argmax(axis=1), seen.augmented_N),
+            lambda seen: agreement(seen.read, seen.augmented),
             "share of training images whose category stays the same under a random transformation",
             direction="maximize", bounds=_SHARE, source="share of equal argmax Q(c|x) and argmax Q(c|δ(x))",
+            shown=False,
+        ),
+        Metric(
+            "neighbour_nmi",
+            _neighbour_nmi,
+            "normalised mutual information of a generated image's category and that of the real images nearest to it",
+            direction="maximize", bounds=_SHARE, source="nmi, of argmax Q over five nearest images in random features",
+        ),
+        Metric(
+            "prior_share_gap",
+            lambda seen: total_variation(seen.prior_K, seen.shares),
+            "total variation distance of the prior and the shares of argmax Q(c|x) among the training images",
+            direction="minimize", bounds=_SHARE, source="half the sum of absolute differences",
+        ),
+        Metric(
+            "augment_information",
+            lambda seen: information_share(seen.read, seen.augmented, len(seen.prior_K)),
+            "mutual information of a training image's category and that of the image under a random transformation, "
+            "over log K",
+            direction="maximize", bounds=_SHARE, source="Shannon 1948; after Ji et al. 2019 (IIC), arXiv 1807.06653",
+        ),
+        Metric(
+            "label_free_score",
+            label_free_score,
+            "(1 − prior_share_gap) · neighbour_nmi",
+            direction="maximize", bounds=_SHARE, source="product of the two",
         ),
         Metric(
             "q_entropy",

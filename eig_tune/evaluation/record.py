@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,17 +15,33 @@ from eig_tune.evaluation.evaluator import Evaluation
 
 EVALUATION_FILE = "evaluation.json"
 SAMPLES_FILE = "samples.png"
+CATEGORIES_FILE = "categories.png"
+_OF_CATEGORIES = ("real_share", "mean_probability", "alike")
+
+
+@dataclass(frozen=True)
+class CategoryRecord:
+    """What is kept of a :class:`~eig_tune.evaluation.categories.CategoryView`, and its images as a picture."""
+
+    real_share: NDArray[np.float64]
+    mean_probability: NDArray[np.float64]
+    alike: NDArray[np.float64]
+    picture: Image.Image
 
 
 @dataclass(frozen=True)
 class EvaluationRecord:
-    """What :func:`write_evaluation` has kept of an :class:`Evaluation`, and its samples as a picture."""
+    """What :func:`write_evaluation` has kept of an :class:`Evaluation`, and its samples as a picture.
+
+    Old checkpoints have no ``categories``.
+    """
 
     metrics: dict[str, float]
     table: NDArray[np.float64] | None
     prior: NDArray[np.float64]
     class_distribution: NDArray[np.float64] | None
     samples: Image.Image
+    categories: CategoryRecord | None = None
 
 
 def write_evaluation(evaluation: Evaluation, directory: Path) -> None:
@@ -34,9 +51,15 @@ def write_evaluation(evaluation: Evaluation, directory: Path) -> None:
         "table": _listed(evaluation.table),
         "prior": evaluation.prior.tolist(),
         "class_distribution": _listed(evaluation.class_distribution),
+        "categories": {
+            "real_share": evaluation.categories.real_share_K.tolist(),
+            "mean_probability": evaluation.categories.mean_probability_K.tolist(),
+            "alike": evaluation.categories.alike_KK.round(4).tolist(),
+        },
     }
     (directory / EVALUATION_FILE).write_text(json.dumps(document))
     figures.sample_picture(evaluation.samples).save(directory / SAMPLES_FILE)
+    figures.category_picture(evaluation.samples, evaluation.categories).save(directory / CATEGORIES_FILE)
 
 
 def read_evaluation(directory: Path) -> EvaluationRecord:
@@ -55,9 +78,18 @@ def read_evaluation(directory: Path) -> EvaluationRecord:
             prior=np.asarray(document["prior"], dtype=np.float64),
             class_distribution=_array(document["class_distribution"]),
             samples=samples,
+            categories=_read_categories(document.get("categories"), directory),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{directory}: not a whole checkpoint ({error})") from error
+
+
+def _read_categories(document: dict[str, Any] | None, directory: Path) -> CategoryRecord | None:
+    if document is None:
+        return None
+    with Image.open(directory / CATEGORIES_FILE) as picture:
+        arrays = {name: np.asarray(document[name], dtype=np.float64) for name in _OF_CATEGORIES}
+        return CategoryRecord(**arrays, picture=picture.copy())
 
 
 def _listed(array: NDArray[np.float64] | None) -> list[float] | None:

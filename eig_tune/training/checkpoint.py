@@ -18,6 +18,7 @@ from eig_tune.training.config import TrainConfig
 
 TENSORS_FILE = "state.safetensors"
 RUN_FILE = "run.json"
+_OPTIMIZER, _AVERAGE = "optimizer.", "average."
 
 
 @dataclass(frozen=True)
@@ -102,13 +103,11 @@ def _check_method(name: Any, source: Path) -> None:
 
 
 def write_weights(checkpoint: Path, directory: Path) -> None:
-    """Copy a checkpoint into ``directory`` without what only training needs (optimisers, random state)."""
-    tensors = {
-        name: tensor
-        for name, tensor in read_tensors(checkpoint).items()
-        if not name.startswith("optimizer.") and name != "random_state"
-    }
-    save(directory, tensors, read_run(checkpoint))
+    """Copy the weights that are evaluated into ``directory``, without what only training needs: optimisers, random
+    state, and the live weights where they are averaged."""
+    tensors = read_tensors(checkpoint)
+    live = {n: t for n, t in tensors.items() if not n.startswith(_OPTIMIZER) and n != "random_state"}
+    save(directory, averages(tensors) or live, read_run(checkpoint))
 
 
 def read_tensors(directory: Path) -> dict[str, Tensor]:
@@ -153,14 +152,28 @@ def _what_must_match(record: RunRecord) -> RunRecord:
 
 def collect(modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]) -> dict[str, Tensor]:
     """Weights and optimiser states as one flat dictionary of tensors."""
-    weights = {f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
+    weights = _weights(modules)
     states = {
-        f"optimizer.{name}.{index}.{key}": value
+        f"{_OPTIMIZER}{name}.{index}.{key}": value
         for name, optimizer in optimizers.items()
         for index, state in optimizer.state_dict()["state"].items()
         for key, value in state.items()
     }
     return weights | states
+
+
+def collect_averages(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """Averaged weights as they stand in a checkpoint, beside the live ones."""
+    return {f"{_AVERAGE}{name}": value for name, value in _weights(modules).items()}
+
+
+def averages(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The averaged weights of a checkpoint, by the names of the live ones; none where it has none."""
+    return below(tensors, _AVERAGE)
+
+
+def _weights(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    return {f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
 
 
 def distribute(
@@ -178,7 +191,7 @@ def distribute(
             module.load_state_dict(below(tensors, f"{name}."))
         for name, optimizer in optimizers.items():
             document = optimizer.state_dict()
-            document["state"] = _nested(below(tensors, f"optimizer.{name}."))
+            document["state"] = _nested(below(tensors, f"{_OPTIMIZER}{name}."))
             _check_moments(optimizer, document["state"])
             optimizer.load_state_dict(document)
     except (RuntimeError, ValueError, KeyError) as error:

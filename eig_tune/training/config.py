@@ -27,6 +27,13 @@ class TrainSettings(ModelSettings):
     steps: int = Field(default=30_000, ge=1, le=MOST, description="full budget of a run, in optimisation steps")
     report_every: int = Field(default=1000, ge=1, le=MOST, description="steps between two evaluations")
     batch_size: int = Field(default=64, ge=2, le=MOST, description="images of a step")
+    ema_decay: float = Field(
+        default=0.995,
+        ge=0,
+        lt=1,
+        description="decay of the exponential moving average of all weights, which is what is evaluated and exported; "
+        "0 evaluates the weights themselves",
+    )
     images_per_category: int = Field(
         default=200, ge=1, le=10_000, description="images generated from each category for an evaluation"
     )

@@ -5,7 +5,7 @@ Shape suffixes: N images of a batch, C channels (of images) or classes (of share
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -22,6 +22,7 @@ from eig_tune.evaluation.registry import own_metrics, register_metric
 from eig_tune.models import METHODS, Method, own_methods, register_method
 from eig_tune.models.base import Model, ModelSetup, build_model
 from eig_tune.training import checkpoint
+from eig_tune.training.average import WeightAverage
 from eig_tune.training.config import TrainConfig
 
 
@@ -104,7 +105,7 @@ def fit(
 
 
 class Run:
-    """The moving parts of one run: model, images, random numbers and step."""
+    """The moving parts of one run: model, the average of its weights, images, random numbers and step."""
 
     def __init__(self, config: TrainConfig, data: TrialData, device: torch.device) -> None:
         self.config = config
@@ -115,7 +116,17 @@ class Run:
         self._evaluator = Evaluator(data.images, data.classifier, config.augment, device)
         distribution = data.images.class_distribution
         shares = None if distribution is None else torch.tensor(distribution)
-        self.model = build_model(_setup(config, data.images.image_size, data.images.channels, shares, self._random))
+        setup = _setup(config, data.images.image_size, data.images.channels, shares, self._random)
+        self.model = build_model(setup)
+        self._average: WeightAverage | None = None
+        if config.train.ema_decay > 0:
+            second = build_model(replace(setup, generator=torch.Generator(device)))
+            self._average = WeightAverage(self.model, second, config.train.ema_decay)
+
+    @property
+    def evaluated_model(self) -> Model:
+        """The model that is evaluated, sampled from and exported: of averaged weights, unless they are not averaged."""
+        return self.model if self._average is None else self._average.model
 
     def advance(self, steps: int) -> dict[str, float]:
         """Train for ``steps`` steps; the mean of every loss over them."""
@@ -123,7 +134,9 @@ class Run:
         for _ in range(steps):
             for name, loss in self._train_step().items():
                 totals[name] = totals[name] + loss if name in totals else loss
-        self.step += steps
+            self.step += 1
+            if self._average is not None:
+                self._average.update(self.step)
         return {name: total.item() / steps for name, total in totals.items()}
 
     def _train_step(self) -> dict[str, Tensor]:
@@ -137,19 +150,21 @@ class Run:
             augmented_NCHW = augment(real_NCHW, self.config.augment, self._random)
         return self.model.train_step(real_NCHW, augmented_NCHW, self._random)
 
-    def evaluate(self) -> Evaluation:
-        """Evaluate the model now; at the last step on more images."""
-        train = self.config.train
+    def evaluate(self, live: bool = False) -> Evaluation:
+        """Evaluate the model now; at the last step on more images.
+
+        Args:
+            live: with the weights as they are trained, not their averages.
+        """
+        train, model = self.config.train, self.model if live else self.evaluated_model
         last = self.step >= train.steps
-        return self._evaluator.evaluate(
-            self.model, train.final_images_per_category if last else train.images_per_category
-        )
+        return self._evaluator.evaluate(model, train.final_images_per_category if last else train.images_per_category)
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that a resumed run needs, by name."""
-        return checkpoint.collect(self.model.modules(), self.model.optimizers()) | {
-            "random_state": self._random.get_state()
-        }
+        averages = {} if self._average is None else checkpoint.collect_averages(self._average.model.modules())
+        live = checkpoint.collect(self.model.modules(), self.model.optimizers())
+        return live | averages | {"random_state": self._random.get_state()}
 
     def record(self) -> checkpoint.RunRecord:
         """What a checkpoint of this moment says about itself."""
@@ -164,6 +179,12 @@ class Run:
         except (KeyError, RuntimeError, TypeError) as error:
             raise CheckpointError(f"{directory}: its random state is missing or damaged ({error})") from error
         checkpoint.distribute(tensors, self.model.modules(), self.model.optimizers())
+        if self._average is not None:
+            averages = checkpoint.averages(tensors)
+            if averages:
+                checkpoint.distribute(averages, self._average.model.modules(), {})
+            else:  # of a checkpoint from before weights were averaged
+                self._average.restart()
 
 
 def _setup(
@@ -174,7 +195,7 @@ def _setup(
 
 
 def model_of(record: checkpoint.RunRecord, tensors: Mapping[str, Tensor]) -> Model:
-    """The model with the weights of a checkpoint or bundle, on the CPU, for inference.
+    """The model of a checkpoint or bundle, on the CPU, for inference; with averaged weights where there are any.
 
     Raises:
         CheckpointError: the weights do not fit the record.
@@ -182,7 +203,7 @@ def model_of(record: checkpoint.RunRecord, tensors: Mapping[str, Tensor]) -> Mod
     categories = record.config.model.categories
     shares = torch.full((categories,), 1 / categories)  # a fixed prior's own are among the weights
     model = build_model(_setup(record.config, record.image_size, record.channels, shares, torch.Generator()))
-    checkpoint.distribute(tensors, model.modules(), {})
+    checkpoint.distribute(checkpoint.averages(tensors) or tensors, model.modules(), {})
     return model
 
 

@@ -53,7 +53,9 @@ OTHER: dict[str, Any] = {
     "capacity_gamma": 3.0, "code_temperature": 0.3, "vae_lr": 1e-2, "brightness": 0.5, "contrast": 0.5,
     "saturation": 0.5, "hue": 0.3, "blur": 0.1, "invert": 0.5,
 }  # fmt: skip
-BUDGET_AND_JUDGING = {"method", "steps", "report_every", "images_per_category", "final_images_per_category"}
+BUDGET_AND_JUDGING = {
+    "method", "steps", "report_every", "images_per_category", "final_images_per_category", "ema_decay",
+}  # fmt: skip
 
 
 def coloured(data: ImageData) -> ImageData:
