@@ -1,4 +1,7 @@
-"""An evaluation as files: what a checkpoint carries for whoever looks at it later."""
+"""An evaluation as files: what a checkpoint carries for whoever looks at it later.
+
+Shape suffixes: K categories.
+"""
 
 import json
 from dataclasses import dataclass
@@ -33,7 +36,7 @@ class CategoryRecord:
 class EvaluationRecord:
     """What :func:`write_evaluation` has kept of an :class:`Evaluation`, and its samples as a picture.
 
-    Old checkpoints have no ``categories``.
+    ``categories`` is None where they were not kept, as of a checkpoint that an older version has written.
     """
 
     metrics: dict[str, float]
@@ -85,7 +88,7 @@ def read_evaluation(directory: Path) -> EvaluationRecord:
 
 
 def _read_categories(document: dict[str, Any] | None, directory: Path) -> CategoryRecord | None:
-    if document is None:
+    if document is None or not (directory / CATEGORIES_FILE).is_file():
         return None
     with Image.open(directory / CATEGORIES_FILE) as picture:
         arrays = {name: np.asarray(document[name], dtype=np.float64) for name in _OF_CATEGORIES}

@@ -74,7 +74,7 @@ def test_every_metric_has_the_direction_of_the_design() -> None:
 
 
 def test_labels_are_needed_where_the_design_says_so() -> None:
-    labelled = {"nmi", "average_entropy", "prior_rmse", "nmi_real", "posterior_rmse"}
+    labelled = {"nmi", "average_entropy", "prior_rmse", "nmi_real", "posterior_rmse", "classes_found", "rarest_recall"}
     assert {name for name, metric in METRICS.items() if metric.needs_labels} == labelled
 
 

@@ -22,6 +22,7 @@ from eig_tune.export import read_bundle, write_bundle
 from eig_tune.export.inference import find_images, predict, sample, write_predictions, write_samples
 from eig_tune.export.programs import LARGEST_DIFFERENCE
 from eig_tune.training import TrainConfig
+from eig_tune.training.checkpoint import write_weights
 from eig_tune.training.loop import TrialData, fit
 
 METHODS = ["elastic-infogan", "joint-vae"]
@@ -40,7 +41,8 @@ def bundle(
     *_, last = fit(config, trial_data, device=torch.device("cpu"))
     last.save(folder / "checkpoint")
     reached = {**METRICS, "found": {**METRICS["found"], "nmi_real": last.metrics()["nmi_real"]}}
-    write_bundle(folder / "checkpoint", folder / "checkpoint", reached, {"search": "s", "trial": 3}, folder / "bundle")
+    write_weights(folder / "checkpoint", folder / "model")
+    write_bundle(folder / "model", folder / "checkpoint", reached, {"search": "s", "trial": 3}, folder / "bundle")
     return folder / "bundle"
 
 
