@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eig_tune.hpo.objectives import missed
+from eig_tune.hpo.selection import reached
 from eig_tune.tracking import TrackedSearch, TrackedTrial
 
 if TYPE_CHECKING:
@@ -54,6 +56,12 @@ class BestTrial:
     def confirmed_std(self) -> Mapping[str, float]:
         """Standard deviations over the same seeds."""
         return self.trial.confirmed_deviations
+
+    @property
+    def missed(self) -> Mapping[str, float]:
+        """By how much it misses each of the search's constraints that it does not meet, by its confirmed means where it
+        was confirmed."""
+        return missed(reached(self.trial), self.search.constraints)
 
     def export(self, folder: str | Path) -> Path:
         """Write its model as a bundle: weights, programs for PyTorch and ONNX, pictures and a model card.

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from eig_tune.api.best import BestTrial
+from eig_tune.config.constraints import written
 from eig_tune.errors import ResultError
 from eig_tune.home import Home
 from eig_tune.hpo.objectives import front_of, losses_of
@@ -72,6 +73,11 @@ class SearchResult:
         return dict(self.found.objectives)
 
     @property
+    def constraints(self) -> dict[str, str]:
+        """Metrics with a bound that trials must meet, such as ``{"nmi_real": ">= 0.8"}``."""
+        return written(self.found.constraints)
+
+    @property
     def complete(self) -> bool:
         """Whether all trials have ended and all confirmations are done."""
         return self.found.complete
@@ -96,7 +102,8 @@ class SearchResult:
         Columns are ``status``, ``step``, ``front`` (it is on the Pareto front), ``param.NAME`` for every searched
         hyperparameter, every metric at the trial's last report by its name, ``confirmed.NAME`` and
         ``confirmed_std.NAME`` (mean and standard deviation over fresh seeds, where the trial was confirmed) and
-        ``reason``.
+        ``reason``; of a search with constraints ``feasible``, too (a finished trial meets all of them, by its
+        confirmed means where it was confirmed).
 
         Example:
             >>> result.trials.plot.scatter("param.lambda_2", "nmi")
@@ -123,7 +130,7 @@ class SearchResult:
     @property
     def front(self) -> "pd.DataFrame":
         """The rows of ``trials`` that no other finished trial is better than in everything, the best in the first
-        objective first.
+        objective first: of trials that meet all constraints, or of all where none does.
 
         Example:
             >>> result.front[["nmi", "prior_rmse"]]
@@ -131,7 +138,8 @@ class SearchResult:
         return self.trials.loc[[trial.number for trial in self._front()]]
 
     def best(self, by: str = KNEE) -> BestTrial:
-        """The best trial: of those that were confirmed, or of the finished ones where none was.
+        """The best trial: of those that were confirmed, or of the finished ones where none was; one that meets all
+        constraints where there is any, else that which misses them least.
 
         Args:
             by: an objective, or ``knee``, the nearest to the best of every objective.
@@ -142,7 +150,8 @@ class SearchResult:
         Example:
             >>> result.best("prior_rmse").params
         """
-        return BestTrial(self.found, choose(self.found.finished(), self.found.objectives, by), by)
+        found = self.found
+        return BestTrial(found, choose(found.finished(), found.objectives, by, found.constraints), by)
 
     def plot_front(self) -> "Figure":
         """The first two objectives of all finished trials, with the Pareto front.
@@ -225,7 +234,7 @@ class SearchResult:
 
     def _front(self) -> list[TrackedTrial]:
         objectives = self.found.objectives
-        front = front_of(self.found.finished(), lambda trial: trial.found, objectives)
+        front = front_of(self.found.finished(), lambda trial: trial.found, objectives, self.found.constraints)
         return sorted(front, key=lambda trial: losses_of(trial.found, objectives))
 
     @cached_property

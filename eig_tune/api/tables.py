@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from eig_tune.hpo.selection import CONFIRMED, CONFIRMED_DEVIATION
+from eig_tune.hpo.objectives import missed
+from eig_tune.hpo.selection import CONFIRMED, CONFIRMED_DEVIATION, reached
 from eig_tune.reports.curves import PARAM_PREFIX, REPORT_COLUMNS
 from eig_tune.tracking import TrackedSearch
 
@@ -18,11 +19,13 @@ def trials_table(found: TrackedSearch, steps: Mapping[int, int], front: Iterable
         front: numbers of the trials on the Pareto front.
     """
     on_front = set(front)
+    feasible = {trial.number for trial in found.finished() if not missed(reached(trial), found.constraints)}
     rows = [
         {
             "status": trial.status,
             "step": steps.get(trial.number, 0),
             "front": trial.number in on_front,
+            **({"feasible": trial.number in feasible} if found.constraints else {}),
             **{f"{PARAM_PREFIX}{name}": value for name, value in trial.params.items()},
             **trial.found,
             **{f"{CONFIRMED}{name}": value for name, value in trial.confirmed.items()},

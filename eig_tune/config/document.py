@@ -20,6 +20,7 @@ from eig_tune.errors import ConfigError, Problem, one_line
 _MOST_BYTES = 1_000_000
 _MOST_VALUES = 100_000  # an alias counts as what it stands for: a few lines can stand for more than memory holds
 _DEEPEST = 20
+_BEGINS_WITH_GREATER = ("chomping or indentation indicators", "character '>' that cannot start")  # PyYAML's words
 _TAG = "tag:yaml.org,2002:"
 _MERGE = f"{_TAG}merge"
 
@@ -174,6 +175,8 @@ def _explanation(error: yaml.YAMLError, text: str) -> str:
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return one_line(error)
     explanation = f"line {error.problem_mark.line + 1}: {error.problem}"
+    if any(sign in str(error.problem) for sign in _BEGINS_WITH_GREATER):
+        explanation += "; a text that begins with > needs quotes, such as '>= 0.8'"
     if error.context and error.context_mark is not None:
         explanation += f" ({error.context}, from line {error.context_mark.line + 1} on)"
     return explanation

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from eig_tune.config import constraints
 from eig_tune.config.checks import searchable_fields
 from eig_tune.config.distributions import KINDS
 from eig_tune.config.space import SearchSpec
@@ -66,6 +67,7 @@ def space_schema() -> Schema:
     properties["search"] |= _object({name: _entry(name) for name in searchable_fields()})
     properties["start_from"]["items"] = {"$ref": "#/definitions/point"}
     properties["objectives"] |= _object(_directions())
+    properties["constraints"] |= _object(_bounds())
     properties["compare"] |= _object({name: {"$ref": "#/definitions/row"} for name in METHODS})
     _refine_dataset(definitions["DatasetConfig"])
     return {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Space of an eig-tune search", **schema,
@@ -76,6 +78,14 @@ def _directions() -> Schema:
     """For each metric that may be an objective, the one direction in which it is better."""
     rows = [row for row in METRICS.values() if row.direction is not None]
     return {row.name: {"const": row.direction, "description": row.meaning} for row in rows}
+
+
+def _bounds() -> Schema:
+    """For each metric a bound, written as text."""
+    return {
+        row.name: {"type": "string", "pattern": constraints.pattern(row), "description": row.meaning}
+        for row in METRICS.values()
+    }
 
 
 def _refine_dataset(dataset: Schema) -> None:

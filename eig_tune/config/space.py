@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 
 from eig_tune.config.asha import AshaSettings, check_budget, rungs
 from eig_tune.config.checks import check_points, check_rows, check_search, check_that_params_exist, fixed_fields
+from eig_tune.config.constraints import WrittenBound, check_constraints
 from eig_tune.config.distributions import Distribution
 from eig_tune.config.document import read_document
 from eig_tune.data import AugmentSettings, DatasetConfig
@@ -52,6 +53,11 @@ class SearchSpec(Section):
         min_length=1,
         max_length=3,
         description="one to three metrics to optimise, each with its direction",
+    )
+    constraints: dict[str, WrittenBound] = Field(
+        default={},
+        description="metrics with a bound that a trial must meet at its end, such as `{nmi_real: '>= 0.8'}`; trials "
+        "that meet all of them are preferred to all others",
     )
     asha: AshaSettings = Field(default=AshaSettings(), description="early stopping")
     sampler: SamplerKind = Field(
@@ -171,6 +177,9 @@ def _checked(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]
         checked["start_from"], problems = points, problems + wrong
     if isinstance(rows, dict):
         checked["compare"], wrong = check_rows(rows)
+        problems += wrong
+    if isinstance(document.get("constraints"), dict):
+        checked["constraints"], wrong = check_constraints(document["constraints"])
         problems += wrong
     return checked, problems
 

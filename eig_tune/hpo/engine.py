@@ -109,10 +109,12 @@ class Engine:
         return self.policy.decide(trial, step, metrics)
 
     def _fault(self, metrics: Mapping[str, float]) -> str | None:
-        """What makes a report useless: a metric that is NaN or infinite, or an objective that is missing."""
+        """What makes a report useless: a metric that is NaN or infinite, or one of an objective or a constraint that is
+        missing."""
         if (name := collapse.not_a_number(metrics)) is not None:
             return f"{name} is not a number"
-        missing = next((name for name in self.policy.objectives if name not in metrics), None)
+        needed = (*self.policy.objectives, *self.policy.constraints)
+        missing = next((name for name in needed if name not in metrics), None)
         return None if missing is None else f"{missing} is missing"
 
     def checkpointed(self, number: int, path: str, step: int) -> str | None:
@@ -193,11 +195,13 @@ class Engine:
         return [trial for trial in self.state.trials.values() if trial.status == "finished"]
 
     def front(self) -> list[Trial]:
-        """Finished trials that no other finished trial dominates, by number."""
+        """Finished trials that no other finished trial dominates, by number: among those that meet all constraints, or
+        among all where none does."""
         return sorted(self._front, key=lambda trial: trial.number)
 
     def _front_of(self, finished: Sequence[Trial]) -> list[Trial]:
-        return front_of(finished, lambda trial: trial.last.metrics if trial.last else {}, self.policy.objectives)
+        policy = self.policy
+        return front_of(finished, lambda t: t.last.metrics if t.last else {}, policy.objectives, policy.constraints)
 
     @property
     def complete(self) -> bool:

@@ -1,11 +1,13 @@
 """Metrics of trials as numbers to compare."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eig_tune.config.constraints import NO_CONSTRAINTS, Constraints
 from eig_tune.hpo import pareto
 
 Metrics = Mapping[str, float]
@@ -18,14 +20,34 @@ def losses_of(metrics: Metrics, objectives: Objectives) -> tuple[float, ...]:
     return tuple(metrics[name] if direction == "minimize" else -metrics[name] for name, direction in objectives.items())
 
 
-def on_front(finished: Sequence[Metrics], objectives: Objectives) -> NDArray[np.bool_]:
-    """Which of the finished trials no other one dominates, shape [N]."""
-    return pareto.front(_table(finished, objectives)) if finished else np.zeros(0, dtype=np.bool_)
+def missed(metrics: Metrics, constraints: Constraints) -> dict[str, float]:
+    """By how much each constraint that is not met is missed; infinitely by metrics that lack its own."""
+    excess = {name: bound.excess(metrics.get(name, math.nan)) for name, bound in constraints.items()}
+    return {name: math.inf if math.isnan(by) else by for name, by in excess.items() if not by <= 0}
 
 
-def front_of(finished: Sequence[T], metrics_of: Callable[[T], Metrics], objectives: Objectives) -> list[T]:
-    """The finished trials that no other one dominates, in the order in which they are given."""
-    is_best = on_front([metrics_of(trial) for trial in finished], objectives)
+def on_front(
+    finished: Sequence[Metrics], objectives: Objectives, constraints: Constraints = NO_CONSTRAINTS
+) -> NDArray[np.bool_]:
+    """Which of the finished trials no other one dominates, shape [N]: among those that meet all constraints, or among
+    all where none does."""
+    compared_N = np.array([not missed(metrics, constraints) for metrics in finished], dtype=np.bool_)
+    if not compared_N.any():
+        compared_N[:] = True
+    best_N = np.zeros(len(finished), dtype=np.bool_)
+    if finished:
+        best_N[compared_N] = pareto.front(_table(finished, objectives)[compared_N])
+    return best_N
+
+
+def front_of(
+    finished: Sequence[T],
+    metrics_of: Callable[[T], Metrics],
+    objectives: Objectives,
+    constraints: Constraints = NO_CONSTRAINTS,
+) -> list[T]:
+    """The trials of :func:`on_front`, in the order in which they are given."""
+    is_best = on_front([metrics_of(trial) for trial in finished], objectives, constraints)
     return [trial for trial, best in zip(finished, is_best, strict=True) if best]
 
 

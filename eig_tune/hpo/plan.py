@@ -74,7 +74,7 @@ def make_plan(spec: SearchSpec, slots: int) -> Plan:
 
 def _search_by_luck(spec: SearchSpec, trials: int, seed: int, slots: int) -> Iterator[Reported]:
     """A search with as many trials, each of which always reports the same random loss."""
-    lucky = spec.model_copy(update={"trials": trials, "objectives": {"loss": "minimize"}})
+    lucky = spec.model_copy(update={"trials": trials, "objectives": {"loss": "minimize"}, "constraints": {}})
     luck = random.Random(seed)
     losses = [luck.random() for _ in range(trials)]
     engine = Engine(SearchPolicy(lucky, _NoParams()), SearchState())

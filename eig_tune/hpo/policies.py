@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from eig_tune.config.constraints import NO_CONSTRAINTS, Constraints
 from eig_tune.config.space import SearchSpec
 from eig_tune.hpo import collapse
 from eig_tune.hpo.asha import SuccessiveHalving
@@ -19,10 +20,12 @@ class Policy(ABC):
     Attributes:
         num_trials: how many trials there shall be.
         objectives: metric to direction; a report without one of them fails its trial.
+        constraints: metric to bound; a report without one of them fails its trial, too.
     """
 
     num_trials: int
     objectives: Objectives
+    constraints: Constraints = NO_CONSTRAINTS
 
     @abstractmethod
     def propose(self, number: int) -> Mapping[str, Any]:
@@ -70,6 +73,7 @@ class SearchPolicy(Policy):
     def __init__(self, spec: SearchSpec, sampler: Sampler | None = None) -> None:
         self.num_trials = spec.trials
         self.objectives = spec.objectives
+        self.constraints = spec.constraints
         self._steps = spec.train.steps
         self._method, self._categories = spec.method, spec.model.categories
         self._grace = spec.asha.grace
@@ -113,11 +117,12 @@ class SearchPolicy(Policy):
     def _learn(self, trial: Trial, step: int, metrics: Metrics) -> int | None:
         """Enter the rungs that ``trial`` has reached; the highest new one, if any."""
         losses = losses_of(metrics, self.objectives)
+        excesses = [bound.relative_excess(metrics[name]) for name, bound in self.constraints.items()]
         rung = self._halving.enter(trial.number, step, losses)
         if rung is not None:
-            self._sampler.observe(trial.number, rung, trial.params, losses)
+            self._sampler.observe(trial.number, rung, trial.params, losses, excesses)
         if step >= self._steps:
-            self._sampler.observe(trial.number, self._steps, trial.params, losses)
+            self._sampler.observe(trial.number, self._steps, trial.params, losses, excesses)
         return rung
 
     def _sign_of_collapse(self, trial: Trial, step: int, metrics: Metrics) -> str | None:
@@ -136,6 +141,7 @@ class FixedRuns(Policy):
         budget: steps of the run with these params.
         objectives: metrics that every report must have.
         known: the params of the trials that there are already.
+        constraints: further such metrics.
     """
 
     def __init__(
@@ -144,11 +150,13 @@ class FixedRuns(Policy):
         budget: Callable[[Mapping[str, Any]], int],
         objectives: Objectives,
         known: Sequence[Mapping[str, Any]],
+        constraints: Constraints = NO_CONSTRAINTS,
     ) -> None:
         begun = [dict(params) for params in known]
         self._pending = [run for run in runs if dict(run) not in begun]
         self.num_trials = len(begun) + len(self._pending)
         self.objectives = objectives
+        self.constraints = constraints
         self._budget = budget
 
     def propose(self, number: int) -> Mapping[str, Any]:

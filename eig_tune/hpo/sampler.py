@@ -5,16 +5,20 @@ from the study of the highest rung that has seen enough trials, as in BOHB (Falk
 trial that ended before a rung is not in that rung's study at all. In each study proposes the multi-objective
 tree-structured Parzen estimator (Ozaki et al. 2020, MOTPE), after a start with scrambled Sobol points (Owen 1998); or
 NSGA-II (Deb et al. 2002); or a sampler that learns from nothing.
+
+A bound of the space's ``constraints`` holds for a trial's end, and is told to Optuna at every rung all the same: where
+many trials meet it, they are preferred; where few do, those that come nearest are. Optuna adds up what a trial misses,
+which therefore is told as a share of each bound.
 """
 
 import hashlib
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import optuna
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from scipy.stats.qmc import Sobol
 
 from eig_tune.config.conditions import draw
@@ -23,6 +27,8 @@ from eig_tune.hpo import pareto
 from eig_tune.training.config import ParamValue
 
 Params = Mapping[str, ParamValue]
+ExcessesOf = Callable[[FrozenTrial], Sequence[float]]
+_CONSTRAINTS = "constraints"
 ENOUGH = 8
 _POPULATION = 16
 # A proposal of TPE takes 6 ms when it has seen a thousand results and 50 ms when it has seen ten thousand, and more
@@ -37,8 +43,11 @@ class Sampler(ABC):
     def propose(self, number: int) -> Params:
         """The params of trial ``number``, which counts as running until it is observed or abandoned."""
 
-    def observe(self, number: int, rung: int, params: Params, losses: Sequence[float]) -> None:
-        """Learn that trial ``number`` with ``params`` has reached ``losses`` at ``rung``."""
+    def observe(
+        self, number: int, rung: int, params: Params, losses: Sequence[float], excesses: Sequence[float] = ()
+    ) -> None:
+        """Learn that trial ``number`` with ``params`` has reached ``losses`` at ``rung``, and by how much it misses
+        each constraint there; 0 or less where it meets it."""
 
     def abandon(self, number: int) -> None:
         """Trial ``number`` does not run any more."""
@@ -60,6 +69,7 @@ class OptunaSampler(Sampler):
         self._start_from = spec.start_from
         self._seed = spec.seed
         self._kind = spec.sampler
+        self._is_constrained = bool(spec.constraints)
         rungs = (*spec.rungs(), spec.train.steps)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._studies = {rung: optuna.create_study(directions=["minimize"] * len(spec.objectives)) for rung in rungs}
@@ -69,7 +79,7 @@ class OptunaSampler(Sampler):
     def propose(self, number: int) -> Params:
         rung = self._rung_to_learn_from()
         study = self._studies[rung]
-        study.sampler = self._optuna_sampler(number)
+        study.sampler = self._optuna_sampler(number, _known_excesses if self._is_constrained else None)
         if (point := self._point_without_learning(number)) is not None:
             study.enqueue_trial(dict(point))
         trial = study.ask()
@@ -80,18 +90,29 @@ class OptunaSampler(Sampler):
         """Let Optuna draw every param whose condition holds for ``trial``."""
         return draw(trial, self._space, self._fixed)
 
-    def observe(self, number: int, rung: int, params: Params, losses: Sequence[float]) -> None:
+    def observe(
+        self, number: int, rung: int, params: Params, losses: Sequence[float], excesses: Sequence[float] = ()
+    ) -> None:
         if self._kind == "tpe" and len(self._studies[rung].get_trials(deepcopy=False)) >= MOST:
             self._forget(rung)
         study = self._studies[rung]
         asked_at, optuna_number = self._asked.get(number, (None, -1))
         self._num_seen[rung] += 1
         if asked_at == rung:
+            if excesses:
+                study.sampler = self._optuna_sampler(number, lambda trial: excesses)
             study.tell(optuna_number, list(losses))
             del self._asked[number]
         else:
             distributions = {name: self._distributions[name] for name in params}
-            study.add_trial(create_trial(params=dict(params), distributions=distributions, values=list(losses)))
+            study.add_trial(
+                create_trial(
+                    params=dict(params),
+                    distributions=distributions,
+                    values=list(losses),
+                    system_attrs=constraint_attrs(excesses),
+                )
+            )
 
     def abandon(self, number: int) -> None:
         if number in self._asked:
@@ -103,6 +124,7 @@ class OptunaSampler(Sampler):
         trials = self._studies[rung].get_trials(deepcopy=False)
         complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
         best_first = pareto.order(np.array([trial.values for trial in complete])).tolist()
+        best_first.sort(key=lambda index: sum(max(0.0, excess) for excess in _known_excesses(complete[index])))
         kept = {complete[index].number for index in best_first[: MOST // 4]}
         kept |= {trial.number for trial in complete[-MOST // 4 :]}
         kept |= {trial.number for trial in trials if trial.state == TrialState.RUNNING}
@@ -136,16 +158,39 @@ class OptunaSampler(Sampler):
         ready = [rung for rung, num_seen in self._num_seen.items() if num_seen >= ENOUGH]
         return max(ready, default=min(self._studies))
 
-    def _optuna_sampler(self, number: int) -> optuna.samplers.BaseSampler:
-        """A sampler whose random numbers depend on the trial's number only, so that a resume changes nothing."""
+    def _optuna_sampler(self, number: int, excesses_of: ExcessesOf | None) -> optuna.samplers.BaseSampler:
+        """A sampler whose random numbers depend on the trial's number only, so that a resume changes nothing.
+
+        Args:
+            number: of the trial.
+            excesses_of: asked once of every trial that is told, and also, by some versions, of those known already.
+        """
         digest = hashlib.sha256(f"{self._seed}/{number}".encode()).digest()
         with warnings.catch_warnings():
+            # Optuna 4 knows no other way to constraints, and Optuna 5 warns that Optuna 7 will not know this one.
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            warnings.simplefilter("ignore", FutureWarning)
             seed = int.from_bytes(digest[:4], "big")
             if self._kind == "nsga2":
-                return optuna.samplers.NSGAIISampler(population_size=_POPULATION, seed=seed)
+                return optuna.samplers.NSGAIISampler(
+                    population_size=_POPULATION, constraints_func=excesses_of, seed=seed
+                )
             if self._kind == "random":
                 return optuna.samplers.RandomSampler(seed=seed)
             return optuna.samplers.TPESampler(
-                n_startup_trials=ENOUGH, multivariate=True, group=True, constant_liar=True, seed=seed
+                n_startup_trials=ENOUGH,
+                multivariate=True,
+                group=True,
+                constant_liar=True,
+                constraints_func=excesses_of,
+                seed=seed,
             )
+
+
+def constraint_attrs(excesses: Sequence[float]) -> dict[str, list[float]]:
+    """The system attributes in which Optuna 4 and 5 have the constraints of a trial that was told or added."""
+    return {_CONSTRAINTS: list(excesses)} if excesses else {}
+
+
+def _known_excesses(trial: FrozenTrial) -> Sequence[float]:
+    return tuple(trial.system_attrs.get(_CONSTRAINTS, ()))

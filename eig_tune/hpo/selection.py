@@ -6,7 +6,10 @@
 2. By an objective: the best in it. By the knee: the nearest to the ideal point, which has in every objective the best
    value there is (the compromise solution of Zeleny 1973). Each objective is scaled by its range over all finished
    trials of the search.
-3. Of equal ones: the nearest to the ideal point, then the better in the first objective in which they differ, in the
+3. Constraints before objectives. Of those that are chosen from, the ones that meet all constraints come first, in the
+   order of rule 2. The others follow, that with the least violation first: the sum of what a trial misses of each
+   bound, scaled as an objective is. A confirmed trial meets a bound by its mean over fresh seeds.
+4. Of equal ones: the nearest to the ideal point, then the better in the first objective in which they differ, in the
    order in which the space names the objectives, then the one that was proposed first.
 
 Shape suffixes: N trials, M objectives.
@@ -19,9 +22,10 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from eig_tune.config.constraints import NO_CONSTRAINTS, Constraints
 from eig_tune.errors import ResultError
 from eig_tune.hpo import pareto
-from eig_tune.hpo.objectives import Metrics, Objectives, front_of, losses_of
+from eig_tune.hpo.objectives import Metrics, Objectives, front_of, losses_of, missed
 from eig_tune.hpo.trial import Trial
 
 KNEE = "knee"
@@ -116,18 +120,26 @@ def candidates_of(trials: Iterable[Trial], confirmed: Iterable[Confirmed] = ()) 
     return [Candidate(trial, of.get(trial.number)) for trial in trials if trial.status == "finished"]
 
 
+def reached(trial: Finished) -> Metrics:
+    """What a trial is judged by: what was confirmed of it, else what it has found."""
+    return trial.confirmed or trial.found
+
+
 def eligible(finished: Sequence[FinishedT]) -> list[FinishedT]:
     """Those that are chosen from: the confirmed ones, or all where none is confirmed."""
     return [trial for trial in finished if trial.confirmed] or list(finished)
 
 
-def ranked(finished: Sequence[FinishedT], objectives: Objectives, by: str = KNEE) -> list[FinishedT]:
+def ranked(
+    finished: Sequence[FinishedT], objectives: Objectives, by: str = KNEE, constraints: Constraints = NO_CONSTRAINTS
+) -> list[FinishedT]:
     """The eligible trials from best to worst.
 
     Args:
         finished: all finished trials of the search.
         objectives: metric to direction.
         by: an objective, or ``knee``.
+        constraints: metric to bound.
 
     Raises:
         ResultError: no trial has finished, or ``by`` is no objective of this search.
@@ -138,33 +150,45 @@ def ranked(finished: Sequence[FinishedT], objectives: Objectives, by: str = KNEE
         raise ResultError("no trial of this search has finished yet, so there is nothing to choose from")
     chosen_from = eligible(finished)
     found_NM = _losses([trial.found for trial in finished], objectives)
-    losses_NM = _losses([trial.confirmed or trial.found for trial in chosen_from], objectives)
+    losses_NM = _losses([reached(trial) for trial in chosen_from], objectives)
     criterion_N = np.zeros(len(chosen_from)) if by == KNEE else losses_NM[:, list(objectives).index(by)]
     numbers = [trial.number for trial in chosen_from]
-    return [chosen_from[index] for index in _best_first(criterion_N, losses_NM, found_NM, numbers)]
+    violation_N = _violations([reached(t) for t in chosen_from], [t.found for t in finished], constraints)
+    return [chosen_from[index] for index in _best_first(criterion_N, losses_NM, found_NM, numbers, violation_N)]
 
 
-def choose(finished: Sequence[FinishedT], objectives: Objectives, by: str = KNEE) -> FinishedT:
+def choose(
+    finished: Sequence[FinishedT], objectives: Objectives, by: str = KNEE, constraints: Constraints = NO_CONSTRAINTS
+) -> FinishedT:
     """The best trial; arguments and errors are those of :func:`ranked`."""
-    return ranked(finished, objectives, by)[0]
+    return ranked(finished, objectives, by, constraints)[0]
 
 
-def to_confirm(finished: Sequence[FinishedT], objectives: Objectives, top: int) -> list[FinishedT]:
-    """The ``top`` best by what was found: the front from its knee outwards, then what only the front dominates."""
+def to_confirm(
+    finished: Sequence[FinishedT], objectives: Objectives, top: int, constraints: Constraints = NO_CONSTRAINTS
+) -> list[FinishedT]:
+    """The ``top`` best by what was found: of those that meet all constraints the front from its knee outwards, then
+    what only the front dominates; then those that do not, from the least violation on."""
     if not finished:
         return []
-    losses_NM = _losses([trial.found for trial in finished], objectives)
-    order = _best_first(pareto.ranks(losses_NM), losses_NM, losses_NM, [trial.number for trial in finished])
+    found = [trial.found for trial in finished]
+    losses_NM, violation_N = _losses(found, objectives), _violations(found, found, constraints)
+    rank_N = np.zeros(len(found), dtype=np.int64)
+    met_N = violation_N == violation_N.min()
+    rank_N[met_N] = pareto.ranks(losses_NM[met_N])
+    order = _best_first(rank_N, losses_NM, losses_NM, [trial.number for trial in finished], violation_N)
     return [finished[index] for index in order[:top]]
 
 
-def start_points(finished: Sequence[FinishedT], objectives: Objectives) -> list[FinishedT]:
+def start_points(
+    finished: Sequence[FinishedT], objectives: Objectives, constraints: Constraints = NO_CONSTRAINTS
+) -> list[FinishedT]:
     """Trials to begin another search with, best first: the front of the eligible ones, then the front as found."""
     if not finished:
         return []
-    best_first = ranked(finished, objectives)
-    best = front_of(best_first, lambda trial: trial.confirmed or trial.found, objectives)
-    as_found = front_of(finished, lambda trial: trial.found, objectives)
+    best_first = ranked(finished, objectives, constraints=constraints)
+    best = front_of(best_first, reached, objectives, constraints)
+    as_found = front_of(finished, lambda trial: trial.found, objectives, constraints)
     others = [trial for trial in as_found if not trial.confirmed]
     return list({trial.number: trial for trial in [*best, *others]}.values())
 
@@ -173,15 +197,39 @@ def _losses(metrics: Sequence[Metrics], objectives: Objectives) -> pareto.Array:
     return np.array([losses_of(of, objectives) for of in metrics])
 
 
+def _violations(reached: Sequence[Metrics], found: Sequence[Metrics], constraints: Constraints) -> pareto.Array:
+    """The violation [N] of rule 3 of each trial that is chosen from; 0 where it meets all constraints."""
+    misses = [missed(metrics, constraints) for metrics in reached]
+    range_of = {
+        name: _scale(np.array([[of[name]] for of in (*found, *reached) if name in of])).item() for name in constraints
+    }
+    return np.array([sum(by / range_of[name] for name, by in of.items()) for of in misses])
+
+
+def _scale(everything_NM: pareto.Array) -> pareto.Array:
+    """What a difference in each column is divided by: the range of the column, or 1 where all is the same."""
+    if not len(everything_NM):
+        return np.ones(everything_NM.shape[1:])
+    range_M = np.ptp(everything_NM, axis=0)
+    return np.where(range_M > 10**-_DIGITS, range_M, 1.0)
+
+
 def _best_first(
-    criterion_N: NDArray[Any], losses_NM: pareto.Array, found_NM: pareto.Array, numbers: Sequence[int]
+    criterion_N: NDArray[Any],
+    losses_NM: pareto.Array,
+    found_NM: pareto.Array,
+    numbers: Sequence[int],
+    violation_N: pareto.Array,
 ) -> list[int]:
-    """Indices by ``criterion_N``, then by distance to the ideal point and as rule 3 says."""
-    everything = np.concatenate([found_NM, losses_NM])
-    range_M = np.ptp(everything, axis=0)
-    away_NM = (losses_NM - losses_NM.min(axis=0)) / np.where(range_M > 10**-_DIGITS, range_M, 1.0)
+    """Indices by ``violation_N``, then by ``criterion_N``, then by distance to the ideal point and as rule 4 says.
+
+    What no trial with less violation has cannot be had, so the ideal point is that of those with the least.
+    """
+    ideal_M = losses_NM[violation_N == violation_N.min()].min(axis=0)
+    away_NM = (losses_NM - ideal_M) / _scale(np.concatenate([found_NM, losses_NM]))
     distance_N = np.linalg.norm(away_NM, axis=1).round(_DIGITS)
-    return [int(index) for index in np.lexsort((numbers, *losses_NM.T[::-1], distance_N, criterion_N))]
+    keys = (numbers, *losses_NM.T[::-1], distance_N, criterion_N, violation_N)
+    return [int(index) for index in np.lexsort(keys)]
 
 
 def selection_bias(confirmed: Sequence[Confirmed], trials: Mapping[int, Trial], metric: str) -> float:

@@ -15,8 +15,10 @@ from eig_tune.reports.comparison import Row, markdown
 from eig_tune.reports.phrases import (
     chosen_in_words,
     confirmation_in_words,
+    constraints_in_words,
     count_outcomes,
     found_and_confirmed,
+    front_in_words,
     selection_bias_in_words,
     short,
 )
@@ -47,6 +49,8 @@ def describe_search(
     finished = [trial for trial in trials if trial.status == "finished"]
     if finished:
         parts.append(_best(spec, trials, confirmed))
+    if finished and spec.constraints:
+        parts.append(_constraints(spec, trials, confirmed))
     if confirmed:
         parts.append(_confirmed(spec, trials, confirmed))
     if finished and len(spec.objectives) > 1:
@@ -63,15 +67,26 @@ def describe_comparison(rows: Sequence[Row], artifacts: Artifacts) -> str:
 
 def _best(spec: SearchSpec, trials: Sequence[Trial], confirmed: Sequence[Confirmed]) -> str:
     """The trial that ``eig-tune best`` chooses by default."""
-    chosen = choose(candidates_of(trials, confirmed), spec.objectives)
+    finished = candidates_of(trials, confirmed)
+    chosen = choose(finished, spec.objectives, constraints=spec.constraints)
     best, reached = chosen.trial, chosen.confirmation
     if reached is not None and reached.complete:
-        reached_in_words = found_and_confirmed(spec.objectives, chosen.found, reached.means, reached.deviations)
+        reached_in_words = found_and_confirmed(_judged(spec), chosen.found, reached.means, reached.deviations)
     else:
-        reached_in_words = ", ".join(f"{name} {chosen.found[name]:.3f}" for name in spec.objectives)
-    why = chosen_in_words(spec, trials, confirmed)
+        reached_in_words = ", ".join(f"{name} {chosen.found[name]:.3f}" for name in _judged(spec))
+    why = chosen_in_words(finished, chosen, spec.objectives, spec.constraints)
     params = {name: short(value) for name, value in best.params.items()}
     return f"**Trial {best.number}**, {why}: **{reached_in_words}**.\n\n{_table(params, [params])}"
+
+
+def _judged(spec: SearchSpec) -> list[str]:
+    """What trials are chosen by: the objectives, then what else the constraints are about."""
+    return list(dict.fromkeys([*spec.objectives, *spec.constraints]))
+
+
+def _constraints(spec: SearchSpec, trials: Sequence[Trial], confirmed: Sequence[Confirmed]) -> str:
+    lines = constraints_in_words(candidates_of(trials, confirmed), spec.constraints)
+    return "### Constraints\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
 def _confirmed(spec: SearchSpec, trials: Sequence[Trial], confirmed: Sequence[Confirmed]) -> str:
@@ -83,19 +98,20 @@ def _confirmed(spec: SearchSpec, trials: Sequence[Trial], confirmed: Sequence[Co
 
 
 def _front(spec: SearchSpec, finished: Sequence[Trial]) -> str:
-    best = on_front([_reached(trial) for trial in finished], spec.objectives)
+    best = on_front([_reached(trial) for trial in finished], spec.objectives, spec.constraints)
     front = [trial for trial, is_best in zip(finished, best, strict=True) if is_best]
     front.sort(key=lambda trial: losses_of(_reached(trial), spec.objectives))
     rows = [
         {
             "trial": str(trial.number),
-            **{name: f"{_reached(trial)[name]:.3f}" for name in spec.objectives},
+            **{name: f"{_reached(trial)[name]:.3f}" for name in _judged(spec)},
             **{name: short(value) for name, value in trial.params.items()},
         }
         for trial in front[:_MOST_ROWS]
     ]
     more = f"\n\n… and {len(front) - _MOST_ROWS} more" if len(front) > _MOST_ROWS else ""
-    return f"### Pareto front\n\n{_table(['trial', *spec.objectives, *spec.search], rows)}{more}"
+    title = front_in_words(map(_reached, front), spec.constraints)
+    return f"### {title}\n\n{_table(['trial', *_judged(spec), *spec.search], rows)}{more}"
 
 
 def _ended_early(early: Sequence[Trial]) -> str:

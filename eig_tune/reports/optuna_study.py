@@ -14,10 +14,14 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from eig_tune.config.constraints import Constraints, written
 from eig_tune.config.space import SearchSpec
+from eig_tune.hpo.objectives import Metrics
 from eig_tune.hpo.observers import Observer
+from eig_tune.hpo.sampler import constraint_attrs
 from eig_tune.hpo.trial import Trial
 
+_CONSTRAINED = (TrialState.COMPLETE, TrialState.PRUNED)
 _STATES = {
     "running": TrialState.RUNNING,
     "paused": TrialState.RUNNING,
@@ -26,6 +30,9 @@ _STATES = {
     "collapsed": TrialState.FAIL,
     "failed": TrialState.FAIL,
 }
+
+
+_CONSTRAINTS = "constraints"  # of a study: metric to bound
 
 
 class StudyFile(Observer):
@@ -44,12 +51,13 @@ class StudyFile(Observer):
         self._spec = spec
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         _mend(file)
-        self._study = optuna.create_study(
-            study_name=name,
-            storage=JournalStorage(JournalFileBackend(str(file))),
-            directions=_directions(spec.objectives),
-            load_if_exists=True,
-        )
+        self._study = _open(file, name, spec)
+        if self._study.user_attrs.get(_CONSTRAINTS, {}) != written(spec.constraints):
+            if self._study.get_trials(deepcopy=False):
+                # Optuna takes no other constraints for a trial that has ended; all trials are added again by catch_up.
+                file.unlink()
+                self._study = _open(file, name, spec)
+            self._study.set_user_attr(_CONSTRAINTS, written(spec.constraints))
         if self._study.metric_names is None:
             _name_metrics(self._study, spec.objectives)
         self._written = {trial.user_attrs["trial"] for trial in self._study.get_trials(deepcopy=False)}
@@ -69,8 +77,18 @@ class StudyFile(Observer):
         self._written.add(trial.number)
 
 
+def _open(file: Path, name: str, spec: SearchSpec) -> optuna.Study:
+    return optuna.create_study(
+        study_name=name,
+        storage=JournalStorage(JournalFileBackend(str(file))),
+        directions=_directions(spec.objectives),
+        load_if_exists=True,
+    )
+
+
 def as_optuna(trial: Trial, spec: SearchSpec, objectives: Iterable[str]) -> FrozenTrial:
-    """The trial as Optuna's; only a finished one has values. Its attribute ``rung`` is None before the first rung."""
+    """The trial as Optuna's; only a finished one has values, and a finished or stopped one its constraints, which are
+    met at 0 or less. Its attribute ``rung`` is None before the first rung."""
     state, last = _STATES[trial.status], trial.last
     metrics = dict(last.metrics) if last is not None else {}
     return create_trial(
@@ -78,15 +96,21 @@ def as_optuna(trial: Trial, spec: SearchSpec, objectives: Iterable[str]) -> Froz
         params=dict(trial.params),
         distributions={name: spec.search[name].for_optuna() for name in trial.params},
         values=[metrics[name] for name in objectives] if state == TrialState.COMPLETE else None,
+        system_attrs=constraint_attrs(_excesses(metrics, spec.constraints)) if state in _CONSTRAINED else {},
         user_attrs={
             "trial": trial.number,
             "ray_trial_id": trial.ray_trial_id,
             "stop_reason": trial.reason,
             "step": last.step if last is not None else 0,
             "rung": trial.rung(spec.rungs()),
-            **{f"reached.{name}": metrics[name] for name in objectives if name in metrics},
+            **{f"reached.{name}": metrics[name] for name in (*objectives, *spec.constraints) if name in metrics},
         },
     )
+
+
+def _excesses(metrics: Metrics, constraints: Constraints) -> list[float]:
+    """By how much each constraint is missed; none where there are no metrics."""
+    return [bound.excess(metrics[name]) for name, bound in constraints.items() if name in metrics]
 
 
 def study_of(trials: Sequence[Trial], spec: SearchSpec, objectives: Mapping[str, str]) -> optuna.Study:

@@ -1,11 +1,14 @@
 """What a search or a comparison has come to, for tables, scripts and notebooks."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eig_tune.hpo.selection import Confirmed
+from eig_tune.config.constraints import NO_CONSTRAINTS, Constraints, written
+from eig_tune.hpo.objectives import Metrics, missed
+from eig_tune.hpo.selection import Confirmed, reached
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.comparison import p_in_words, rows_of
 from eig_tune.tracking import TrackedSearch, TrackedTrial
@@ -43,6 +46,7 @@ class SearchOutcome:
         disk: what it takes.
         tracking_errors: what MLflow did not take.
         stopped: why it has ended before all was trained; nothing when all was.
+        constraints: metric to bound.
     """
 
     name: str
@@ -55,6 +59,7 @@ class SearchOutcome:
     disk: DiskUse
     tracking_errors: tuple[str, ...]
     stopped: str = ""
+    constraints: Constraints = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,11 @@ class ComparisonOutcome:
 
 
 def search_document(outcome: SearchOutcome) -> dict[str, Any]:
-    """The outcome of a search as JSON has it; times in seconds, sizes in bytes."""
+    """The outcome of a search as JSON has it; times in seconds, sizes in bytes.
+
+    Of a search with constraints every trial has by how much it misses each that it does not meet, finished or not.
+    """
+    limits = outcome.constraints
     return {
         "name": outcome.name,
         "wall_seconds": outcome.wall_seconds,
@@ -90,10 +99,14 @@ def search_document(outcome: SearchOutcome) -> dict[str, Any]:
         "steps": sum(trial.last.step for trial in outcome.trials if trial.last),
         "train_seconds": total(outcome.trials, "train_seconds"),
         "evaluation_seconds": total(outcome.trials, "evaluation_seconds"),
-        "trials": [trial_document(trial) for trial in outcome.trials],
+        **({"constraints": written(limits)} if limits else {}),
+        "trials": [trial_document(trial, limits) for trial in outcome.trials],
         "front": [trial.number for trial in outcome.front],
-        "confirmed": [{**vars(reached), "complete": reached.complete} for reached in outcome.confirmed],
-        "best": None if outcome.best is None else trial_document(outcome.best),
+        "confirmed": [
+            {**vars(confirmed), "complete": confirmed.complete, **_missed(confirmed.means, limits)}
+            for confirmed in outcome.confirmed
+        ],
+        "best": None if outcome.best is None else trial_document(outcome.best, limits),
     }
 
 
@@ -110,8 +123,9 @@ def comparison_document(outcome: ComparisonOutcome, methods: Sequence[str]) -> d
     }
 
 
-def trial_document(trial: Trial) -> dict[str, Any]:
+def trial_document(trial: Trial, constraints: Constraints = NO_CONSTRAINTS) -> dict[str, Any]:
     """What has become of a trial as JSON has it; ``reason`` is never empty."""
+    metrics = dict(trial.last.metrics) if trial.last else {}
     goes_on = f"the search was stopped; --resume goes on from step {trial.checkpoint_step}"
     return {
         "trial": trial.number,
@@ -119,8 +133,15 @@ def trial_document(trial: Trial) -> dict[str, Any]:
         "reason": goes_on if trial.status == "running" else trial.why,
         "step": trial.last.step if trial.last else 0,
         "params": dict(trial.params),
-        "metrics": dict(trial.last.metrics) if trial.last else {},
+        "metrics": metrics,
+        **_missed(metrics, constraints),
     }
+
+
+def _missed(metrics: Metrics, constraints: Constraints) -> dict[str, dict[str, float | None]]:
+    """By how much each constraint is missed; None by metrics that lack its own, which JSON has no infinity for."""
+    by = missed(metrics, constraints)
+    return {"missed": {n: v if math.isfinite(v) else None for n, v in by.items()}} if constraints else {}
 
 
 def best_document(chosen: TrackedTrial, found: TrackedSearch, by: str) -> dict[str, Any]:
@@ -136,6 +157,8 @@ def best_document(chosen: TrackedTrial, found: TrackedSearch, by: str) -> dict[s
         "confirmed": chosen.confirmed,
         "confirmed_deviations": chosen.confirmed_deviations,
         "confirmation": chosen.confirmation,
+        **({"constraints": written(found.constraints)} if found.constraints else {}),
+        **_missed(reached(chosen), found.constraints),
     }
 
 

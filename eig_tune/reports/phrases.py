@@ -3,10 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
+from eig_tune.config.constraints import Bound, Constraints
 from eig_tune.config.space import SearchSpec
-from eig_tune.hpo.selection import KNEE, Confirmed, candidates_of, eligible, fresh_seeds, selection_bias
+from eig_tune.hpo.objectives import Metrics, missed
+from eig_tune.hpo.selection import KNEE, Confirmed, Finished, eligible, fresh_seeds, reached, selection_bias
 from eig_tune.hpo.trial import Status, Trial
 
+_MOST_NAMED = 5
 _KNEE_IN_WORDS = "the knee of the front (nearest to the best of every objective)"
 
 
@@ -40,14 +43,56 @@ def selection_bias_in_words(
     return f"selection bias (found − confirmed): {biases}"
 
 
-def confirmation_in_words(spec: SearchSpec, reached: Confirmed, trials: Mapping[int, Trial]) -> str:
+def confirmation_in_words(spec: SearchSpec, confirmed: Confirmed, trials: Mapping[int, Trial]) -> str:
     """What one trial has reached on fresh seeds, and why that does not count where it does not."""
-    last = trials[reached.trial].last
+    last = trials[confirmed.trial].last
     found = {} if last is None else last.metrics
-    values = found_and_confirmed(spec.objectives, found, reached.means, reached.deviations)
-    if reached.complete:
-        return f"trial {reached.trial}, {fresh_seeds(reached.seeds)}: {values}"
-    return "; ".join(filter(None, [f"trial {reached.trial}, {reached}, so it does not count as confirmed", values]))
+    judged = dict.fromkeys([*spec.objectives, *spec.constraints])
+    values = found_and_confirmed(judged, found, confirmed.means, confirmed.deviations)
+    if confirmed.complete:
+        missing = missed_in_words(confirmed.means, spec.constraints)
+        values += f"; on fresh seeds {missing}" if missing else ""
+        return f"trial {confirmed.trial}, {fresh_seeds(confirmed.seeds)}: {values}"
+    count = f"trial {confirmed.trial}, {confirmed}, so it does not count as confirmed"
+    return "; ".join(filter(None, [count, values]))
+
+
+def missed_in_words(metrics: Metrics, constraints: Constraints) -> str:
+    """``nmi_real is 0.712 and not >= 0.8``, of each constraint that is missed; empty where all are met."""
+    return ", ".join(
+        f"{name} is {_value(metrics, name)} and not {constraints[name]}" for name in missed(metrics, constraints)
+    )
+
+
+def constraints_in_words(finished: Sequence[Finished], constraints: Constraints) -> list[str]:
+    """``nmi_real >= 0.8: met by 4 of 6 finished trials, missed by trial 3 (0.712) and trial 5 (0.501)``, the nearest
+    first, for each constraint; a confirmed trial by its mean."""
+    return [_constraint_in_words(finished, name, bound) for name, bound in constraints.items()]
+
+
+def _constraint_in_words(finished: Sequence[Finished], name: str, bound: Bound) -> str:
+    short_of = [trial for trial in finished if missed(reached(trial), {name: bound})]
+    short_of.sort(key=lambda trial: (missed(reached(trial), {name: bound})[name], trial.number))
+    named = [f"trial {trial.number} ({_value(reached(trial), name)})" for trial in short_of[:_MOST_NAMED]]
+    more = [f"{len(short_of) - _MOST_NAMED} more"] if len(short_of) > _MOST_NAMED else []
+    by = f", missed by {_and([*named, *more])}" if named else ""
+    return f"{name} {bound}: met by {len(finished) - len(short_of)} of {len(finished)} finished trials{by}"
+
+
+def front_in_words(front: Iterable[Metrics], constraints: Constraints) -> str:
+    """The title of a Pareto front, which says how it stands with the constraints where there are some."""
+    if not constraints:
+        return "Pareto front"
+    met = not any(missed(metrics, constraints) for metrics in front)
+    return f"Pareto front ({'of the trials that meet' if met else 'no trial meets'} all constraints)"
+
+
+def _value(metrics: Metrics, name: str) -> str:
+    return f"{metrics[name]:.3f}" if name in metrics else "unknown"
+
+
+def _and(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def criterion(objectives: Mapping[str, str], by: str = KNEE) -> str:
@@ -57,13 +102,38 @@ def criterion(objectives: Mapping[str, str], by: str = KNEE) -> str:
     return _KNEE_IN_WORDS if len(objectives) > 1 else next(iter(objectives))
 
 
-def chosen_in_words(spec: SearchSpec, trials: Sequence[Trial], confirmed: Sequence[Confirmed]) -> str:
-    """``the best of 3 confirmed trials by the knee of the front …``"""
-    candidates = eligible(candidates_of(trials, confirmed))
-    kind = "confirmed" if any(trial.confirmed for trial in candidates) else "finished"
+def chosen_in_words(
+    finished: Sequence[Finished],
+    chosen: Finished,
+    objectives: Mapping[str, str],
+    constraints: Constraints,
+    by: str = KNEE,
+) -> str:
+    """``the best of 3 confirmed trials by the knee of the front …``, and how it stands with the constraints.
+
+    Args:
+        finished: all finished trials of the search.
+        chosen: the best of them.
+        objectives: those of the search.
+        constraints: those of the search.
+        by: what it was chosen by.
+    """
+    candidates = eligible(finished)
+    kind = "confirmed" if chosen.confirmed else "finished"
+    all_of = f"{len(candidates)} {kind} trials"
+    if missing := missed_in_words(reached(chosen), constraints):
+        if len(candidates) == 1:
+            return f"the only {kind} trial, which does not meet the constraints ({missing})"
+        return f"the nearest of {all_of} to the constraints, all of which none of them meets ({missing})"
     if len(candidates) == 1:
         return f"the only {kind} trial"
-    return f"the best of {len(candidates)} {kind} trials by {criterion(spec.objectives)}"
+    if not constraints:
+        return f"the best of {all_of} by {criterion(objectives, by)}"
+    meeting = sum(not missed(reached(trial), constraints) for trial in candidates)
+    if meeting == 1:
+        return f"the only one of {all_of} that meets all constraints"
+    of = f"{meeting} {kind} trials that meet all constraints, of {len(candidates)}"
+    return f"the best of {of}, by {criterion(objectives, by)}"
 
 
 def short(value: Any) -> str:

@@ -101,7 +101,7 @@ def _front(trials: Sequence[Trial], spec: SearchSpec) -> "Figure":
     metrics = [trial.last.metrics for trial in finished if trial.last is not None]
     points_NM = np.array([[of[name] for name in names[:2]] for of in metrics])
     labels = [str(trial.number) for trial in finished]
-    return figures.front_figure(points_NM, on_front(metrics, spec.objectives), labels, names)
+    return figures.front_figure(points_NM, on_front(metrics, spec.objectives, spec.constraints), labels, names)
 
 
 def _optuna_plots(trials: Sequence[Trial], spec: SearchSpec) -> dict[str, Callable[[ModuleType], Any]]:

@@ -8,20 +8,22 @@ from rich.table import Table
 from rich.text import Text
 
 from eig_tune.cluster.doctor import Check
+from eig_tune.config.constraints import written
 from eig_tune.config.space import SearchSpec
 from eig_tune.evaluation.registry import compared_metrics, shown_metrics
 from eig_tune.hpo.objectives import losses_of
 from eig_tune.hpo.plan import Plan
-from eig_tune.hpo.selection import eligible, fresh_seeds
+from eig_tune.hpo.selection import candidates_of, fresh_seeds
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.comparison import best_of, p_in_words, p_text, rows_of
 from eig_tune.reports.outcomes import ComparisonOutcome, DiskUse, SearchOutcome
 from eig_tune.reports.phrases import (
     chosen_in_words,
     confirmation_in_words,
+    constraints_in_words,
     count_outcomes,
-    criterion,
     found_and_confirmed,
+    front_in_words,
     selection_bias_in_words,
     short,
 )
@@ -35,10 +37,14 @@ def print_search(outcome: SearchOutcome, spec: SearchSpec, console: Console) -> 
     ended = count_outcomes(outcome.trials) or "no trial"
     console.print(f"{outcome.name}: {ended} in {outcome.wall_seconds:.0f} s", highlight=False)
     if outcome.front:
+        finished = candidates_of(outcome.trials, outcome.confirmed)
         console.print(_front_table(outcome.front, spec))
+        for line in constraints_in_words(finished, spec.constraints):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
         _print_confirmed(outcome, spec, console)
         if outcome.best is not None:
-            why = chosen_in_words(spec, outcome.trials, outcome.confirmed)
+            best = next(trial for trial in finished if trial.number == outcome.best.number)
+            why = chosen_in_words(finished, best, spec.objectives, spec.constraints)
             console.print(f"trial {outcome.best.number} is {why}", highlight=False, soft_wrap=True)
         console.print(f"next: eig-tune best --name {outcome.name} --export DIR", highlight=False, soft_wrap=True)
     _print_what_is_left(outcome, spec.trials, console)
@@ -76,13 +82,15 @@ def _print_confirmed(outcome: SearchOutcome, spec: SearchSpec, console: Console)
 
 
 def _front_table(front: Sequence[Trial], spec: SearchSpec) -> Table:
-    table = Table(title="Pareto front", title_justify="left", box=None, pad_edge=False)
-    for column in ("trial", *spec.objectives, *spec.search):
-        table.add_column(column, justify="right")
     reached = [(trial, trial.last.metrics) for trial in front if trial.last is not None]
+    title = front_in_words([metrics for _, metrics in reached], spec.constraints)
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    judged = list(dict.fromkeys([*spec.objectives, *spec.constraints]))
+    for column in ("trial", *judged, *spec.search):
+        table.add_column(column, justify="right")
     for trial, metrics in sorted(reached, key=lambda pair: losses_of(pair[1], spec.objectives)):
         values = [short(trial.params.get(name, "–")) for name in spec.search]
-        table.add_row(str(trial.number), *(f"{metrics[name]:.3f}" for name in spec.objectives), *values)
+        table.add_row(str(trial.number), *(f"{metrics[name]:.3f}" for name in judged), *values)
     return table
 
 
@@ -126,13 +134,8 @@ def print_found(found: TrackedSearch, console: Console) -> None:
 
 def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Console) -> None:
     """The chosen trial, why it was chosen, its parameters and metrics."""
-    kind = "confirmed" if chosen.confirmed else "finished"
-    of = len(eligible(found.finished()))
-    console.print(
-        f"{found.name}: trial {chosen.number}, the best of {of} {kind} trials by {criterion(found.objectives, by)}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    why = chosen_in_words(found.finished(), chosen, found.objectives, found.constraints, by)
+    console.print(f"{found.name}: trial {chosen.number}, {why}", highlight=False, soft_wrap=True)
     for trial in found.finished(lacking_objectives=True):
         line = (
             f"trial {trial.number} is left out: MLflow has not all of its metrics; `eig-tune search --resume` adds them"
@@ -142,16 +145,17 @@ def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Con
         if trial.confirmation and not trial.confirmed:
             line = f"trial {trial.number} does not count as confirmed: {trial.confirmation}"
             console.print(line, highlight=False, soft_wrap=True)
+    judged = dict.fromkeys([*found.objectives, *found.constraints])
     if chosen.confirmed:
         console.print(
             f"found among {len(found.finished())} finished trials, tried again on "
             f"{fresh_seeds(int(chosen.confirmed['seeds']))} with another evaluation classifier: "
-            + found_and_confirmed(found.objectives, chosen.metrics, chosen.confirmed, chosen.confirmed_deviations),
+            + found_and_confirmed(judged, chosen.metrics, chosen.confirmed, chosen.confirmed_deviations),
             highlight=False,
             soft_wrap=True,
         )
     console.print(_two_columns("parameter", {name: short(v) for name, v in chosen.params.items()}))
-    names = dict.fromkeys([*shown_metrics(), *found.objectives])  # an objective may be a metric of the user's own
+    names = dict.fromkeys([*shown_metrics(), *judged])  # an objective may be a metric of the user's own
     shown = {name: f"{chosen.metrics[name]:.4f}" for name in names if name in chosen.metrics}
     console.print(_two_columns("metric", shown))
 
@@ -187,6 +191,8 @@ def print_plan(spec: SearchSpec, plans: Sequence[Plan], speed: float | None, con
         speed: steps per second of one trial; None when there are no images to measure it with.
     """
     console.print(_two_columns("searched", {name: str(distribution) for name, distribution in spec.search.items()}))
+    if spec.constraints:
+        console.print(_two_columns("constraint", written(spec.constraints)))
     rungs = [(f"{rung:,}", f"{trials:,}") for rung, trials in plans[0].reaching.items()]
     console.print(_table_of_numbers(("rung (steps)", "trials expected"), rungs))
     to_confirm = plans[0].confirming_steps

@@ -5,12 +5,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from eig_tune.config.constraints import Bound, Constraints
 from eig_tune.errors import ResultError
 from eig_tune.hpo.selection import COMPLETE, CONFIRMED, CONFIRMED_DEVIATION
 from eig_tune.tracking.client import readable_errors
 from eig_tune.tracking.find_search import SearchRun, find_run, search_run
 from eig_tune.tracking.store import Store
-from eig_tune.tracking.tags import CONFIRMATION_TAG, DATA_TAG, ENDED_TAG, KEY_TAG, OBJECTIVES_TAG, SEARCH_TAG
+from eig_tune.tracking.tags import (
+    CONFIRMATION_TAG,
+    CONSTRAINTS_TAG,
+    DATA_TAG,
+    ENDED_TAG,
+    KEY_TAG,
+    OBJECTIVES_TAG,
+    SEARCH_TAG,
+)
 
 _Value = bool | int | float | str
 
@@ -82,6 +91,7 @@ class TrackedSearch:
     complete: bool
     num_trials: int | None
     objectives: Mapping[str, str]
+    constraints: Constraints
     trials: tuple[TrackedTrial, ...]
     store: Store
     run: SearchRun
@@ -89,9 +99,11 @@ class TrackedSearch:
     provenance: Mapping[str, str]
 
     def finished(self, *, lacking_objectives: bool = False) -> list[TrackedTrial]:
-        """Trials that were trained to the full budget: those of which MLflow has all objectives, or has not."""
+        """Trials that were trained to the full budget: those of which MLflow has all objectives and all that the
+        constraints are about, or has not."""
         finished = [trial for trial in self.trials if trial.status == "finished"]
-        return [t for t in finished if (self.objectives.keys() <= t.metrics.keys()) is not lacking_objectives]
+        needed = self.objectives.keys() | self.constraints.keys()
+        return [t for t in finished if (needed <= t.metrics.keys()) is not lacking_objectives]
 
 
 def read_search(uri: str, name: str | None, own: Sequence[str] = ()) -> TrackedSearch:
@@ -123,6 +135,7 @@ def read_search(uri: str, name: str | None, own: Sequence[str] = ()) -> TrackedS
         parent.info.status == "FINISHED",
         int(parent.data.params["trials"]) if "trials" in parent.data.params else None,
         _objectives(parent),
+        _constraints(parent),
         tuple(sorted(trials, key=lambda trial: trial.number)),
         store,
         search_run(parent),
@@ -136,6 +149,15 @@ def _objectives(parent: Any) -> dict[str, str]:
         return {str(name): str(direction) for name, direction in json.loads(parent.data.tags[OBJECTIVES_TAG]).items()}
     except (KeyError, ValueError, AttributeError) as error:
         raise ResultError(f"run {parent.info.run_id}: its tag {OBJECTIVES_TAG} has no objectives") from error
+
+
+def _constraints(parent: Any) -> dict[str, Bound]:
+    """None where the tag is missing: searches of earlier versions have none."""
+    try:
+        written = json.loads(parent.data.tags.get(CONSTRAINTS_TAG, "{}"))
+        return {str(name): Bound.parse(text) for name, text in written.items()}
+    except (ValueError, AttributeError) as error:
+        raise ResultError(f"run {parent.info.run_id}: its tag {CONSTRAINTS_TAG} has no constraints") from error
 
 
 def _provenance(parent: Any) -> dict[str, str]:

@@ -5,6 +5,7 @@ SEARCH_TAG = "eig_tune.search_id"  # of the search, on its parent run, children 
 KEY_TAG = "eig_tune.trial"  # a trial's number; a confirmation's with its seed behind a dot; not on a parent run
 ENDED_TAG = "eig_tune.ended"  # set last of all: a run that has it is complete in MLflow
 OBJECTIVES_TAG = "eig_tune.objectives"
+CONSTRAINTS_TAG = "eig_tune.constraints"
 CONFIRMATION_TAG = "confirmation"
 DATA_TAG = "data_sha256"
 

@@ -38,12 +38,13 @@ def confirm(session: Session, search: Engine) -> bool:
         Whether all that shall be trained has been.
     """
     spec, event_log, storage = session.spec, confirmation_log(session), session.runtime.storage
-    chosen = [c.number for c in to_confirm(candidates_of(search.finished()), spec.objectives, spec.confirm.top)]
+    finished = candidates_of(search.finished())
+    chosen = [c.number for c in to_confirm(finished, spec.objectives, spec.confirm.top, spec.constraints)]
     runs = [{"trial": number, "seed": seed} for seed in range(spec.confirm.seeds) for number in chosen]
     if runs and not session.runtime.stop.asked:
         logger.info("confirming %d of the best on %s each", len(chosen), fresh_seeds(spec.confirm.seeds))
     known = [trial.params for trial in event_log.trials.values()]
-    policy = FixedRuns(runs, lambda params: spec.train.steps, spec.objectives, known)
+    policy = FixedRuns(runs, lambda params: spec.train.steps, spec.objectives, known, spec.constraints)
     data = session.datasets[IMAGES]
     engine = session.run(
         policy,

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from eig_tune.config.constraints import Constraints, written
 from eig_tune.config.space import SearchSpec
 from eig_tune.errors import ConfigError, Problem, ResultError, one_line
 from eig_tune.home import Home
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 _ID = re.compile("[0-9a-f]{32}")  # it becomes part of a path, so nothing else may be read from a file
 _LONGEST_HEADER = 2**24  # bytes
+CONSTRAINTS_NOTE = "constraints"  # among the event log's notes: metric to bound
+NOT_TRAITS = {"trials", "confirm", "compare", "constraints"}  # of a space: what a search may be resumed with changed
 _ANOTHER = "give another --name for this"
 
 
@@ -70,6 +73,32 @@ def begin_or_check(event_log: EventLog, search_id: str, traits: Mapping[str, Any
         noted = {**event_log.header, "home": noted["home"]}
     if event_log.header != noted:
         event_log.begin(noted)
+
+
+def note_constraints(event_log: EventLog, constraints: Constraints) -> bool:
+    """Note the constraints of a search, which may be others than those that it had before: what they decide is derived
+    from the event log anew. Only which trials were proposed so far cannot be changed, which is logged.
+
+    Returns:
+        Whether they have changed.
+    """
+    before, now = event_log.notes.get(CONSTRAINTS_NOTE, {}), written(constraints)
+    if before == now:
+        return False
+    if event_log.trials:
+        logger.info(
+            "constraints were %s, are now %s: the %d trials so far were proposed under the earlier ones and are judged "
+            "by the new ones, under which all further trials are proposed",
+            _listed(before),
+            _listed(now),
+            len(event_log.trials),
+        )
+    event_log.note({CONSTRAINTS_NOTE: now})
+    return True
+
+
+def _listed(constraints: Mapping[str, str]) -> str:
+    return one_line(", ".join(f"{name} {bound}" for name, bound in constraints.items())) or "none"
 
 
 def noted_header(home: Home, name: str) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from eig_tune.data.facts import facts_of, in_words
 from eig_tune.data.left_out import LeftOut, counted, names_file, printable, write_left_out
 from eig_tune.errors import ConfigError, EigTuneError, Problem, one_line
 from eig_tune.evaluation.classifier import EvaluationClassifier, Role, lowest_accuracy, train_classifier
-from eig_tune.evaluation.metrics import nmi_of_chance
+from eig_tune.evaluation.metrics import METRICS, nmi_of_chance
 from eig_tune.home import Home
 from eig_tune.models import METHODS
 from eig_tune.training.loop import TrialData
@@ -129,7 +129,7 @@ def _misfits(spec: SearchSpec, images: ImageData) -> list[Problem]:
         problems.append(
             Problem("objectives", "these images have no labels; choose label-free objectives such as code_recovery")
         )
-    return [*problems, *_colours_of_grey(spec, images), *_without_class_shares(spec, images)]
+    return [*problems, *_unmeetable(spec, images), *_colours_of_grey(spec, images), *_without_class_shares(spec, images)]
 
 
 def _colours_of_grey(spec: SearchSpec, images: ImageData) -> list[Problem]:
@@ -142,6 +142,20 @@ def _colours_of_grey(spec: SearchSpec, images: ImageData) -> list[Problem]:
         for name, values in asked.items()
         if any(values)
     ]
+
+
+def _unmeetable(spec: SearchSpec, images: ImageData) -> list[Problem]:
+    """Constraints that no trial on these images can meet."""
+    if not images.labelled:
+        return [
+            Problem(f"constraints.{name}", f"{name} needs labels, and these images have none; leave it out")
+            for name in spec.constraints
+            if METRICS[name].needs_labels
+        ]
+    bound = spec.constraints.get("classes_found")
+    if bound is None or bound.value <= len(images.classes):
+        return []
+    return [Problem("constraints.classes_found", f"got '{bound}'; there are {len(images.classes)} classes")]
 
 
 def _without_class_shares(spec: SearchSpec, images: ImageData) -> list[Problem]:

@@ -7,15 +7,18 @@ from typing import Any
 
 from eig_tune import strict_json
 from eig_tune.cluster.tuner import TrialSpec
+from eig_tune.config.constraints import written
 from eig_tune.config.space import SearchSpec
 from eig_tune.data import ImageData
 from eig_tune.data.arrays import ArrayImages
 from eig_tune.errors import ResultError
 from eig_tune.home import Home
 from eig_tune.hpo.engine import Engine
+from eig_tune.hpo.objectives import missed
 from eig_tune.hpo.plan import make_plan
 from eig_tune.hpo.policies import SearchPolicy
 from eig_tune.hpo.selection import Confirmed, candidates_of, choose, start_points
+from eig_tune.hpo.selection import reached as judged_by
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.curves import write_curves
 from eig_tune.reports.description import describe_search
@@ -24,10 +27,10 @@ from eig_tune.reports.optuna_study import StudyFile
 from eig_tune.reports.outcomes import SearchOutcome
 from eig_tune.reports.plots import pictures, write_page, write_pictures
 from eig_tune.reports.provenance import provenance
-from eig_tune.tracking import CONFIRMATION_TAG, OBJECTIVES_TAG, SearchTracker, read_search
+from eig_tune.tracking import CONFIRMATION_TAG, CONSTRAINTS_TAG, OBJECTIVES_TAG, SearchTracker, read_search
 from eig_tune.training.loop import TrialData
 from eig_tune.workflows.confirm import confirm, confirmations_of
-from eig_tune.workflows.identity import noted_start_points, own_searches
+from eig_tune.workflows.identity import CONSTRAINTS_NOTE, NOT_TRAITS, note_constraints, noted_start_points, own_searches
 from eig_tune.workflows.options import RunOptions
 from eig_tune.workflows.prepare import prepare_images
 from eig_tune.workflows.session import IMAGES, SessionHeader, open_session
@@ -55,6 +58,8 @@ def run_search(
     started = time.monotonic()
     images = prepare_images(spec, home, view, arrays)
     with open_session(_header(spec, images), spec, options, home, {IMAGES: images}, view) as session:
+        if note_constraints(session.event_log, spec.constraints):
+            session.tracker.set_tags(None, _constraints_tag(spec))
         engine = session.run(
             SearchPolicy(spec),
             session.event_log,
@@ -80,6 +85,7 @@ def run_search(
             confirmed=tuple(confirmed),
             best=best,
             disk=disk,
+            constraints=spec.constraints,
             slots=session.runtime.slots.most,
             wall_seconds=time.monotonic() - started,
             tracking_errors=tuple(session.tracker.errors),
@@ -91,10 +97,10 @@ def _header(spec: SearchSpec, images: ImageData) -> SessionHeader:
     fingerprint = images.fingerprint()
     return SessionHeader(
         "search",
-        # More trials or confirmations make it a longer search, not another one.
-        {"spec": spec.model_dump(mode="json", exclude={"trials", "confirm", "compare"}), "data": fingerprint},
+        # More trials or confirmations make it a longer search, not another one; for constraints see `note_constraints`.
+        {"spec": spec.model_dump(mode="json", exclude=NOT_TRAITS), "data": fingerprint},
         lambda datasets: _params(spec, datasets[IMAGES], fingerprint),
-        {**provenance(), OBJECTIVES_TAG: strict_json.dumps(spec.objectives)},
+        {**provenance(), OBJECTIVES_TAG: strict_json.dumps(spec.objectives), **_constraints_tag(spec)},
     )
 
 
@@ -109,7 +115,7 @@ def warm_started(spec: SearchSpec, earlier: str, options: RunOptions, home: Home
         return spec.model_copy(update={"start_from": noted})
     found = read_search(options.tracking_uri, earlier, own_searches(home, earlier))
     logger.info("--warm-start: %s, %s", found.name, found.run)
-    points = [spec.point(trial.params) for trial in start_points(found.finished(), found.objectives)]
+    points = [spec.point(trial.params) for trial in start_points(found.finished(), found.objectives, found.constraints)]
     inside = [point for point in points if point is not None and point not in spec.start_from]
     if not inside:
         raise ResultError(f"--warm-start {earlier}: no trial of its Pareto front lies inside this space")
@@ -126,7 +132,7 @@ def _draw(tracker: SearchTracker, trials: Sequence[Trial], spec: SearchSpec, nam
 def best_of(engine: Engine, spec: SearchSpec, confirmed: Sequence[Confirmed]) -> Trial | None:
     """The trial that ``eig-tune best`` names; None where none has finished."""
     finished = candidates_of(engine.finished(), confirmed)
-    return choose(finished, spec.objectives).trial if finished else None
+    return choose(finished, spec.objectives, constraints=spec.constraints).trial if finished else None
 
 
 def write_results(
@@ -149,12 +155,20 @@ def write_results(
         step, tags = trial.last.step if trial.last else 0, {CONFIRMATION_TAG: str(reached)}
         tracker.replace_metrics(key, step, metrics, at, tags)
     front = tuple(engine.front())
+    candidates = candidates_of(engine.finished(), confirmed)
+    feasible = {each.number for each in candidates if not missed(judged_by(each), spec.constraints)}
     for trial in engine.finished():
         tags = {"front": str(trial in front).lower(), "best": str(trial is best).lower()}
+        if spec.constraints or CONSTRAINTS_NOTE in engine.state.notes:  # those of an earlier process may be gone
+            tags["feasible"] = str(trial.number in feasible).lower()
         tracker.set_tags(str(trial.number), tags)
     every = tuple(trials.values())
     tracker.describe(describe_search(spec, every, confirmed, pictures(every, spec), tracker))
     return front
+
+
+def _constraints_tag(spec: SearchSpec) -> dict[str, str]:
+    return {CONSTRAINTS_TAG: strict_json.dumps(written(spec.constraints))}
 
 
 def _params(spec: SearchSpec, data: TrialData, fingerprint: str) -> dict[str, Any]:

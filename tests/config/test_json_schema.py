@@ -39,6 +39,7 @@ WHOLE: dict[str, Any] = {
     },
     "start_from": [{"lambda_3": 0.1, "distance": "nt_xent", "tau": 0.1}],
     "objectives": {"nmi": "maximize", "prior_rmse": "minimize"},
+    "constraints": {"nmi_real": ">= 0.8", "prior_rmse": "<= 5e-2"},
     "asha": {"grace": 500, "reduction_factor": 3, "brackets": 1},
     "sampler": "tpe",
     "confirm": {"top": 1, "seeds": 2},

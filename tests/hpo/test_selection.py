@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from eig_tune.cli.app import app
 from eig_tune.cluster.storage import Storage
+from eig_tune.config.constraints import Bound, written
 from eig_tune.config.space import SearchSpec, parse_spec
 from eig_tune.errors import ResultError
 from eig_tune.home import Home
@@ -27,14 +28,24 @@ from eig_tune.hpo.trial import Decision
 from eig_tune.reports.mlflow_runs import MlflowRuns
 from eig_tune.reports.outcomes import DiskUse, SearchOutcome, search_document
 from eig_tune.terminal.tables import print_search
-from eig_tune.tracking import OBJECTIVES_TAG, SearchTracker, Store, TrackedTrial, open_store, read_search
+from eig_tune.tracking import (
+    CONSTRAINTS_TAG,
+    OBJECTIVES_TAG,
+    SearchTracker,
+    Store,
+    TrackedTrial,
+    open_store,
+    read_search,
+)
 from eig_tune.workflows.compare import winners_of
 from eig_tune.workflows.confirm import note_complete, summaries
 from eig_tune.workflows.options import RunOptions
 from eig_tune.workflows.search import best_of, warm_started, write_results
 
+NONE: Mapping[str, str] = {}
 TWO = {"nmi": "maximize", "prior_rmse": "minimize"}
 ALL = (TWO, {"nmi": "maximize"}, {**TWO, "nmi_real": "maximize"})
+FLOOR = {"nmi_real": Bound.parse(">= 0.8")}
 METRICS = ("nmi", "prior_rmse", "nmi_real")
 
 
@@ -105,13 +116,14 @@ def test_nothing_finished_or_no_such_objective_is_one_line() -> None:
     assert to_confirm([], TWO, 3) == [] and start_points([], TWO) == []
 
 
-def spec_of(objectives: dict[str, str], trials: int, seed: int) -> SearchSpec:
+def spec_of(objectives: dict[str, str], trials: int, seed: int, constraints: Mapping[str, str] = NONE) -> SearchSpec:
     document = {
         "dataset": {"name": "digits"},
         "train": {"steps": 1500, "report_every": 500},
         "asha": {"grace": 500},
         "search": {"lambda_1": {"uniform": [0, 100]}},
         "objectives": objectives,
+        "constraints": constraints,
         "trials": trials,
         "confirm": {"top": 3, "seeds": 2},
         "seed": seed,
@@ -175,8 +187,9 @@ def test_event_log_and_mlflow_name_the_same_best_trial(objectives: dict[str, str
         if trial.last is not None
     ]
     for by in ("knee", *objectives) if trials else ():
-        expected = choose(candidates_of(trials, confirmed.values()), objectives, by)
-        assert choose(read, objectives, by).number == expected.number
+        for constraints in ({}, FLOOR, {**FLOOR, "prior_rmse": Bound.parse("<= 0.1")}):
+            expected = choose(candidates_of(trials, confirmed.values()), objectives, by, constraints)
+            assert choose(read, objectives, by, constraints).number == expected.number
         assert bool(expected.confirmed) == any(one.complete for one in confirmed.values())
 
 
@@ -186,7 +199,9 @@ class Everywhere:
     def __init__(self, store: Store, folder: Path, spec: SearchSpec, rng: np.random.Generator) -> None:
         self.home, self.store, self.spec = Home(folder), store, spec
         with random_search(self.home, store.name, spec, rng) as event_log:
-            tracker = SearchTracker(store, "search", "f" * 32, {}, {OBJECTIVES_TAG: json.dumps(spec.objectives)})
+            tags = {OBJECTIVES_TAG: json.dumps(spec.objectives)}
+            tags[CONSTRAINTS_TAG] = json.dumps(written(spec.constraints))
+            tracker = SearchTracker(store, "search", "f" * 32, {}, tags)
             MlflowRuns(tracker, Storage(str(folder)), (), spec.method).catch_up(event_log.trials)
             engine = Engine(SearchPolicy(spec), event_log)
             confirmed = confirmations(spec, self.home, store.name)
@@ -196,8 +211,9 @@ class Everywhere:
             assert tracker.errors == []
             trials, front = tuple(event_log.trials.values()), tuple(engine.front())
         self.outcome = SearchOutcome(
-            store.name, trials, front, tuple(confirmed), best, 1, 1.0, DiskUse(str(folder), 0, 0), ()
-        )
+            store.name, trials, front, tuple(confirmed), best, 1, 1.0, DiskUse(str(folder), 0, 0), (),
+            constraints=spec.constraints,
+        )  # fmt: skip
 
     def names(self) -> Iterator[tuple[str, int]]:
         yield "search --json", search_document(self.outcome)["best"]["trial"]
@@ -223,7 +239,7 @@ class Everywhere:
         warm = warm_started(self.spec, self.store.name, options, self.home)
         yield "--warm-start", int(warm.start_from[0]["lambda_1"])
         if not any(trial.confirmed for trial in found.finished()):
-            yield "confirmation", to_confirm(found.finished(), found.objectives, 1)[0].number
+            yield "confirmation", to_confirm(found.finished(), found.objectives, 1, found.constraints)[0].number
 
 
 @pytest.fixture(scope="module")
@@ -233,13 +249,14 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("objectives", ALL)
+@pytest.mark.parametrize("constraints", [NONE, {"nmi_real": ">= 0.7"}, {"nmi_real": ">= 0.99", "prior_rmse": "<= 0.3"}])
 @pytest.mark.parametrize("seed", range(2))
 def test_every_place_names_the_same_best_trial(
-    objectives: dict[str, str], seed: int, database: Path, tmp_path: Path
+    objectives: dict[str, str], constraints: Mapping[str, str], seed: int, database: Path, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(seed)
-    spec = spec_of(objectives, trials=int(rng.integers(3, 9)), seed=seed)
-    store = open_store(f"sqlite:///{database}/mlflow.db", f"{seed}-{len(objectives)}", database)
+    spec = spec_of(objectives, trials=int(rng.integers(3, 9)), seed=seed, constraints=constraints)
+    store = open_store(f"sqlite:///{database}/mlflow.db", f"{seed}-{len(objectives)}-{len(constraints)}", database)
     search = Everywhere(store, tmp_path, spec, rng)
     named = dict(search.names())
     assert len(set(named.values())) == 1, named

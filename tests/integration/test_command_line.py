@@ -38,6 +38,12 @@ BAD_SPACES = {
     "broken YAML": ("model: {width", "model: {{width", "not valid YAML"),
     "metric that is none": ("nmi: maximize", "nmj: maximize", "objectives.nmj", "did you mean 'nmi'"),
     "wrong direction": ("nmi: maximize", "nmi: minimize", "objectives.nmi"),
+    "bound that is none": (
+        "\nasha:",
+        "\nconstraints: {nmi_real: 0.8}\nasha:",
+        "constraints.nmi_real: got 0.8",
+        ">= 0.8",
+    ),
     "rung between reports": ("grace: 500", "grace: 333", "asha.grace", "multiple of train.report_every"),
     "missing folder": ("name: digits", "name: folder\n  root: /none/such", "there is no folder /none/such"),
     "no root for a folder": ("name: digits", "name: folder", "needs `root`"),

@@ -23,7 +23,7 @@ class Artifacts:
         return f"#/page/{artifact}"
 
 
-def spec(objectives: dict[str, str] | None = None) -> SearchSpec:
+def spec(objectives: dict[str, str] | None = None, constraints: dict[str, str] | None = None) -> SearchSpec:
     document = {
         "dataset": {"name": "digits"},
         "search": {
@@ -32,6 +32,7 @@ def spec(objectives: dict[str, str] | None = None) -> SearchSpec:
             "nt_xent_temperature": {"uniform": [0.1, 1], "when": {"distance": "nt_xent"}},
         },
         "objectives": objectives or TWO,
+        "constraints": constraints or {},
     }
     return parse_spec(document, "test")
 
@@ -91,6 +92,34 @@ def test_confirmation_of_which_a_run_has_failed_does_not_count() -> None:
     assert "the best of 3 finished trials" in described(TRIALS, [failed]) and "selection bias" not in described(
         TRIALS, [failed]
     )
+
+
+def test_which_trial_misses_which_constraint_is_said() -> None:
+    text = described(TRIALS, of=spec(constraints={"nmi": ">= 0.85", "prior_rmse": "<= 0.3"}))
+    assert "**Trial 0**, the only one of 3 finished trials that meets all constraints: **nmi 0.900" in text
+    assert "- nmi >= 0.85: met by 1 of 3 finished trials, missed by trial 1 (0.800) and trial 2 (0.700)\n" in text
+    assert "- prior_rmse <= 0.3: met by 3 of 3 finished trials\n" in text
+    assert "### Pareto front (of the trials that meet all constraints)" in text and "| 0&emsp;|" in text
+    assert "| 1&emsp;|" not in text, "it meets them not, so it is not on the front"
+    two = described(TRIALS, of=spec(constraints={"nmi": ">= 0.75"}))
+    assert "the best of 2 finished trials that meet all constraints, of 3, by the knee of the front" in two
+
+
+def test_where_no_trial_meets_the_constraints_it_is_said() -> None:
+    confirmed = [
+        Confirmed(0, 3, 3, 0, {"nmi": 0.6, "prior_rmse": 0.12}, {"nmi": 0.02, "prior_rmse": 0.01}),
+        Confirmed(1, 3, 3, 0, {"nmi": 0.8, "prior_rmse": 0.06}, {"nmi": 0.01, "prior_rmse": 0.01}),
+    ]
+    text = described(TRIALS, confirmed, of=spec(constraints={"prior_rmse": "<= 0.055"}))
+    assert (
+        "**Trial 1**, the nearest of 2 confirmed trials to the constraints, all of which none of them meets "
+        "(prior_rmse is 0.060 and not <= 0.055)" in text
+    ), "by the confirmed mean; found it was 0.05"
+    assert "met by 0 of 3 finished trials, missed by trial 1 (0.060), trial 0 (0.120) and trial 2 (0.200)" in text
+    assert "0.060 ± 0.010; on fresh seeds prior_rmse is 0.060 and not <= 0.055" in text
+    alone = described(TRIALS[:1], of=spec(constraints={"prior_rmse": "<= 0.055"}))
+    assert "the only finished trial, which does not meet the constraints (prior_rmse is 0.100 and not" in alone
+    assert "### Pareto front (no trial meets all constraints)" in alone
 
 
 def test_one_objective_has_no_front() -> None:

@@ -17,7 +17,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from eig_tune.config.space import parse_spec
+from eig_tune.config.constraints import Bound
+from eig_tune.config.space import SearchSpec, parse_spec
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.policies import SearchPolicy
@@ -36,19 +37,22 @@ SPEC = parse_spec(
 )
 
 
-def study_file(folder: Path) -> StudyFile:
-    return StudyFile(folder / "optuna.log", "mine", SPEC)
+BOUND = SPEC.model_copy(update={"constraints": {"nmi": Bound.parse(">= 0.5"), "prior_rmse": Bound.parse("<= 0.2")}})
+
+
+def study_file(folder: Path, spec: SearchSpec = SPEC) -> StudyFile:
+    return StudyFile(folder / "optuna.log", "mine", spec)
 
 
 def load(folder: Path) -> optuna.Study:
     return optuna.load_study(study_name="mine", storage=JournalStorage(JournalFileBackend(str(folder / "optuna.log"))))
 
 
-def run(folder: Path, most: int = 100) -> dict[int, tuple[str, str]]:
+def run(folder: Path, most: int = 100, spec: SearchSpec = SPEC) -> dict[int, tuple[str, str]]:
     """Status and reason of every trial; trial 3 collapses, trial 5 crashes."""
     with EventLog(folder / "events.jsonl") as event_log:
-        study = study_file(folder)
-        engine = Engine(SearchPolicy(SPEC), event_log, [study])
+        study = study_file(folder, spec)
+        engine = Engine(SearchPolicy(spec), event_log, [study])
         study.catch_up(event_log.trials)
         while most and (trial := engine.propose("ray-17")) is not None:
             most -= 1
@@ -83,6 +87,29 @@ def test_front_of_the_study_is_of_finished_trials_alone(tmp_path: Path) -> None:
     run(tmp_path)
     best = load(tmp_path).best_trials
     assert best and all(trial.state == TrialState.COMPLETE for trial in best)
+
+
+def test_trials_have_their_constraints_and_the_front_is_of_those_that_meet_them(tmp_path: Path) -> None:
+    run(tmp_path, spec=BOUND)
+    study = load(tmp_path)
+    assert study.user_attrs["constraints"] == {"nmi": ">= 0.5", "prior_rmse": "<= 0.2"}
+    for trial in study.trials:
+        if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
+            reached = trial.user_attrs["reached.nmi"]
+            assert trial.system_attrs["constraints"] == pytest.approx([0.5 - reached, -0.1])
+        else:
+            assert "constraints" not in trial.system_attrs
+    assert study.best_trials and all(trial.values[0] >= 0.5 for trial in study.best_trials)
+
+
+def test_study_of_a_search_whose_constraints_have_changed_is_written_anew(tmp_path: Path) -> None:
+    for spec, constraints in ((SPEC, 0), (BOUND, 2), (BOUND, 2), (SPEC, 0)):
+        run(tmp_path, spec=spec)
+        trials = load(tmp_path).trials
+        assert sorted(trial.user_attrs["trial"] for trial in trials) == list(range(12))
+        complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+        assert complete
+        assert {len(trial.system_attrs.get("constraints", [])) for trial in complete} == {constraints}
 
 
 @pytest.mark.parametrize("torn", ["", '{"op_code": 4, "wor'])

@@ -11,12 +11,20 @@ from typing import Any
 import pytest
 from logged import logged
 
+from eig_tune.config.constraints import Bound
 from eig_tune.config.space import parse_spec
 from eig_tune.errors import ConfigError, EigTuneError, ResultError
 from eig_tune.home import Home
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.tracking import local_uri
-from eig_tune.workflows.identity import begin_or_check, find_search, noted_header, noted_start_points, own_searches
+from eig_tune.workflows.identity import (
+    begin_or_check,
+    find_search,
+    note_constraints,
+    noted_header,
+    noted_start_points,
+    own_searches,
+)
 from eig_tune.workflows.options import RunOptions
 
 TRAITS: dict[str, Any] = {
@@ -116,6 +124,27 @@ def test_of_two_that_begin_at_once_the_second_is_refused(person: Person) -> None
 )
 def test_same_images_from_elsewhere_are_the_same_search(person: Person, traits: dict[str, Any]) -> None:
     assert person.search() == person.search(resume=True, traits=traits)
+
+
+def test_constraints_may_be_changed_which_is_said_once(tmp_path: Path) -> None:
+    floor = {"nmi_real": Bound.parse(">= 0.8")}
+    for constraints, changed, words in (
+        ({}, False, ""),
+        (floor, True, "constraints were none, are now nmi_real >= 0.8: the 1 trials so far were proposed under the"),
+        (floor, False, ""),
+        ({"nmi_real": Bound.parse(">= 0.5")}, True, "constraints were nmi_real >= 0.8, are now nmi_real >= 0.5: the 3"),
+        ({}, True, "constraints were nmi_real >= 0.5, are now none"),
+    ):
+        with EventLog(tmp_path / "events.jsonl") as event_log, logged() as log:
+            assert note_constraints(event_log, constraints) is changed
+            event_log.propose(len(event_log.trials), {})
+        assert words in log.text if words else log.text == ""
+
+
+def test_constraints_of_a_search_that_begins_are_not_a_change(tmp_path: Path) -> None:
+    with EventLog(tmp_path / "events.jsonl") as event_log, logged() as log:
+        note_constraints(event_log, {"nmi_real": Bound.parse(">= 0.8")})
+    assert log.text == ""
 
 
 def test_other_images_are_another_search_and_every_difference_is_reported(person: Person) -> None:
