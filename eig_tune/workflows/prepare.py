@@ -129,7 +129,12 @@ def _misfits(spec: SearchSpec, images: ImageData) -> list[Problem]:
         problems.append(
             Problem("objectives", "these images have no labels; choose label-free objectives such as code_recovery")
         )
-    return [*problems, *_unmeetable(spec, images), *_colours_of_grey(spec, images), *_without_class_shares(spec, images)]
+    return [
+        *problems,
+        *_unmeetable(spec, images),
+        *_colours_of_grey(spec, images),
+        *_without_class_shares(spec, images),
+    ]
 
 
 def _colours_of_grey(spec: SearchSpec, images: ImageData) -> list[Problem]:

@@ -98,3 +98,9 @@ def test_constraint_that_needs_labels_does_not_fit_images_without(
     assert [str(problem) for problem in caught.value.problems] == [
         "constraints.nmi_real: nmi_real needs labels, and these images have none; leave it out"
     ]
+
+
+def test_no_more_classes_can_be_asked_for_than_there_are(digits: ImageData) -> None:
+    check_fit(spec_with({"classes_found": ">= 10"}), digits)
+    with pytest.raises(ConfigError, match=r"constraints\.classes_found: got '>= 11'; there are 10 classes"):
+        check_fit(spec_with({"classes_found": ">= 11"}), digits)
