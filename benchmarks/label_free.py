@@ -1,0 +1,236 @@
+"""A search without labels against one with labels, of the same budget, on recorded learning curves.
+
+    python -m benchmarks.label_free record --space SPACE [--root FOLDER] --trials 48 --table digits
+    python -m benchmarks.label_free replay [--table digits mnist fashion letters] [--replays 50]
+    python -m benchmarks.label_free confirm --space SPACE [--root FOLDER] --table mnist
+
+``record`` trains random trials of a wider space to the full budget (ranges over two and a half decades, so that some
+fail), and keeps their curves as benchmarks/curves/TABLE.parquet. ``replay`` lets eig-tune's own engine search in each
+table, once for each set of objectives; a set that needs no labels sees no labelled metric. What is chosen is looked up
+in the labelled metrics: regret is by how much it is worse than what the labelled search chooses with the same seed.
+``confirm`` trains what either has chosen in the first replay again: the best three on three fresh seeds each, judged by
+the second classifier.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+
+import eig_tune
+from benchmarks.machine import description
+from benchmarks.replay import Curves, Table, our_engine, read_curves
+from eig_tune.config.space import SearchSpec, load_spec
+from eig_tune.hpo.objectives import Metrics, Objectives
+from eig_tune.hpo.selection import candidates_of, choose, to_confirm
+from eig_tune.hpo.trial import Report, Trial
+from eig_tune.paths import expanded
+
+TABLES = Path(__file__).parent / "curves"
+WIDE = {
+    "lambda_1": {"loguniform": [0.03, 10]},
+    "lambda_2": {"loguniform": [0.3, 100]},
+    "lambda_3": {"loguniform": [0.003, 1]},
+    "tau": {"loguniform": [0.03, 1]},
+    "prior_lr": {"loguniform": [1e-4, 3e-2]},
+}
+# Fixed before any table but that of the digits was made; the first two are compared everywhere.
+LABELLED, LABEL_FREE = "nmi and prior_rmse (labelled)", "neighbour_nmi and prior_share_gap"
+OBJECTIVES: dict[str, dict[str, str]] = {
+    LABELLED: {"nmi": "maximize", "prior_rmse": "minimize"},
+    "nmi (labelled)": {"nmi": "maximize"},
+    LABEL_FREE: {"neighbour_nmi": "maximize", "prior_share_gap": "minimize"},
+    "label_free_score": {"label_free_score": "maximize"},
+    "neighbour_nmi and prior_posterior_gap": {"neighbour_nmi": "maximize", "prior_posterior_gap": "minimize"},
+    "label_free_score and augment_information": {"label_free_score": "maximize", "augment_information": "maximize"},
+    "code_recovery": {"code_recovery": "maximize"},
+}
+SHOWN = {"nmi": 1, "prior_rmse": -1, "nmi_real": 1, "classes_found": 1}  # and which way is better
+
+
+def main() -> None:
+    """Record, replay or confirm."""
+    arguments = _arguments()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    {"record": record, "replay": replay, "confirm": confirm}[arguments.what](arguments)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["record", "replay", "confirm"])
+    parser.add_argument("--space", type=Path, help="of the data set, for `record` and `confirm`")
+    parser.add_argument("--root", help="where the images lie")
+    parser.add_argument("--table", nargs="*", default=[file.stem for file in sorted(TABLES.glob("*.parquet"))])
+    parser.add_argument("--trials", type=int, help="to record (48), or of a replayed search (half of the table)")
+    parser.add_argument("--seed", type=int, default=0, help="of the recorded trials")
+    parser.add_argument("--steps", type=int, help="of a recorded trial; by default those of the space")
+    parser.add_argument("--every", type=int, help="steps between two recorded reports")
+    parser.add_argument("--home", type=Path, default=Path("eig-runs"), help="where `record` keeps its search")
+    parser.add_argument("--replays", type=int, default=50)
+    parser.add_argument("--slots", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=2)
+    return parser.parse_args()
+
+
+def record(arguments: argparse.Namespace) -> None:
+    """Train random trials to the full budget and keep their curves; goes on where an earlier call was stopped."""
+    (table,) = arguments.table
+    changes: dict[str, Any] = {"search": WIDE, "sampler": "random", "seed": arguments.seed, "start_from": []}
+    changes |= {"trials": arguments.trials or 48, "confirm": {"top": 0}}
+    if arguments.root:
+        changes["dataset"] = {"root": arguments.root}
+    space = eig_tune.load_space(arguments.space, **changes, train=_train(arguments))
+    space = eig_tune.load_space(space, asha={"grace": space.train.steps})
+    eig_tune.search(space, name=table, home=arguments.home, resume=True, gpus=0)
+    TABLES.mkdir(exist_ok=True)
+    shutil.copy(expanded(arguments.home, "--home") / "studies" / table / "curves.parquet", TABLES / f"{table}.parquet")
+    budget = {"steps": space.train.steps, "every": space.train.report_every, "seed": arguments.seed}
+    (TABLES / f"{table}.json").write_text(json.dumps(budget), encoding="utf-8")
+
+
+def _train(arguments: argparse.Namespace) -> dict[str, int]:
+    given = {"steps": arguments.steps, "report_every": arguments.every}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def space_of(table: str, trials: int, seed: int, objectives: Objectives) -> SearchSpec:
+    """The space in which a recorded table is searched."""
+    budget = json.loads((TABLES / f"{table}.json").read_text())
+    document = {
+        "dataset": {"name": "digits"},  # any labelled one: nothing is trained
+        "search": WIDE,
+        "objectives": dict(objectives),
+        "train": {"steps": budget["steps"], "report_every": budget["every"]},
+        "asha": {"grace": _grace(budget), "reduction_factor": 3},
+        "trials": trials,
+        "seed": seed,
+    }
+    return load_spec(document)
+
+
+def _grace(budget: Mapping[str, int]) -> int:
+    """The report nearest to a third of the budget."""
+    return round(budget["steps"] / 3 / budget["every"]) * budget["every"]
+
+
+def searched(table: str, trials: int | None, slots: int, objectives: Objectives, seed: int) -> list[Trial]:
+    """The finished trials of one replayed search."""
+    any_space = space_of(table, 2, seed, objectives)
+    curves = read_curves(TABLES / f"{table}.parquet", any_space)
+    spec = space_of(table, trials or len(curves.params) // 2, seed, objectives)
+    recorded = Table(spec, curves)
+    ends = [r.trial for r in our_engine(spec, recorded, slots) if r.step == spec.train.steps]
+    return [_finished(number, curves, recorded.taken[number]) for number in ends]
+
+
+def _finished(number: int, curves: Curves, row: int) -> Trial:
+    report = Report(curves.steps[-1], curves.reports[row][-1], 0.0)
+    return Trial(number, curves.params[row], 0.0, status="finished", reports={report.step: report})
+
+
+def chosen(trials: Sequence[Trial], objectives: Objectives) -> Metrics:
+    """What the one that a search would choose has reached."""
+    best = choose(candidates_of(trials), objectives)
+    return best.found
+
+
+def replay(arguments: argparse.Namespace) -> None:
+    """Print a Markdown table for each recorded one."""
+    print(f"{description()}, {arguments.replays} replays\n")
+    with ProcessPoolExecutor(arguments.processes) as pool:
+        for table in arguments.table:
+            of_each: dict[str, list[Metrics]] = {}
+            for name, objectives in OBJECTIVES.items():
+                one = partial(_one, table, arguments.trials, arguments.slots, objectives)
+                of_each[name] = list(pool.map(one, range(arguments.replays)))
+            print(_table(table, of_each))
+
+
+def _one(table: str, trials: int | None, slots: int, objectives: Objectives, seed: int) -> Metrics:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return chosen(searched(table, trials, slots, objectives, seed), objectives)
+
+
+def _table(table: str, of_each: Mapping[str, list[Metrics]]) -> str:
+    lines = [
+        f"### {table}\n",
+        "| objectives | nmi | prior_rmse | nmi_real | classes_found | regret of nmi (median; 90 %)",
+    ]
+    lines[-1] += " | regret of prior_rmse |"
+    lines.append("|" + "---|" * 7)
+    for name, metrics in of_each.items():
+        medians = " | ".join(f"{np.median([m[metric] for m in metrics]):.3f}" for metric in SHOWN)
+        regrets = " | ".join(_regret(metrics, of_each[LABELLED], metric) for metric in ("nmi", "prior_rmse"))
+        lines.append(f"| {name} | {medians} | {regrets} |")
+    return "\n".join(lines) + "\n"
+
+
+def _regret(metrics: Sequence[Metrics], labelled: Sequence[Metrics], metric: str) -> str:
+    worse = [SHOWN[metric] * (best[metric] - own[metric]) for own, best in zip(metrics, labelled, strict=True)]
+    return f"{np.median(worse):+.3f}; {np.quantile(worse, 0.9):+.3f}"
+
+
+def confirm(arguments: argparse.Namespace) -> None:
+    """Train what the first replay of a labelled and of a label-free search has found, on fresh seeds."""
+    (table,) = arguments.table
+    spec = load_spec(arguments.space, {"dataset.root": arguments.root} if arguments.root else None)
+    budget = json.loads((TABLES / f"{table}.json").read_text())
+    train = {"steps": budget["steps"], "report_every": budget["steps"]}
+    os.environ["OMP_NUM_THREADS"] = "1"
+    print(f"{description()}\n\n{table}: the best three of each search on three fresh seeds each\n")
+    with (
+        tempfile.TemporaryDirectory() as cache,
+        ProcessPoolExecutor(arguments.processes, mp_context=multiprocessing.get_context("spawn")) as pool,
+    ):
+        _confirmed(spec, train, 0, Path(cache), {}, 0)  # trains the classifiers, which the others find
+        for name in (LABELLED, LABEL_FREE):
+            objectives = OBJECTIVES[name]
+            trials = searched(table, arguments.trials, arguments.slots, objectives, 0)
+            top = to_confirm(candidates_of(trials), objectives, 3)
+            one = partial(_confirmed, spec, train, budget["steps"], Path(cache))
+            runs = [(trial.trial.params, 1000 + seed) for trial in top for seed in range(3)]
+            reached = list(pool.map(one, *zip(*runs, strict=True)))
+            for index, trial in enumerate(top):
+                _print(name, trial.found, reached[3 * index : 3 * index + 3])
+
+
+def _confirmed(
+    spec: SearchSpec, train: Mapping[str, int], steps: int, cache: Path, params: Mapping[str, Any], seed: int
+) -> Metrics:
+    import torch
+
+    from eig_tune.data import load_images
+    from eig_tune.evaluation.classifier import train_classifier
+    from eig_tune.training.loop import TrialData, fit
+
+    torch.set_num_threads(1)
+    images = load_images(spec.dataset)
+    data = TrialData(images, train_classifier(images, cache, role="confirmation"))
+    if not steps:
+        return {}
+    config = spec.fixed_config(spec.method, seed, {**params, **train})
+    (progress,) = fit(config, data, device=torch.device("cpu"))
+    return progress.metrics()
+
+
+def _print(name: str, found: Metrics, reached: Sequence[Metrics]) -> None:
+    objectives = {**OBJECTIVES[name], **dict.fromkeys(SHOWN)}
+    cells = []
+    for metric in objectives:
+        values = [metrics[metric] for metrics in reached]
+        cells.append(f"{metric} {found[metric]:.3f} → {np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}")
+    print(f"{name}: " + ", ".join(cells), flush=True)
+
+
+if __name__ == "__main__":
+    main()
