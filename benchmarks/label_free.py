@@ -89,8 +89,8 @@ def record(arguments: argparse.Namespace) -> None:
     changes |= {"trials": arguments.trials or 48, "confirm": {"top": 0}}
     if arguments.root:
         changes["dataset"] = {"root": arguments.root}
-    space = eig_tune.load_space(arguments.space, **changes, train=_train(arguments))
-    space = eig_tune.load_space(space, asha={"grace": space.train.steps})
+    grace = arguments.steps or eig_tune.load_space(arguments.space).train.steps  # nothing is stopped
+    space = eig_tune.load_space(arguments.space, **changes, train=_train(arguments), asha={"grace": grace})
     eig_tune.search(space, name=table, home=arguments.home, resume=True, gpus=0)
     TABLES.mkdir(exist_ok=True)
     shutil.copy(expanded(arguments.home, "--home") / "studies" / table / "curves.parquet", TABLES / f"{table}.parquet")
