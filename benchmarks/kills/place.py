@@ -19,7 +19,7 @@ from searches import descendants, start, trial_processes, write_space
 
 DISK = "64m"
 REPORT_EVERY = 20
-OBJECTIVES = ("q_mutual_information", "prior_posterior_gap")
+OBJECTIVES = ("neighbour_nmi", "prior_share_gap")
 _OBJECT_STORE_BYTES = 100 * 2**20
 
 

@@ -10,6 +10,8 @@ from eig_tune.hpo.selection import reached
 from eig_tune.tracking import TrackedSearch, TrackedTrial
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from eig_tune.api.model import TrainedModel
 
 
@@ -62,6 +64,27 @@ class BestTrial:
         """By how much it misses each of the search's constraints that it does not meet, by its confirmed means where it
         was confirmed."""
         return missed(reached(self.trial), self.search.constraints)
+
+    @property
+    def categories(self) -> "pd.DataFrame":
+        """One row for each category of its model, by its number.
+
+        Columns are ``prior`` (the learned share), ``images`` (the share of the training images that Q puts there),
+        ``mean_probability`` (how sure it is of them), ``alike`` (how much other categories look like it, by their
+        numbers) and ``shows`` (the class that is generated, where there are labels).
+
+        Raises:
+            TrackingError: the store cannot be reached.
+
+        Example:
+            >>> result.best().categories.sort_values("images")
+        """
+        import pandas as pd
+
+        from eig_tune.export.export_trial import read_trial_categories
+
+        rows = pd.DataFrame(read_trial_categories(self.search, self.trial))
+        return rows if rows.empty else rows.set_index("category")
 
     def export(self, folder: str | Path) -> Path:
         """Write its model as a bundle: weights, programs for PyTorch and ONNX, pictures and a model card.

@@ -102,7 +102,7 @@ def search(
         if warm_start is not None:
             spec = warm_started(spec, warm_start, options, place)
         outcome = run_search(spec, options, place, shown, arrays)
-        return SearchResult(options.name, place, options.tracking_uri, spec, outcome)
+        return SearchResult(options.name, place, options.tracking_uri, outcome.spec, outcome)
 
 
 def open_search(

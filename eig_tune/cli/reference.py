@@ -47,6 +47,9 @@ _METRICS = """## Metrics
 
 Computed at every report of a trial, and again at its end with more images. A metric with a direction may be an
 objective. Those that need labels need an evaluation classifier too, and are left out where there are no labels.
+
+A search needs an objective that no bad model is best in as well, and one over `categories` a metric with labels or one
+of your own, because the number of categories changes all others.
 """
 _COMMANDS = """## Commands
 
@@ -129,14 +132,15 @@ def _method(method: Method) -> tuple[str, ...]:
 
 def _metrics() -> Iterable[str]:
     yield _METRICS
-    yield _table(("metric", "direction", "values", "needs labels", "meaning", "source"), map(_metric, METRICS.values()))
+    head = ("metric", "direction", "values", "needs labels", "meaning", "also best for", "source")
+    yield _table(head, map(_metric, METRICS.values()))
 
 
 def _metric(row: Metric) -> tuple[str, ...]:
     low, high = (f"{bound:g}".replace("inf", "∞") for bound in row.bounds)
     values = f"{low} to {high} {row.unit}".strip()
     return (f"`{row.name}`", row.direction or "reported only", values, "yes" if row.needs_labels else "no", row.meaning,
-            row.source)  # fmt: skip
+            row.fooled_by or "—", row.source)  # fmt: skip
 
 
 def _commands() -> Iterable[str]:

@@ -12,6 +12,7 @@ from eig_tune.config.checks import check_points, check_rows, check_search, check
 from eig_tune.config.constraints import WrittenBound, check_constraints
 from eig_tune.config.distributions import Distribution
 from eig_tune.config.document import read_document
+from eig_tune.config.objectives import default_objectives
 from eig_tune.data import AugmentSettings, DatasetConfig
 from eig_tune.errors import ConfigError, Problem
 from eig_tune.evaluation.base import Direction
@@ -49,10 +50,11 @@ class SearchSpec(Section):
         default=(), description="params of the first trials; a point may leave parameters to the sampler"
     )
     objectives: dict[str, Direction] = Field(
-        default={"nmi": "maximize", "prior_rmse": "minimize"},
+        default=default_objectives(labelled=True),
         min_length=1,
         max_length=3,
-        description="one to three metrics to optimise, each with its direction",
+        description="one to three metrics to optimise, each with its direction; where the images have no labels the "
+        f"default is `{{{', '.join(f'{name}: {way}' for name, way in default_objectives(labelled=False).items())}}}`",
     )
     constraints: dict[str, WrittenBound] = Field(
         default={},
@@ -87,10 +89,20 @@ class SearchSpec(Section):
         return self.base_config().with_params(settled)
 
     def of_run(self, config: TrainConfig) -> "SearchSpec":
-        """The space that has this one run, for checks that look at a whole space."""
-        return self.model_copy(
-            update={"search": {}, "method": config.method, "model": config.model, "train": config.train}
-        )
+        """The space that has this one run and searches for nothing, for checks that look at a whole space."""
+        run = {"method": config.method, "model": config.model, "train": config.train}
+        return self.model_copy(update={"search": {}, "objectives": {}, **run})
+
+    def for_images(self, *, labelled: bool) -> "SearchSpec":
+        """The space with the objectives that it has for images with or without labels, if it names none."""
+        if self.names_objectives:
+            return self
+        return self.model_copy(update={"objectives": default_objectives(labelled=labelled)})
+
+    @property
+    def names_objectives(self) -> bool:
+        """Whether its objectives were named, and not left to what the images have."""
+        return "objectives" in self.model_fields_set
 
     def rungs(self) -> list[int]:
         """Steps at which trials are compared and most of them stopped, below the full budget."""
@@ -102,9 +114,9 @@ class SearchSpec(Section):
         problems = problems or check_that_params_exist(point, self.search, self.base_config().flat(), "")
         return None if problems else point
 
-    def needs_labels(self) -> bool:
-        """Whether an objective can only be computed with true labels."""
-        return any(METRICS[name].needs_labels for name in self.objectives)
+    def needing_labels(self) -> list[str]:
+        """The objectives that can only be computed with true labels."""
+        return [name for name in self.objectives if METRICS[name].needs_labels]
 
 
 _SECTIONS: dict[str, type[Section]] = {

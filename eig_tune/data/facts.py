@@ -1,6 +1,5 @@
 """What was read, in numbers and in words, so that a person sees at once when it is not what was meant."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,7 +67,7 @@ def in_words(facts: Facts, imbalance: Imbalance) -> list[str]:
         training += f" ({left_out:,} left out by imbalance {_of(imbalance)})"
     size = f"{facts.image_size} × {facts.image_size} {_COLOURS[facts.channels]}"
     read = f"{facts.trainable + facts.held_out:,} images, {size}: {training}, {facts.held_out:,} held out"
-    return [f"data: {facts.name}, {read}", _classes(facts.classes)]
+    return [f"data: {facts.name}, {read}", _classes(facts)]
 
 
 def _of(imbalance: Imbalance) -> str:
@@ -79,9 +78,10 @@ def _of(imbalance: Imbalance) -> str:
     return imbalance
 
 
-def _classes(classes: Sequence[ClassFacts]) -> str:
+def _classes(facts: Facts) -> str:
+    classes = facts.classes
     if not classes:
-        return "no labels: the images lie in no class folders"
+        return "no labels: the images lie in no class folders" if facts.name == "folder" else "no labels were given"
     if len(classes) <= _MOST_NAMED:
         each = ", ".join(f"{one.name} {one.training}+{one.held_out}" for one in classes)
         return f"{len(classes)} classes, training + held out: {each}"

@@ -100,6 +100,10 @@ class Metric:
         source: where its formula comes from.
         shown: it stands in the lines of ``train`` and in the table of ``best``.
         compared: it is a column of ``compare``.
+        fooled_by: a kind of bad model that is best in it as well, in a few words; empty where none is known. A search
+            is refused when that is so of all its objectives.
+        biased_by_categories: the number of categories changes it, whatever is in the images, so that it cannot choose
+            that number. A search over ``categories`` is refused when that is so of all its objectives.
     """
 
     name: str
@@ -112,6 +116,8 @@ class Metric:
     source: str = ""
     shown: bool = True
     compared: bool = False
+    fooled_by: str = ""
+    biased_by_categories: bool = False
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():

@@ -13,7 +13,7 @@ from eig_tune.evaluation.merging import real_confusion, similarity
 
 _IMAGES_OF_EACH = 8
 _MOST_IMAGES = 2000
-_EMPTY = 64  # the grey of the gaps in a picture
+EMPTY = 64  # the grey that stands for no image
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def view_categories(seen: Observations, pixels_NCHW: NDArray[np.uint8]) -> Categ
 
 
 def _rows(of_each: list[NDArray[np.int64]], each: int, pixels_NCHW: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    rows = np.full((len(of_each), each, *pixels_NCHW.shape[1:]), _EMPTY, np.uint8)
+    rows = np.full((len(of_each), each, *pixels_NCHW.shape[1:]), EMPTY, np.uint8)
     for row, indices in zip(rows, of_each, strict=True):
         row[: len(indices)] = pixels_NCHW[indices]
     return rows

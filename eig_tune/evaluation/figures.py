@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from eig_tune.evaluation.categories import CategoryView
-
 Array = NDArray[np.float64]
-_GAP, _BETWEEN = 1, 64
+_GAP = 1
 _MOST_NAMES = 150
 _MOST_PIXELS = 60_000_000  # Pillow takes a picture of half as much again for an attack
 _LONGEST_LABEL = 24
@@ -32,7 +30,7 @@ def sample_picture(samples_KnCSS: NDArray[np.uint8], scale: int = 2) -> Image.Im
     """A grid of samples, one row per category, ``scale`` screen pixels per image pixel unless it gets too large."""
     categories, per_category, channels, size, _ = samples_KnCSS.shape
     cell = size + _GAP
-    grid = np.full((categories * cell + _GAP, per_category * cell + _GAP, channels), _BETWEEN, np.uint8)
+    grid = np.full((categories * cell + _GAP, per_category * cell + _GAP, channels), 64, np.uint8)
     for row in range(categories):
         for column in range(per_category):
             top, left = row * cell + _GAP, column * cell + _GAP
@@ -43,14 +41,6 @@ def sample_picture(samples_KnCSS: NDArray[np.uint8], scale: int = 2) -> Image.Im
         return picture.resize((int(picture.width * largest), int(picture.height * largest)), Image.Resampling.BOX)
     scale = min(scale, int(largest))
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
-
-
-def category_picture(samples_KnCSS: NDArray[np.uint8], categories: "CategoryView", scale: int = 2) -> Image.Image:
-    """A row per category: generated images, real ones of which Q is surest, and real ones of which it is least sure."""
-    each = categories.surest.shape[1]
-    parts = [samples_KnCSS[:, :each], categories.surest, categories.least_sure]
-    gap = np.full((len(samples_KnCSS), 1, *samples_KnCSS.shape[2:]), _BETWEEN, np.uint8)
-    return sample_picture(np.concatenate([parts[0], gap, parts[1], gap, parts[2]], axis=1), scale)
 
 
 def table_figure(table_KC: Array, classes: Sequence[str]) -> "Figure":

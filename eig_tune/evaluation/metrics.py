@@ -154,6 +154,9 @@ def agreement(first_N: Indices, second_N: Indices) -> float:
 _PAPER = "Ojha et al. 2020, arXiv 1910.01112, section 4"
 _SHARE = (0.0, 1.0)
 _NATS = (0.0, math.inf)
+# Measured on digits: such models were chosen by the metrics that name them.
+_ONE_CATEGORY = "a model that puts all images into one category"
+_EVEN_SPLIT = "any even and stable split of the images, whatever it is by"
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -205,19 +208,21 @@ METRICS: dict[str, Metric] = {
             lambda seen: agreement(seen.read, seen.augmented),
             "share of training images whose category stays the same under a random transformation",
             direction="maximize", bounds=_SHARE, source="share of equal argmax Q(c|x) and argmax Q(c|δ(x))",
-            shown=False,
+            shown=False, fooled_by=_ONE_CATEGORY, biased_by_categories=True,
         ),
         Metric(
             "neighbour_nmi",
             _neighbour_nmi,
             "normalised mutual information of a generated image's category and that of the real images nearest to it",
             direction="maximize", bounds=_SHARE, source="nmi, of argmax Q over five nearest images in random features",
+            biased_by_categories=True,
         ),
         Metric(
             "prior_share_gap",
             lambda seen: total_variation(seen.prior_K, seen.shares),
             "total variation distance of the prior and the shares of argmax Q(c|x) among the training images",
             direction="minimize", bounds=_SHARE, source="half the sum of absolute differences",
+            fooled_by=_ONE_CATEGORY, biased_by_categories=True,
         ),
         Metric(
             "augment_information",
@@ -225,36 +230,41 @@ METRICS: dict[str, Metric] = {
             "mutual information of a training image's category and that of the image under a random transformation, "
             "over log K",
             direction="maximize", bounds=_SHARE, source="Shannon 1948; after Ji et al. 2019 (IIC), arXiv 1807.06653",
+            fooled_by=f"{_EVEN_SPLIT}; it sees Q alone, neither the generator nor the prior", biased_by_categories=True,
         ),
         Metric(
             "label_free_score",
             label_free_score,
             "(1 − prior_share_gap) · neighbour_nmi",
-            direction="maximize", bounds=_SHARE, source="product of the two",
+            direction="maximize", bounds=_SHARE, source="product of the two", biased_by_categories=True,
         ),
         Metric(
             "q_entropy",
             lambda seen: q_entropy(seen.q_NK),
             "mean entropy of Q(c|x) over the training images",
             direction="minimize", unit="nats", bounds=_NATS, source="Shannon 1948", shown=False,
+            fooled_by=_ONE_CATEGORY, biased_by_categories=True,
         ),
         Metric(
             "q_mutual_information",
             lambda seen: q_mutual_information(seen.q_NK),
             "mutual information of training image and category under Q",
             direction="maximize", unit="nats", bounds=_NATS, source="Krause et al. 2010 (RIM)", shown=False,
+            fooled_by=_EVEN_SPLIT, biased_by_categories=True,
         ),
         Metric(
             "prior_posterior_gap",
             lambda seen: total_variation(seen.prior_K, seen.posterior_K),
             "total variation distance of the prior and the mean of Q(c|x) over the training images",
             direction="minimize", bounds=_SHARE, source="half the sum of absolute differences", shown=False,
+            fooled_by=_ONE_CATEGORY, biased_by_categories=True,
         ),
         Metric(
             "code_recovery",
             lambda seen: agreement(seen.categories_G, seen.recovered_G),
             "share of generated images whose argmax Q(c|x) is the category that they were made from",
             direction="maximize", bounds=_SHARE, source="share of equal entries",
+            fooled_by="a generator and a Q that agree on a code which is in no real image", biased_by_categories=True,
         ),
         Metric(
             "prior_entropy",

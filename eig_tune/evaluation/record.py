@@ -14,6 +14,7 @@ from PIL import Image
 
 from eig_tune.errors import CheckpointError
 from eig_tune.evaluation import figures
+from eig_tune.evaluation.category_picture import category_picture
 from eig_tune.evaluation.evaluator import Evaluation
 
 EVALUATION_FILE = "evaluation.json"
@@ -62,7 +63,8 @@ def write_evaluation(evaluation: Evaluation, directory: Path) -> None:
     }
     (directory / EVALUATION_FILE).write_text(json.dumps(document))
     figures.sample_picture(evaluation.samples).save(directory / SAMPLES_FILE)
-    figures.category_picture(evaluation.samples, evaluation.categories).save(directory / CATEGORIES_FILE)
+    picture = category_picture(evaluation.samples, evaluation.prior, evaluation.categories)
+    picture.save(directory / CATEGORIES_FILE)
 
 
 def read_evaluation(directory: Path) -> EvaluationRecord:

@@ -1,5 +1,6 @@
 """Every metric that this process knows, eig-tune's and the user's own, and what follows from their rows."""
 
+from collections.abc import Iterable
 from typing import cast
 
 from eig_tune.errors import EigTuneError
@@ -54,6 +55,11 @@ def compared_metrics() -> dict[str, Direction]:
 def shown_metrics() -> list[str]:
     """What stands in the lines of a single run and in the table of the best trial."""
     return [name for name, metric in METRICS.items() if metric.shown]
+
+
+def are_of_labels(metrics: Iterable[str]) -> bool:
+    """Whether any of these metrics was computed with true labels, so that there were some."""
+    return any(METRICS[name].needs_labels for name in metrics if name in METRICS)
 
 
 def computed(observations: Observations) -> dict[str, float]:

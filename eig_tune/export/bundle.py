@@ -18,6 +18,7 @@ from eig_tune.export.card import model_card
 from eig_tune.export.programs import write_programs
 from eig_tune.models.base import Model
 from eig_tune.paths import expanded
+from eig_tune.reports.categories import CATEGORIES_JSON, CATEGORIES_PICTURE, read_categories
 from eig_tune.tracking.registry import MODELS, download_bundle
 from eig_tune.training import checkpoint
 from eig_tune.training.loop import model_of
@@ -27,7 +28,7 @@ CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.json"
 CARD_FILE = "README.md"
 SUMS_FILE = "sha256.json"
-PICTURES = ("samples.png", "category_class_table.png", "prior.png")
+PICTURES = (CATEGORIES_PICTURE, "samples.png", "category_class_table.png", "prior.png")
 _LARGEST_JSON = 10_000_000
 
 
@@ -38,7 +39,7 @@ def write_bundle(
 
     Args:
         model: a checkpoint without its training state, as a trial's ``model`` artifact.
-        pictures: a folder with the trial's pictures.
+        pictures: a folder with the trial's pictures and the table of its categories.
         metrics: what the model has reached, found and confirmed.
         provenance: where the model came from: search, trial, run, data, versions.
         directory: a new or empty folder.
@@ -78,12 +79,12 @@ def _write(
     }
     _write_json(directory / CONFIG_FILE, config)
     _write_json(directory / METRICS_FILE, metrics)
-    for picture in PICTURES:
-        if (pictures / picture).is_file():
-            shutil.copy(pictures / picture, directory / picture)
+    for file in (CATEGORIES_JSON, *PICTURES):
+        if (pictures / file).is_file():
+            shutil.copy(pictures / file, directory / file)
     shown = [picture for picture in PICTURES if (directory / picture).is_file()]
     (directory / CARD_FILE).write_text(
-        model_card(record, network.noise_dim, metrics, provenance, shown), encoding="utf-8"
+        model_card(record, network.noise_dim, metrics, provenance, shown, read_categories(directory)), encoding="utf-8"
     )
     _write_json(directory / SUMS_FILE, {file.name: _sha256(file) for file in sorted(directory.iterdir())})
 

@@ -4,32 +4,42 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eig_tune.models import METHODS
+from eig_tune.reports.categories import (
+    CATEGORIES_JSON,
+    CATEGORIES_PICTURE,
+    COLUMNS,
+    NOT_KNOWN,
+    Category,
+    table_of,
+    what_was_checked,
+)
 from eig_tune.training.checkpoint import RunRecord
 
 _CARD = """# {method}, {categories} categories
 
-{citation}. Trained for {steps:,} steps on {count_of_classes} classes of {size}×{size} images with {channels}
-channel(s); found by eig-tune {found}.
+{citation}. Trained for {steps:,} steps on {classes}{size}×{size} images with {channels} channel(s); found by eig-tune
+{found}.
 
 ## What it is for
 
-`encoder` puts an image into one of {categories} categories, which were discovered without labels; `generator` draws
-images of a category. Categories have numbers, not names: the table below shows which class a category is. Good for
-sorting images like those it was trained on, and for looking at what they consist of.
+`encoder` puts an image into one of {categories} categories, which were discovered in the images alone; `generator`
+draws images of a category. Categories have numbers, not names: {look}
+Good for sorting images like those it was trained on, and for looking at what they consist of.
 
 ## What it is not for
 
 Decisions about people, or images of another kind: it gives every image a category, however unlike its training images.
-Categories may split a class or join two. Learned shares are estimates; their error is given below.
+{split}
+Learned shares are estimates; {error}
 
+{page}
 ## How good it is
 
 | metric | found | confirmed |
 |---|---|---|
 {metrics}
 
-Found: at the end of its training, by the search's evaluation classifier. Confirmed: the same parameters on fresh
-seeds, by another classifier, mean ± standard deviation.
+{judged}
 
 {pictures}
 
@@ -47,6 +57,21 @@ seeds, by another classifier, mean ± standard deviation.
 
 `config.json` has the whole configuration and where the model came from, `sha256.json` a sum for every file.
 """
+# What is said where there are true classes to compare with, and where there are none.
+_WITH_LABELS = {
+    "look": "the table below shows which class a category is.",
+    "split": "Categories may split a class or join two.",
+    "error": "their error is given below.",
+    "judged": "Found: at the end of its training, by the search's evaluation classifier. Confirmed: the same\n"
+    "parameters on fresh seeds, by another classifier, mean ± standard deviation.",
+}
+_WITHOUT_LABELS = {
+    "look": "the picture below shows what each of them holds.",
+    "split": "A category may hold a part of what you would call one kind, or several kinds.",
+    "error": "how far they are from what Q finds in the images is given below.",
+    "judged": "Found: at the end of its training. Confirmed: the same parameters on fresh seeds, mean ± standard "
+    "deviation.",
+}
 
 
 def model_card(
@@ -55,22 +80,55 @@ def model_card(
     metrics: Mapping[str, Any],
     provenance: Mapping[str, Any],
     pictures: Sequence[str],
+    categories: Sequence[Category] = (),
 ) -> str:
-    """The card as Markdown."""
-    config = record.config
+    """The card as Markdown.
+
+    Args:
+        record: the run that the model comes from.
+        noise_dim: how many noise numbers the generator takes.
+        metrics: what the model has reached, found and confirmed.
+        provenance: where the model came from.
+        pictures: files of the bundle.
+        categories: what each of them is; none of a model of an earlier version.
+    """
+    config, labelled = record.config, bool(record.classes)
     return _CARD.format(
         method=config.method,
         citation=METHODS[config.method].citation,
         categories=config.model.categories,
         steps=record.step,
-        count_of_classes=len(record.classes) or "unknown",
+        classes=f"{len(record.classes)} classes of " if labelled else "",
         size=record.image_size,
         channels=record.channels,
         noise_dim=noise_dim,
         found=f"(search {provenance.get('search', '?')}, trial {provenance.get('trial', '?')})",
+        page=_page(categories, metrics["found"], labelled=labelled) if categories else "",
         metrics="\n".join(_metric_rows(metrics)),
-        pictures="\n\n".join(f"![{picture}]({picture})" for picture in pictures),
+        pictures="\n\n".join(f"![{picture}]({picture})" for picture in pictures if picture != CATEGORIES_PICTURE),
+        **(_WITH_LABELS if labelled else _WITHOUT_LABELS),
     )
+
+
+def _page(categories: Sequence[Category], metrics: Mapping[str, float], *, labelled: bool) -> str:
+    """What each category is, what was checked, and what cannot be known where there are no labels."""
+    rows = table_of(categories)
+    lines = [[*rows[0]], ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
+    table = ["| " + " | ".join(line) + " |" for line in lines]
+    parts = [
+        "## Its categories",
+        f"![generated images, and real ones of which Q is surest and least sure]({CATEGORIES_PICTURE})",
+        "\n".join(table),
+        f"The same as numbers: `{CATEGORIES_JSON}`. {COLUMNS}.",
+        "What was checked:\n\n" + _listed(what_was_checked(metrics)),
+    ]
+    if not labelled:
+        parts.append("What no number here can tell:\n\n" + _listed(NOT_KNOWN))
+    return "\n\n".join(parts) + "\n"
+
+
+def _listed(sentences: Sequence[str]) -> str:
+    return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
 def _metric_rows(metrics: Mapping[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 from eig_tune.errors import CheckpointError
 from eig_tune.export.bundle import PICTURES, write_bundle
 from eig_tune.models.base import Model
+from eig_tune.reports.categories import CATEGORIES_JSON, Category, read_categories
 from eig_tune.reports.mlflow_runs import MODEL_FOLDER
 from eig_tune.tracking import TrackedSearch, TrackedTrial, download, has_artifact
 from eig_tune.training.checkpoint import RunRecord
@@ -29,7 +30,7 @@ def export_trial(found: TrackedSearch, chosen: TrackedTrial, directory: Path, by
     """
     with tempfile.TemporaryDirectory() as temporary:
         fetched = Path(temporary)
-        download(found.store, chosen.run_id, {MODEL_FOLDER, *PICTURES}, fetched)
+        download(found.store, chosen.run_id, {MODEL_FOLDER, CATEGORIES_JSON, *PICTURES}, fetched)
         if not (fetched / MODEL_FOLDER).is_dir():
             raise CheckpointError(_no_model(found, chosen))
         where = {"search": found.name, "search_run": found.run.run_id, "trial": chosen.number}
@@ -50,6 +51,17 @@ def read_trial_model(found: TrackedSearch, chosen: TrackedTrial) -> tuple[RunRec
         if not Path(temporary, MODEL_FOLDER).is_dir():
             raise CheckpointError(_no_model(found, chosen))
         return read_model(Path(temporary, MODEL_FOLDER))
+
+
+def read_trial_categories(found: TrackedSearch, chosen: TrackedTrial) -> list[Category]:
+    """What the categories of a trial's model are; empty where MLflow does not have it.
+
+    Raises:
+        TrackingError: the trial's artifacts cannot be downloaded.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        download(found.store, chosen.run_id, {CATEGORIES_JSON}, Path(temporary))
+        return read_categories(Path(temporary))
 
 
 def lacks_model(found: TrackedSearch, chosen: TrackedTrial) -> str | None:

@@ -8,9 +8,18 @@ from itertools import accumulate
 from typing import Protocol
 
 from eig_tune.config.space import SearchSpec
+from eig_tune.evaluation.registry import are_of_labels
 from eig_tune.hpo.objectives import losses_of, on_front
 from eig_tune.hpo.selection import Confirmed, candidates_of, choose
 from eig_tune.hpo.trial import Trial
+from eig_tune.reports.categories import (
+    CATEGORIES_JSON,
+    CATEGORIES_PICTURE,
+    NOT_KNOWN,
+    Category,
+    has_classes,
+    table_of,
+)
 from eig_tune.reports.comparison import Row, markdown
 from eig_tune.reports.phrases import (
     chosen_in_words,
@@ -42,8 +51,10 @@ def describe_search(
     confirmed: Sequence[Confirmed],
     pictures: Collection[str],
     artifacts: Artifacts,
+    categories: Sequence[Category] = (),
 ) -> str:
-    """How many trials and what became of them, the best one, what was confirmed, the front, and the pictures."""
+    """How many trials and what became of them, the best one and its categories, what was confirmed, the front, and the
+    pictures."""
     steps = sum(trial.last.step for trial in trials if trial.last)
     parts = [f"**{len(trials)} trials: {count_outcomes(trials)}**, {steps:,} steps of training in all."]
     finished = [trial for trial in trials if trial.status == "finished"]
@@ -51,6 +62,8 @@ def describe_search(
         parts.append(_best(spec, trials, confirmed))
     if finished and spec.constraints:
         parts.append(_constraints(spec, trials, confirmed))
+    if categories:
+        parts.append(_categories(categories, artifacts))
     if confirmed:
         parts.append(_confirmed(spec, trials, confirmed))
     if finished and len(spec.objectives) > 1:
@@ -89,12 +102,26 @@ def _constraints(spec: SearchSpec, trials: Sequence[Trial], confirmed: Sequence[
     return "### Constraints\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
+def _categories(categories: Sequence[Category], artifacts: Artifacts) -> str:
+    """The picture of the best trial's categories, then a table of them."""
+    picture = f"![{CATEGORIES_PICTURE}]({artifacts.address(CATEGORIES_PICTURE)})"
+    rows = table_of(categories)
+    more = f"\n\n… and {len(rows) - _MOST_ROWS} more in the trial's {CATEGORIES_JSON}" if len(rows) > _MOST_ROWS else ""
+    unknown = (
+        ""
+        if has_classes(categories)
+        else "\n\nWhat no number here can tell:\n" + "".join(f"\n- {sentence}" for sentence in NOT_KNOWN)
+    )
+    return f"### Its categories\n\n{picture}\n\n{_table(rows[0], rows[:_MOST_ROWS])}{more}{unknown}"
+
+
 def _confirmed(spec: SearchSpec, trials: Sequence[Trial], confirmed: Sequence[Confirmed]) -> str:
     by_number = {trial.number: trial for trial in trials}
     lines = [confirmation_in_words(spec, reached, by_number) for reached in confirmed]
     lines.append(selection_bias_in_words(spec.objectives, confirmed, by_number))
     items = "\n".join(f"- {line}" for line in lines if line)
-    return f"### Confirmed on fresh seeds by a second evaluation classifier\n\n{items}"
+    second = " by a second evaluation classifier" if any(map(are_of_labels, (c.means for c in confirmed))) else ""
+    return f"### Confirmed on fresh seeds{second}\n\n{items}"
 
 
 def _front(spec: SearchSpec, finished: Sequence[Trial]) -> str:

@@ -11,6 +11,7 @@ from eig_tune.evaluation import figures
 from eig_tune.evaluation.record import SAMPLES_FILE, read_evaluation
 from eig_tune.hpo.observers import Observer
 from eig_tune.hpo.trial import HALVED_BATCH, Action, Report, Trial
+from eig_tune.reports.categories import write_categories
 from eig_tune.tracking import SearchTracker
 from eig_tune.training import checkpoint as checkpoints
 
@@ -185,9 +186,10 @@ def needed_checkpoints(trials: Iterable[Trial], ended: Container[str], *, confir
 
 
 def draw_trial(checkpoint: Path, classes: Sequence[str], folder: Path) -> None:
-    """Draw a checkpoint into ``folder``: samples, category × class table, learned against true prior."""
+    """Draw a checkpoint into ``folder``: samples, categories, category × class table, learned against true prior."""
     record = read_evaluation(checkpoint)
     record.samples.save(folder / "samples.png")
+    write_categories(record, classes, folder)
     if record.table is not None and record.class_distribution is not None:
         figures.save_figure(figures.table_figure(record.table, classes), folder / "category_class_table.png")
         prior = figures.prior_figure(record.table, record.prior, record.class_distribution, classes)

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from eig_tune.config.constraints import NO_CONSTRAINTS, Constraints, written
+from eig_tune.config.space import SearchSpec
 from eig_tune.hpo.objectives import Metrics, missed
 from eig_tune.hpo.selection import Confirmed, reached
 from eig_tune.hpo.trial import Trial
+from eig_tune.reports.categories import Category
 from eig_tune.reports.comparison import p_in_words, rows_of
 from eig_tune.tracking import TrackedSearch, TrackedTrial
 
@@ -37,6 +39,7 @@ class SearchOutcome:
 
     Attributes:
         name: of the search.
+        spec: its space, with the objectives that it has for its images.
         trials: all of them.
         front: finished trials that no other finished one dominates, by what was found.
         confirmed: every trial that was trained on fresh seeds, complete or not.
@@ -50,6 +53,7 @@ class SearchOutcome:
     """
 
     name: str
+    spec: SearchSpec
     trials: tuple[Trial, ...]
     front: tuple[Trial, ...]
     confirmed: tuple[Confirmed, ...]
@@ -144,7 +148,9 @@ def _missed(metrics: Metrics, constraints: Constraints) -> dict[str, dict[str, f
     return {"missed": {n: v if math.isfinite(v) else None for n, v in by.items()}} if constraints else {}
 
 
-def best_document(chosen: TrackedTrial, found: TrackedSearch, by: str) -> dict[str, Any]:
+def best_document(
+    chosen: TrackedTrial, found: TrackedSearch, by: str, categories: Sequence[Category]
+) -> dict[str, Any]:
     """The chosen trial of a search in MLflow as JSON has it."""
     return {
         "search": found.name,
@@ -159,6 +165,7 @@ def best_document(chosen: TrackedTrial, found: TrackedSearch, by: str) -> dict[s
         "confirmation": chosen.confirmation,
         **({"constraints": written(found.constraints)} if found.constraints else {}),
         **_missed(reached(chosen), found.constraints),
+        "categories": [vars(category) for category in categories],
     }
 
 

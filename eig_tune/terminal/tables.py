@@ -10,11 +10,12 @@ from rich.text import Text
 from eig_tune.cluster.doctor import Check
 from eig_tune.config.constraints import written
 from eig_tune.config.space import SearchSpec
-from eig_tune.evaluation.registry import compared_metrics, shown_metrics
+from eig_tune.evaluation.registry import are_of_labels, compared_metrics, shown_metrics
 from eig_tune.hpo.objectives import losses_of
 from eig_tune.hpo.plan import Plan
 from eig_tune.hpo.selection import candidates_of, fresh_seeds
 from eig_tune.hpo.trial import Trial
+from eig_tune.reports.categories import COLUMNS, NOT_KNOWN, Category, has_classes, table_of, what_was_checked
 from eig_tune.reports.comparison import best_of, p_in_words, p_text, rows_of
 from eig_tune.reports.outcomes import ComparisonOutcome, DiskUse, SearchOutcome
 from eig_tune.reports.phrases import (
@@ -149,7 +150,7 @@ def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Con
     if chosen.confirmed:
         console.print(
             f"found among {len(found.finished())} finished trials, tried again on "
-            f"{fresh_seeds(int(chosen.confirmed['seeds']))} with another evaluation classifier: "
+            f"{fresh_seeds(int(chosen.confirmed['seeds']))}{_another_classifier(chosen.confirmed)}: "
             + found_and_confirmed(judged, chosen.metrics, chosen.confirmed, chosen.confirmed_deviations),
             highlight=False,
             soft_wrap=True,
@@ -158,6 +159,28 @@ def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Con
     names = dict.fromkeys([*shown_metrics(), *judged])  # an objective may be a metric of the user's own
     shown = {name: f"{chosen.metrics[name]:.4f}" for name in names if name in chosen.metrics}
     console.print(_two_columns("metric", shown))
+
+
+def _another_classifier(metrics: Mapping[str, float]) -> str:
+    return " with another evaluation classifier" if are_of_labels(metrics) else ""
+
+
+def print_categories(categories: Sequence[Category], metrics: Mapping[str, float], console: Console) -> None:
+    """What each category of a model is, what was checked of it and what cannot be."""
+    if not categories:
+        return
+    rows = table_of(categories)
+    table = Table(title="categories", title_justify="left", box=None, pad_edge=False)
+    for column in rows[0]:
+        table.add_column(column, justify="left" if column in ("shows", "looks like") else "right")
+    for row in rows:
+        table.add_row(*map(Text, row.values()))
+    console.print(table)
+    lines = [COLUMNS, *what_was_checked(metrics)]
+    if not has_classes(categories):
+        lines += ["What no number here can tell:", *(f"- {sentence}" for sentence in NOT_KNOWN)]
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _two_columns(title: str, rows: Mapping[str, str]) -> Table:

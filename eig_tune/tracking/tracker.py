@@ -6,7 +6,7 @@ step and time, so that writing again is harmless.
 """
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from urllib.parse import quote
 from PIL import Image
 
 from eig_tune.errors import EigTuneError
-from eig_tune.tracking.artifacts import upload
+from eig_tune.tracking.artifacts import download, upload
 from eig_tune.tracking.client import readable_errors
 from eig_tune.tracking.duplicates import delete_duplicate_runs, delete_run, make_once
 from eig_tune.tracking.replace_metrics import replace_metrics
@@ -106,9 +106,19 @@ class SearchTracker:
         """Tags of a run, or of the parent run when ``key`` is None."""
         self._writer.put(Batch(key, tags=dict(tags)))
 
-    def describe(self, markdown: str) -> None:
-        """The parent run's description, which the UI shows."""
-        self.set_tags(None, {DESCRIPTION_TAG: markdown})
+    def describe(self, markdown: Callable[[], str]) -> None:
+        """The parent run's description, which the UI shows; called for in the background thread."""
+        self._writer.put(Job(None, lambda: self._send(Batch(None, tags={DESCRIPTION_TAG: markdown()}))))
+
+    def fetch(self, key: str, paths: Collection[str], folder: Path) -> None:
+        """Download artifacts of a run into ``folder``; what is not there is left out. For the background thread: what
+        was written before is there.
+
+        Raises:
+            TrackingError: one cannot be downloaded.
+        """
+        if key in self._runs:
+            download(self._store, self._runs[key], paths, folder)
 
     def address(self, artifact: str) -> str:
         """Where the UI's server has an artifact of the parent run, for a picture in its description."""

@@ -195,7 +195,7 @@ def _write_results(
     folder, draw = session.home.study(session.name), partial(write_report, trials, methods, classes, evaluations)
     draw(folder)
     session.tracker.log_artifacts(None, draw)
-    session.tracker.describe(describe_comparison(rows_of(trials, methods), session.tracker))
+    session.tracker.describe(lambda: describe_comparison(rows_of(trials, methods), session.tracker))
     return folder
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from eig_tune.config.constraints import Constraints, written
+from eig_tune.config.objectives import as_far_as_known
 from eig_tune.config.space import SearchSpec
 from eig_tune.errors import ConfigError, Problem, ResultError, one_line
 from eig_tune.home import Home
@@ -126,6 +127,18 @@ def noted_start_points(home: Home, name: str, spec: SearchSpec) -> tuple[Any, ..
     noted = noted_header(home, name).get("spec", {}).get("start_from", [])
     own = [dict(point) for point in spec.start_from]
     return tuple(noted) if noted[: len(own)] == own and len(noted) > len(own) else None
+
+
+def as_begun(spec: SearchSpec, home: Home, name: str) -> SearchSpec:
+    """The space of the search ``name`` that goes on: where it names no objectives, with those that it has begun with.
+
+    What the default is may be another version's matter, which makes it no other search.
+    """
+    noted = noted_header(home, name).get("spec")
+    objectives = as_far_as_known(noted.get("objectives")) if isinstance(noted, dict) else None
+    if spec.names_objectives or objectives is None:
+        return spec
+    return spec.model_copy(update={"objectives": objectives})
 
 
 def _names(home: Home) -> list[str]:

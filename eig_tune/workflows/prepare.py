@@ -7,6 +7,7 @@ from typing import Any
 
 from eig_tune.cluster.doctor import Check
 from eig_tune.config.conditions import combinations
+from eig_tune.config.objectives import default_objectives, objectives_in_words, unsafe_objectives
 from eig_tune.config.space import SearchSpec
 from eig_tune.data import ImageData, load_images
 from eig_tune.data.arrays import ArrayImages
@@ -25,7 +26,9 @@ logger = logging.getLogger(__name__)
 _MOST_BY_CHANCE = 0.1  # NMI
 
 
-def prepare_images(spec: SearchSpec, home: Home, view: View, arrays: ArrayImages | None = None) -> ImageData:
+def prepare_images(
+    spec: SearchSpec, home: Home, view: View, arrays: ArrayImages | None = None, *, goes_on: bool = False
+) -> ImageData:
     """Images of a search; shows how far it is when they are many, and logs what was left out and what there is.
 
     Args:
@@ -33,6 +36,7 @@ def prepare_images(spec: SearchSpec, home: Home, view: View, arrays: ArrayImages
         home: keeps the images of a folder as they were read.
         view: shows how far it is.
         arrays: the images of the data set ``arrays``.
+        goes_on: as for :func:`check_fit`.
 
     Raises:
         DataError: the images cannot be had.
@@ -44,8 +48,34 @@ def prepare_images(spec: SearchSpec, home: Home, view: View, arrays: ArrayImages
         log_left_out(images.left_out, names_file(home.images, spec.dataset.path))
     for line in in_words(facts_of(images), spec.dataset.imbalance):
         logger.info("%s", line)
-    check_fit(spec, images)
+    check_fit(spec, images, goes_on=goes_on)
     return images
+
+
+def with_objectives(spec: SearchSpec, images: ImageData | None) -> SearchSpec:
+    """The space with its objectives for these images; logs which they are, and why where the space names none.
+
+    Args:
+        images: None while they cannot be had; then the space stays as it is.
+    """
+    if images is not None:
+        resolved = spec.for_images(labelled=images.labelled)
+        why = "" if spec.names_objectives else f" (by default, as these images have {_labels(images.labelled)})"
+        logger.info("objectives: %s%s", objectives_in_words(resolved.objectives), why)
+        return resolved
+    if spec.names_objectives:
+        logger.info("objectives: %s", objectives_in_words(spec.objectives))
+    else:
+        each = [
+            f"{objectives_in_words(default_objectives(labelled=has))} where the images have {_labels(has)}"
+            for has in (True, False)
+        ]
+        logger.info("objectives: by default, %s", ", or ".join(each))
+    return spec
+
+
+def _labels(labelled: bool) -> str:
+    return "labels" if labelled else "no labels"
 
 
 def check_data(spec: SearchSpec, home: Home, view: View) -> Check:
@@ -86,13 +116,23 @@ def warn_of_unused(problems: Iterable[Problem]) -> None:
         logger.warning("%s", problem)
 
 
-def check_fit(spec: SearchSpec, images: ImageData) -> None:
+def check_fit(spec: SearchSpec, images: ImageData, *, goes_on: bool = False) -> None:
     """See that what is asked for fits the images.
+
+    Args:
+        goes_on: the search has begun before. Objectives for which a bad model would win are a warning then, because an
+            earlier version has begun such searches, and nothing of them shall be lost.
 
     Raises:
         ConfigError: it does not; every problem is reported.
     """
-    problems = _misfits(spec, images)
+    spec = spec.for_images(labelled=images.labelled)
+    problems, unsafe = _misfits(spec, images), unsafe_objectives(spec.objectives, spec.search)
+    if goes_on:
+        for problem in unsafe:
+            logger.warning("%s. The search goes on as it has begun; look at its samples before you choose", problem)
+    else:
+        problems += unsafe
     if problems:
         raise ConfigError("the search does not fit its images", problems)
 
@@ -125,10 +165,9 @@ def _misfits(spec: SearchSpec, images: ImageData) -> list[Problem]:
     if batch > len(images.training):
         where = "search.batch_size" if "batch_size" in spec.search else "train.batch_size"
         problems.append(Problem(where, f"got {batch}, but there are {len(images.training)} training images"))
-    if spec.needs_labels() and not images.labelled:
-        problems.append(
-            Problem("objectives", "these images have no labels; choose label-free objectives such as code_recovery")
-        )
+    if not images.labelled and (needing := spec.needing_labels()):
+        what = f"{' and '.join(needing)} cannot be computed, as these images have no labels; leave `objectives` out"
+        problems.append(Problem("objectives", f"{what} for {objectives_in_words(default_objectives(labelled=False))}"))
     return [
         *problems,
         *_unmeetable(spec, images),

@@ -3,6 +3,9 @@
 import logging
 import time
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from eig_tune import strict_json
@@ -20,6 +23,7 @@ from eig_tune.hpo.policies import SearchPolicy
 from eig_tune.hpo.selection import Confirmed, candidates_of, choose, start_points
 from eig_tune.hpo.selection import reached as judged_by
 from eig_tune.hpo.trial import Trial
+from eig_tune.reports.categories import CATEGORIES_JSON, CATEGORIES_PICTURE, Category, read_categories
 from eig_tune.reports.curves import write_curves
 from eig_tune.reports.description import describe_search
 from eig_tune.reports.mlflow_runs import MlflowRuns
@@ -30,9 +34,17 @@ from eig_tune.reports.provenance import provenance
 from eig_tune.tracking import CONFIRMATION_TAG, CONSTRAINTS_TAG, OBJECTIVES_TAG, SearchTracker, read_search
 from eig_tune.training.loop import TrialData
 from eig_tune.workflows.confirm import confirm, confirmations_of
-from eig_tune.workflows.identity import CONSTRAINTS_NOTE, NOT_TRAITS, note_constraints, noted_start_points, own_searches
+from eig_tune.workflows.identity import (
+    CONSTRAINTS_NOTE,
+    NOT_TRAITS,
+    as_begun,
+    note_constraints,
+    noted_header,
+    noted_start_points,
+    own_searches,
+)
 from eig_tune.workflows.options import RunOptions
-from eig_tune.workflows.prepare import prepare_images
+from eig_tune.workflows.prepare import prepare_images, with_objectives
 from eig_tune.workflows.session import IMAGES, SessionHeader, open_session
 from eig_tune.workflows.view import View
 
@@ -56,7 +68,10 @@ def run_search(
         StorageError: it cannot go on, because the disk is full or the storage gone.
     """
     started = time.monotonic()
-    images = prepare_images(spec, home, view, arrays)
+    goes_on = options.resume and bool(noted_header(home, options.name))
+    spec = as_begun(spec, home, options.name) if goes_on else spec
+    images = prepare_images(spec, home, view, arrays, goes_on=goes_on)
+    spec = with_objectives(spec, images)
     with open_session(_header(spec, images), spec, options, home, {IMAGES: images}, view) as session:
         if note_constraints(session.event_log, spec.constraints):
             session.tracker.set_tags(None, _constraints_tag(spec))
@@ -80,6 +95,7 @@ def run_search(
         disk = session.close(complete, {"front": ",".join(str(trial.number) for trial in front)})
         return SearchOutcome(
             name=options.name,
+            spec=spec,
             trials=trials,
             front=front,
             confirmed=tuple(confirmed),
@@ -163,12 +179,23 @@ def write_results(
             tags["feasible"] = str(trial.number in feasible).lower()
         tracker.set_tags(str(trial.number), tags)
     every = tuple(trials.values())
-    tracker.describe(describe_search(spec, every, confirmed, pictures(every, spec), tracker))
+    drawn = tuple(pictures(every, spec))
+    if best is not None:
+        tracker.log_artifacts(None, partial(tracker.fetch, str(best.number), {CATEGORIES_PICTURE}))
+    tracker.describe(lambda: describe_search(spec, every, confirmed, drawn, tracker, _categories(tracker, best)))
     return front
 
 
 def _constraints_tag(spec: SearchSpec) -> dict[str, str]:
     return {CONSTRAINTS_TAG: strict_json.dumps(written(spec.constraints))}
+
+
+def _categories(tracker: SearchTracker, best: Trial | None) -> list[Category]:
+    """Those of the best trial's model, as MLflow has them."""
+    with TemporaryDirectory() as folder:
+        if best is not None:
+            tracker.fetch(str(best.number), {CATEGORIES_JSON}, Path(folder))
+        return read_categories(Path(folder))
 
 
 def _params(spec: SearchSpec, data: TrialData, fingerprint: str) -> dict[str, Any]:
@@ -181,6 +208,6 @@ def _params(spec: SearchSpec, data: TrialData, fingerprint: str) -> dict[str, An
         "steps": spec.train.steps,
         "rungs": spec.rungs(),
         "objectives": dict(spec.objectives),
-        "classifier_accuracy": "none" if data.classifier is None else f"{data.classifier.accuracy:.4f}",
+        **({} if data.classifier is None else {"classifier_accuracy": f"{data.classifier.accuracy:.4f}"}),
         **{f"search.{name}": str(distribution) for name, distribution in spec.search.items()},
     }

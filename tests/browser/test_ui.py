@@ -31,7 +31,7 @@ dataset: {name: digits}
 model: {width: 8, noise_dim: 8}
 train: {steps: 60, report_every: 20, batch_size: 32, images_per_category: 10, final_images_per_category: 20}
 search: {lambda_1: {loguniform: [0.3, 3]}}
-objectives: {q_mutual_information: maximize, prior_posterior_gap: minimize}
+objectives: {neighbour_nmi: maximize, prior_share_gap: minimize}
 asha: {grace: 20, brackets: 2}       # the first trial to come passes the rung, and number 3 is safe there
 trials: 4
 confirm: {top: 1, seeds: 1}
@@ -142,7 +142,7 @@ def test_description_has_the_result_and_the_plots(pages: Pages, browser: webdriv
 def test_plots_are_artifacts_and_one_page_answers_to_the_mouse(pages: Pages, browser: webdriver.Chrome) -> None:
     browser.get(pages.run("tags.`eig_tune.kind` = 'search'", "artifacts/search.html"))
     _wait(browser, lambda: browser.find_elements(By.TAG_NAME, "iframe"))
-    histories = [f"history_{name}" for name in ("q_mutual_information", "prior_posterior_gap")]
+    histories = [f"history_{name}" for name in ("neighbour_nmi", "prior_share_gap")]
     importances = [name.replace("history", "importances") for name in histories]
     for name in ("pareto_front", "rungs", *histories, *importances, "parallel_coordinates"):
         assert f"{name}.png" in _text(browser)

@@ -39,7 +39,7 @@ search:
   lambda_1: {loguniform: [0.3, 3]}
   prior_lr: {loguniform: [1.0e-3, 1.0e-1]}
   %s
-objectives: {q_mutual_information: maximize, prior_posterior_gap: minimize}
+objectives: {neighbour_nmi: maximize, prior_share_gap: minimize}
 asha: {grace: 20, reduction_factor: 3}
 trials: 12
 confirm: {top: %d, seeds: 1}

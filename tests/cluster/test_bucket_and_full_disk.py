@@ -59,7 +59,7 @@ def test_search_in_a_bucket_is_killed_and_resumed_elsewhere(s3: S3Server, tmp_pa
     assert document["disk"]["checkpoints"] == 0 and document["disk"]["kept"] > 10_000
     assert len(checkpoints(s3)) <= len(stopped_at), "checkpoints that nobody needs are left in the bucket"
     bundle = tmp_path / "bundle"
-    command = [str(EIG_TUNE), "best", "--home", str(home), "--by", "q_mutual_information", "--export", str(bundle)]
+    command = [str(EIG_TUNE), "best", "--home", str(home), "--by", "neighbour_nmi", "--export", str(bundle)]
     subprocess.run(command, check=True, capture_output=True)
     assert (bundle / "weights.safetensors").is_file()
     everything = b"".join(file.read_bytes() for file in home.rglob("*") if file.is_file()) + log.encode()

@@ -31,7 +31,7 @@ train: {{steps: 180, report_every: {REPORT_EVERY}, batch_size: 32, images_per_ca
 search:
   lambda_1: {{loguniform: [0.3, 3]}}
   prior_lr: {{loguniform: [1.0e-3, 1.0e-1]}}
-objectives: {{q_mutual_information: maximize, prior_posterior_gap: minimize}}
+objectives: {{neighbour_nmi: maximize, prior_share_gap: minimize}}
 asha: {{grace: 60, reduction_factor: 3}}
 trials: 1000
 confirm: {{top: 0}}

@@ -35,7 +35,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, unlabelled_digits: ImageData) -> pyte
     """Nothing is trained, drawn, or waited for."""
     patch = monkeypatch
     patch.setattr("eig_tune.cluster.trainable.fit", fit)
-    patch.setattr("eig_tune.workflows.search.prepare_images", lambda *given: unlabelled_digits)
+    patch.setattr("eig_tune.workflows.search.prepare_images", lambda *given, **options: unlabelled_digits)
     patch.setattr("eig_tune.workflows.search._draw", lambda *given: None)
     patch.setattr("eig_tune.workflows.search.pictures", lambda *given: [])
     patch.setattr("eig_tune.reports.mlflow_runs.draw_trial", lambda *given: None)

@@ -211,7 +211,7 @@ class Everywhere:
             assert tracker.errors == []
             trials, front = tuple(event_log.trials.values()), tuple(engine.front())
         self.outcome = SearchOutcome(
-            store.name, trials, front, tuple(confirmed), best, 1, 1.0, DiskUse(str(folder), 0, 0), (),
+            store.name, spec, trials, front, tuple(confirmed), best, 1, 1.0, DiskUse(str(folder), 0, 0), (),
             constraints=spec.constraints,
         )  # fmt: skip
 

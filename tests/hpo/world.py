@@ -105,7 +105,7 @@ class Life:
     def kill(self) -> None:
         self.alive = False
         for tracker in self.trackers:
-            tracker.describe("")  # its writer wakes, and ends because the client raises
+            tracker.describe(lambda: "")  # its writer wakes, and ends because the client raises
             tracker.join(timeout=20)
 
 

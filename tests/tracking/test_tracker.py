@@ -83,7 +83,7 @@ def test_what_is_longer_than_mlflow_takes_is_cut(local: Store, monkeypatch: pyte
     to = tracker(local)
     to.start_run("0", "trial 0 · " + "lambda_1=0.5 " * 100, {"distance": "x" * 9000}, at=1000.0)
     to.end_run("0", "FAILED", {"status": "failed", "stop_reason": "y" * 9000}, at=2000.0)
-    to.describe("z" * 9000)
+    to.describe(lambda: "z" * 9000)
     to.close("FINISHED", {})
     assert to.errors == []
     runs = local.client.search_runs([local.experiment_id])

@@ -259,9 +259,11 @@ def test_search_that_was_stopped_says_so_also_when_all_trials_that_it_has_begun_
 ) -> None:
     trials = tuple(ended(number, status, "") for number, status in enumerate(statuses))
     disk = DiskUse("nowhere", 0, 0)
-    outcome = SearchOutcome("test", trials, (), (), None, slots=1, wall_seconds=1.0, disk=disk, tracking_errors=())
+    outcome = SearchOutcome(
+        "test", spec(9), trials, (), (), None, slots=1, wall_seconds=1.0, disk=disk, tracking_errors=()
+    )
     out = io.StringIO()
-    print_search(outcome, spec(9), Console(file=out, width=200))
+    print_search(outcome, outcome.spec, Console(file=out, width=200))
     assert [line for line in out.getvalue().splitlines() if "--resume" in line] == (
         [] if expected is None else [expected]
     )

@@ -37,11 +37,11 @@ def best(
 ) -> None:
     """Show the best trial of a search; export its model, or register it in MLflow."""
     from eig_tune.api.search import open_search
-    from eig_tune.export.export_trial import lacks_model
+    from eig_tune.export.export_trial import lacks_model, read_trial_categories
     from eig_tune.export.register_trial import register_trial
     from eig_tune.reports.outcomes import best_document
     from eig_tune.terminal.console import message_console
-    from eig_tune.terminal.tables import print_best, print_found
+    from eig_tune.terminal.tables import print_best, print_categories, print_found
     from eig_tune.tracking.registry import check_model_name
 
     if force and register is None:
@@ -54,10 +54,12 @@ def best(
     choice = result.best(by)
     found, chosen = choice.search, choice.trial
     print_best(chosen, found, by, console)
+    categories = read_trial_categories(found, chosen)
+    print_categories(categories, chosen.found, console)
     lacking = lacks_model(found, chosen)
     if lacking is not None and export is None and register is None:
         console.print(lacking, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    document = {**best_document(chosen, found, by), "has_model": lacking is None}
+    document = {**best_document(chosen, found, by, categories), "has_model": lacking is None}
     if export is not None:
         choice.export(export)
         console.print(f"model written to {export}", highlight=False, soft_wrap=True)

@@ -37,16 +37,18 @@ def print_plan_of(spec: "SearchSpec", home: Path) -> None:
     from eig_tune.terminal.tables import print_plan
     from eig_tune.terminal.view import TerminalView
     from eig_tune.training.speed import steps_per_second
-    from eig_tune.workflows.prepare import prepare_images, warn_of_unused
+    from eig_tune.workflows.prepare import prepare_images, warn_of_unused, with_objectives
 
     console = message_console()
     warn_of_unused([*find_unused_in_search(spec), *find_unused_in_rows(spec, spec.compare)])
     absent = how_to_get(spec.dataset)
     if absent is None:
         images = prepare_images(spec, Home(absolute(home, "--home")), TerminalView(console))
+        spec = with_objectives(spec, images)
         speed = steps_per_second(spec.base_config(), images)
     else:
         speed = None
         console.print(f"data: {absent}", markup=False, highlight=False, soft_wrap=True)
+        with_objectives(spec, None)
     plans = [make_plan(spec, slots) for slots in _PLANNED_SLOTS if slots <= spec.trials]
     print_plan(spec, plans, speed, console)
