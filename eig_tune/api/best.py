@@ -86,6 +86,13 @@ class BestTrial:
         rows = pd.DataFrame(read_trial_categories(self.search, self.trial))
         return rows if rows.empty else rows.set_index("category")
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences that say where its encoder is worse than its samples look; none where nothing is seen."""
+        from eig_tune.reports.disagreement import disagreement_of
+
+        return disagreement_of(self.trial, self.search.objectives, self.search.constraints).signs
+
     def export(self, folder: str | Path) -> Path:
         """Write its model as a bundle: weights, programs for PyTorch and ONNX, pictures and a model card.
 

@@ -35,7 +35,8 @@ def best_page(best: "BestTrial") -> str:
     objectives = pd.DataFrame(reached, index=["found", "confirmed"]).dropna()
     params = pd.DataFrame([best.params], index=["params"])
     title = f"trial {best.number} of {best.search.name}"
-    return "\n".join([_paragraph(title, f"the best by {best.by}"), _table(objectives), _table(params)])
+    warnings = [_paragraph("Warning", sign) for sign in best.warnings]
+    return "\n".join([_paragraph(title, f"the best by {best.by}"), *warnings, _table(objectives), _table(params)])
 
 
 def _paragraph(title: str, text: str) -> str:

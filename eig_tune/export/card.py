@@ -13,6 +13,7 @@ from eig_tune.reports.categories import (
     table_of,
     what_was_checked,
 )
+from eig_tune.reports.disagreement import disagreement
 from eig_tune.training.checkpoint import RunRecord
 
 _CARD = """# {method}, {categories} categories
@@ -40,7 +41,7 @@ Learned shares are estimates; {error}
 {metrics}
 
 {judged}
-
+{warnings}
 {pictures}
 
 ## How to use it
@@ -105,6 +106,7 @@ def model_card(
         found=f"(search {provenance.get('search', '?')}, trial {provenance.get('trial', '?')})",
         page=_page(categories, metrics["found"], labelled=labelled) if categories else "",
         metrics="\n".join(_metric_rows(metrics)),
+        warnings="".join(f"\n**Warning**: {sign}.\n" for sign in _warnings(metrics)),
         pictures="\n\n".join(f"![{picture}]({picture})" for picture in pictures if picture != CATEGORIES_PICTURE),
         **(_WITH_LABELS if labelled else _WITHOUT_LABELS),
     )
@@ -129,6 +131,10 @@ def _page(categories: Sequence[Category], metrics: Mapping[str, float], *, label
 
 def _listed(sentences: Sequence[str]) -> str:
     return "\n".join(f"- {sentence}" for sentence in sentences)
+
+
+def _warnings(metrics: Mapping[str, Any]) -> Sequence[str]:
+    return disagreement(metrics["found"], metrics.get("confirmed", {})).signs
 
 
 def _metric_rows(metrics: Mapping[str, Any]) -> list[str]:

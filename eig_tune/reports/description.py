@@ -21,6 +21,7 @@ from eig_tune.reports.categories import (
     table_of,
 )
 from eig_tune.reports.comparison import Row, markdown
+from eig_tune.reports.disagreement import disagreement_of
 from eig_tune.reports.phrases import (
     chosen_in_words,
     confirmation_in_words,
@@ -89,7 +90,9 @@ def _best(spec: SearchSpec, trials: Sequence[Trial], confirmed: Sequence[Confirm
         reached_in_words = ", ".join(f"{name} {chosen.found[name]:.3f}" for name in _judged(spec))
     why = chosen_in_words(finished, chosen, spec.objectives, spec.constraints)
     params = {name: short(value) for name, value in best.params.items()}
-    return f"**Trial {best.number}**, {why}: **{reached_in_words}**.\n\n{_table(params, [params])}"
+    problem = disagreement_of(chosen, spec.objectives, spec.constraints)
+    warning = f"\n\n**Warning**: {problem}." if problem else ""
+    return f"**Trial {best.number}**, {why}: **{reached_in_words}**.{warning}\n\n{_table(params, [params])}"
 
 
 def _judged(spec: SearchSpec) -> list[str]:

@@ -13,6 +13,7 @@ from eig_tune.hpo.selection import Confirmed, reached
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.categories import Category
 from eig_tune.reports.comparison import p_in_words, rows_of
+from eig_tune.reports.disagreement import disagreement_of
 from eig_tune.tracking import TrackedSearch, TrackedTrial
 
 
@@ -163,6 +164,7 @@ def best_document(
         "confirmed": chosen.confirmed,
         "confirmed_deviations": chosen.confirmed_deviations,
         "confirmation": chosen.confirmation,
+        "warnings": list(disagreement_of(chosen, found.objectives, found.constraints).signs),
         **({"constraints": written(found.constraints)} if found.constraints else {}),
         **_missed(reached(chosen), found.constraints),
         "categories": [vars(category) for category in categories],

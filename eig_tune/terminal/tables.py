@@ -17,6 +17,7 @@ from eig_tune.hpo.selection import candidates_of, fresh_seeds
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.categories import COLUMNS, NOT_KNOWN, Category, has_classes, table_of, what_was_checked
 from eig_tune.reports.comparison import best_of, p_in_words, p_text, rows_of
+from eig_tune.reports.disagreement import Disagreement, disagreement_of
 from eig_tune.reports.outcomes import ComparisonOutcome, DiskUse, SearchOutcome
 from eig_tune.reports.phrases import (
     chosen_in_words,
@@ -47,10 +48,17 @@ def print_search(outcome: SearchOutcome, spec: SearchSpec, console: Console) -> 
             best = next(trial for trial in finished if trial.number == outcome.best.number)
             why = chosen_in_words(finished, best, spec.objectives, spec.constraints)
             console.print(f"trial {outcome.best.number} is {why}", highlight=False, soft_wrap=True)
+            _warn_of(disagreement_of(best, spec.objectives, spec.constraints), console)
         console.print(f"next: eig-tune best --name {outcome.name} --export DIR", highlight=False, soft_wrap=True)
     _print_what_is_left(outcome, spec.trials, console)
     _print_disk_use(outcome.disk, console)
     _print_tracking_errors(outcome.tracking_errors, console)
+
+
+def _warn_of(problem: Disagreement, console: Console) -> None:
+    """That the encoder of the best trial is worse than its samples look, if it is."""
+    if problem:
+        console.print(f"WARNING {problem}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_what_is_left(outcome: SearchOutcome, num_trials: int, console: Console) -> None:
@@ -159,6 +167,7 @@ def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Con
     names = dict.fromkeys([*shown_metrics(), *judged])  # an objective may be a metric of the user's own
     shown = {name: f"{chosen.metrics[name]:.4f}" for name in names if name in chosen.metrics}
     console.print(_two_columns("metric", shown))
+    _warn_of(disagreement_of(chosen, found.objectives, found.constraints), console)
 
 
 def _another_classifier(metrics: Mapping[str, float]) -> str:

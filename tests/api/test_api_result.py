@@ -1,5 +1,6 @@
 """What a search has come to, looked at from Python."""
 
+import json
 from pathlib import Path
 
 import matplotlib
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from typer.testing import CliRunner
-from written_search import NAME, REACHED, write_search
+from written_search import DISAGREEING, NAME, REACHED, write_search
 
 import eig_tune
 from eig_tune import SearchResult
@@ -60,6 +61,39 @@ def test_best_is_that_of_the_command_line(result: SearchResult, written: Path, b
     assert best.metrics["nmi"] == REACHED[number][1][-1][0]
     shown = CliRunner().invoke(app, ["best", "--name", NAME, "--home", str(written), "--by", by]).stderr
     assert f"trial {number}, the best of 3 finished trials" in shown
+
+
+def test_best_whose_encoder_disagrees_with_the_prior_is_warned_of(result: SearchResult, written: Path) -> None:
+    shown = CliRunner().invoke(app, ["best", "--name", NAME, "--home", str(written), "--by", "nmi", "--json"])
+    (warning,) = result.best("nmi").warnings
+    assert result.best("nmi").number == DISAGREEING and "puts 40% of the real images into other categories" in warning
+    assert f"WARNING {warning}; confirm it before" in shown.stderr
+    assert json.loads(shown.stdout)["warnings"] == [warning]
+    assert warning in result.best("nmi")._repr_html_()
+    assert result.best("prior_rmse").warnings == () and "Warning" not in result.best("prior_rmse")._repr_html_()
+
+
+def test_constraints_of_a_search_hold_for_front_best_and_table(tmp_path: Path) -> None:
+    home = write_search(tmp_path, constraints={"prior_rmse": "<= 0.15"})
+    result = eig_tune.open_search(NAME, home=home)
+    assert result.constraints == {"prior_rmse": "<= 0.15"}
+    assert result.trials.feasible.tolist() == [False, True, False, False]
+    assert result.front.index.tolist() == [1]
+    assert [result.best(by).number for by in ("knee", "nmi")] == [1, 1] and result.best().missed == {}
+    shown = CliRunner().invoke(app, ["best", "--name", NAME, "--home", str(home), "--json"])
+    assert "trial 1, the only one of 3 finished trials that meets all constraints" in shown.stderr
+    document = json.loads(shown.stdout)
+    assert (document["constraints"], document["missed"]) == ({"prior_rmse": "<= 0.15"}, {})
+
+
+def test_best_of_a_search_in_which_none_meets_the_constraints_says_so(tmp_path: Path) -> None:
+    home = write_search(tmp_path, constraints={"prior_rmse": "<= 0.05", "nmi": ">= 0.85"})
+    best = eig_tune.open_search(NAME, home=home).best()
+    assert best.number == 1, "it misses 0.05 of a range of 0.2, twice; trial 0 misses 0.15 of 0.2"
+    assert best.missed == pytest.approx({"prior_rmse": 0.05, "nmi": 0.05})
+    shown = CliRunner().invoke(app, ["best", "--name", NAME, "--home", str(home), "--json"])
+    assert "all of which none of them meets (prior_rmse is 0.100 and not <= 0.05, nmi is 0.800 and not" in shown.stderr
+    assert json.loads(shown.stdout)["missed"] == pytest.approx({"prior_rmse": 0.05, "nmi": 0.05})
 
 
 def test_best_by_what_is_no_objective_is_refused(result: SearchResult) -> None:

@@ -19,9 +19,10 @@ from eig_tune.data.left_out import LeftOut
 from eig_tune.errors import CheckpointError, DataError, EigTuneError
 from eig_tune.evaluation import metrics
 from eig_tune.export import read_bundle, write_bundle
+from eig_tune.export.card import model_card
 from eig_tune.export.inference import find_images, predict, sample, write_predictions, write_samples
 from eig_tune.export.programs import LARGEST_DIFFERENCE
-from eig_tune.training import TrainConfig
+from eig_tune.training import TrainConfig, checkpoint
 from eig_tune.training.checkpoint import write_weights
 from eig_tune.training.loop import TrialData, fit
 
@@ -78,6 +79,12 @@ def test_bundle_has_everything(bundle: Path) -> None:
     config = json.loads((bundle / "config.json").read_text())
     assert config["provenance"] == {"search": "s", "trial": 3}
     assert "0.9000 | 0.8800 ± 0.0200" in (bundle / "README.md").read_text()
+
+
+def test_card_says_that_the_encoder_disagrees_with_the_prior() -> None:
+    record = checkpoint.RunRecord(TrainConfig(), 100, 16, 1, ("0", "1"))
+    card = model_card(record, 62, {"found": {"prior_posterior_gap": 0.4}, "confirmed": {}}, {}, [])
+    assert "\n\n**Warning**: the encoder puts 40% of the real images into other categories" in card
 
 
 def test_every_format_agrees_with_the_model_read_back(bundle: Path) -> None:

@@ -122,6 +122,13 @@ def test_where_no_trial_meets_the_constraints_it_is_said() -> None:
     assert "### Pareto front (no trial meets all constraints)" in alone
 
 
+def test_best_whose_encoder_disagrees_with_the_prior_is_warned_of() -> None:
+    assert "Warning" not in described(TRIALS)
+    report = Report(100, {"nmi": 0.95, "prior_rmse": 0.01, "prior_posterior_gap": 0.4}, 0.0, Decision("finished"))
+    text = described((*TRIALS, Trial(5, {}, 0.0, "finished", reports={100: report})))
+    assert "**Warning**: the encoder puts 40% of the real images into other categories than the prior says" in text
+
+
 def test_one_objective_has_no_front() -> None:
     text = described(TRIALS, of=spec({"nmi": "maximize"}))
     assert "**Trial 0**, the best of 3 finished trials by nmi: **nmi 0.900**.\n" in text
