@@ -91,7 +91,7 @@ def test_bound_without_quotes_is_said_to_need_them(tmp_path: Path, entry: str) -
 def test_constraint_that_needs_labels_does_not_fit_images_without(
     digits: ImageData, unlabelled_digits: ImageData
 ) -> None:
-    spec = spec_with({"nmi_real": ">= 0.8", "code_recovery": ">= 0.5"}, objectives={"augment_agreement": "maximize"})
+    spec = spec_with({"nmi_real": ">= 0.8", "code_recovery": ">= 0.5"}, objectives={"neighbour_nmi": "maximize"})
     check_fit(spec, digits)
     with pytest.raises(ConfigError) as caught:
         check_fit(spec, unlabelled_digits)
