@@ -14,6 +14,7 @@ from eig_tune.reports.categories import (
     what_was_checked,
 )
 from eig_tune.reports.disagreement import disagreement
+from eig_tune.reports.phrases import table_cell
 from eig_tune.training.checkpoint import RunRecord
 
 _CARD = """# {method}, {categories} categories
@@ -115,7 +116,7 @@ def model_card(
 def _page(categories: Sequence[Category], metrics: Mapping[str, float], *, labelled: bool) -> str:
     """What each category is, what was checked, and what cannot be known where there are no labels."""
     rows = table_of(categories)
-    lines = [[*rows[0]], ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
+    lines = [[*rows[0]], ["---"] * len(rows[0]), *(map(table_cell, row.values()) for row in rows)]
     table = ["| " + " | ".join(line) + " |" for line in lines]
     parts = [
         "## Its categories",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from eig_tune import strict_json
+from eig_tune.data.left_out import printable
 from eig_tune.evaluation.metrics import class_of_category
 from eig_tune.evaluation.record import EvaluationRecord
 
@@ -115,7 +116,7 @@ def table_of(categories: Sequence[Category]) -> list[dict[str, str]]:
     return [
         {
             "category": str(category.category),
-            **({"shows": category.shows} if labelled else {}),
+            **({"shows": printable(category.shows)} if labelled else {}),
             "prior": f"{category.prior:.1%}",
             "images": f"{category.images:.1%}",
             "mean Q": f"{category.mean_probability:.2f}",
@@ -147,7 +148,7 @@ def what_was_checked(metrics: Mapping[str, float]) -> list[str]:
 NOT_KNOWN = (
     "Whether a category is one kind of thing as you would sort the images: only looking at them can tell.",
     "Whether the categories follow something else that is stable in the images, such as a camera or the lighting, or "
-    "that half of them are inverted: every number is excellent then, too. What `augment` varies cannot become "
-    "a category.",
+    "that half of them are inverted: every number is excellent then, too. What `augment` varies hardly "
+    "becomes a category.",
     "Whether a kind is missing: a rare one may share a category with another, and a frequent one may have several.",
 )

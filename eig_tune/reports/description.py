@@ -31,6 +31,7 @@ from eig_tune.reports.phrases import (
     front_in_words,
     selection_bias_in_words,
     short,
+    table_cell,
 )
 from eig_tune.reports.plots import FRONT, PAGE, RUNGS
 
@@ -161,7 +162,9 @@ def _reached(trial: Trial) -> Mapping[str, float]:
 def _table(columns: Iterable[str], rows: Iterable[Mapping[str, str]]) -> str:
     names = list(columns)
     lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-    return _apart("\n".join(lines + ["| " + " | ".join(row.get(name, "–") for name in names) + " |" for row in rows]))
+    return _apart(
+        "\n".join(lines + ["| " + " | ".join(table_cell(row.get(name, "–")) for name in names) + " |" for row in rows])
+    )
 
 
 def _apart(table: str) -> str:

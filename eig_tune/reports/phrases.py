@@ -136,6 +136,11 @@ def chosen_in_words(
     return f"the best of {of}, by {criterion(objectives, by)}"
 
 
+def table_cell(text: str) -> str:
+    """A text, such as the name of a class, in a cell of a Markdown table."""
+    return text.replace("|", r"\|")
+
+
 def short(value: Any) -> str:
     """A number in four digits at most, anything else as it is printed."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
