@@ -90,7 +90,7 @@ class SearchSpec(Section):
 
     def of_run(self, config: TrainConfig) -> "SearchSpec":
         """The space that has this one run and searches for nothing, for checks that look at a whole space."""
-        run = {"method": config.method, "model": config.model, "train": config.train}
+        run = {name: getattr(config, name) for name in ("method", "model", "train", "augment")}
         return self.model_copy(update={"search": {}, "objectives": {}, **run})
 
     def for_images(self, *, labelled: bool) -> "SearchSpec":

@@ -32,9 +32,10 @@ def change_photometrically(images_NCHW: Tensor, settings: AugmentSettings, gener
         changed_NCHW = scale_brightness(changed_NCHW, uniform(1 - settings.brightness, 1 + settings.brightness))
     if settings.contrast:
         changed_NCHW = scale_contrast(changed_NCHW, uniform(1 - settings.contrast, 1 + settings.contrast))
-    if settings.saturation:
+    coloured = images_NCHW.shape[1] == 3
+    if settings.saturation and coloured:
         changed_NCHW = scale_saturation(changed_NCHW, uniform(1 - settings.saturation, 1 + settings.saturation))
-    if settings.hue:
+    if settings.hue and coloured:
         changed_NCHW = shift_hue(changed_NCHW, uniform(-settings.hue, settings.hue))
     if settings.blur:
         largest = settings.blur * images_NCHW.shape[-1]

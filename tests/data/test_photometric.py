@@ -70,6 +70,12 @@ def test_one_channel_has_no_colour_to_weigh() -> None:
     torch.testing.assert_close(scale_contrast(grey, factors), of_three[:, :1])
 
 
+def test_grey_images_have_no_colour_to_change() -> None:
+    grey = pictures(channels=1)
+    changed = change_photometrically(grey, only(saturation=1.0, hue=0.5), seeded())
+    torch.testing.assert_close(changed, grey)
+
+
 def test_nothing_is_drawn_while_everything_is_off() -> None:
     images, generator = pictures(), seeded()
     before = generator.get_state()

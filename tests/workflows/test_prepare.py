@@ -106,3 +106,5 @@ def test_run_is_held_to_the_images_by_its_own_values(digits: ImageData) -> None:
     check_fit(spec.of_run(spec.fixed_config(spec.method, 0, {})), digits)
     with pytest.raises(ConfigError, match=r"model\.categories: got 20"):
         check_fit(spec.of_run(spec.fixed_config(spec.method, 0, {"categories": 20})), digits)
+    with pytest.raises(ConfigError, match=r"augment\.hue: these images are grey"):
+        check_fit(spec.of_run(spec.fixed_config(spec.method, 0, {"hue": 0.1})), digits)
