@@ -27,7 +27,7 @@ SamplerKind = Literal["tpe", "nsga2", "random", "quasi-random"]
 
 
 class ConfirmSettings(Section):
-    """Confirmation after the search: the best trials are trained again, and evaluated by a second classifier."""
+    """Confirmation after the search: the best are trained again and, with labels, evaluated by a second classifier."""
 
     top: int = Field(default=3, ge=0, le=100, description="how many of the best trials; 0 is no confirmation")
     seeds: int = Field(default=3, ge=1, le=100, description="fresh seeds on which each of them is trained")

@@ -12,7 +12,7 @@ from eig_tune.config.checks import check_params
 from eig_tune.config.space import SearchSpec
 from eig_tune.data import ImageData, ImbalanceSplit
 from eig_tune.data.arrays import ArrayImages
-from eig_tune.errors import ConfigError, Problem
+from eig_tune.errors import ConfigError, DataError, Problem
 from eig_tune.evaluation.registry import compared_metrics
 from eig_tune.home import Home
 from eig_tune.hpo.policies import FixedRuns
@@ -219,9 +219,12 @@ def _images(
     balanced = spec.dataset.model_copy(update={"imbalance": BALANCED})
     # The most that any method asks of its images: labels, and the true class shares.
     demanding = spec.of_run(spec.fixed_config("ground-truth-infogan", 0, {}))
-    images = prepare_images(
-        demanding.model_copy(update={"dataset": balanced, "objectives": compared_metrics()}), home, view, arrays
-    )
+    undemanding = spec.of_run(spec.fixed_config(_BASELINE, 0, {}))
+    images = prepare_images(undemanding.model_copy(update={"dataset": balanced}), home, view, arrays)
+    if not images.labelled:
+        needing = ", ".join(compared_metrics())
+        raise DataError(f"a comparison is by {needing}, which need labels, and these images have none; give labels")
+    check_fit(demanding, images)
     imbalanced = {str(split): images.with_imbalance(ImbalanceSplit(split=split)) for split in plan.splits}
     for each in imbalanced.values():
         check_fit(demanding, each)

@@ -80,6 +80,12 @@ def test_no_data_set_and_no_array_is_one_clear_line() -> None:
         with_data(space, [[0.0]])
 
 
+def test_comparison_of_images_without_labels_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    space, images = {**SPACE, "train": {"batch_size": 2}}, np.arange(20 * 256, dtype=np.uint8).reshape(20, 16, 16)
+    with pytest.raises(DataError, match="which need labels, and these images have none; give labels"):
+        eig_tune.compare(space, images, home=tmp_path, gpus=0, view=eig_tune.View())
+
+
 def test_names_are_all_there_and_nothing_else() -> None:
     for name in eig_tune.__all__:
         assert getattr(eig_tune, name) is not None

@@ -44,6 +44,12 @@ BAD_SPACES = {
         "constraints.nmi_real: got 0.8",
         ">= 0.8",
     ),
+    "objective that a bad model wins": (
+        "objectives: {nmi: maximize, prior_rmse: minimize}",
+        "objectives: {code_recovery: maximize}",
+        "objectives: code_recovery alone is also best for a generator and a Q that agree",
+        "Add neighbour_nmi or label_free_score",
+    ),
     "rung between reports": ("grace: 500", "grace: 333", "asha.grace", "multiple of train.report_every"),
     "missing folder": ("name: digits", "name: folder\n  root: /none/such", "there is no folder /none/such"),
     "no root for a folder": ("name: digits", "name: folder", "needs `root`"),
@@ -178,7 +184,7 @@ def test_short_run_is_refused_only_where_the_first_rung_counts(
     assert expected in message_of(capsys, *command, "--home", tmp_path / "home")
 
 
-@pytest.mark.parametrize("space", ["mnist", "fashion_mnist", "faces"])
+@pytest.mark.parametrize("space", ["mnist", "fashion_mnist", "faces", "unlabelled"])
 def test_space_whose_data_is_not_here_is_planned_all_the_same(
     tmp_path: Path, space: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -188,6 +194,25 @@ def test_space_whose_data_is_not_here_is_planned_all_the_same(
     assert "lambda_1" in shown and "speed not measured" in shown
     assert "WARNING" not in shown
     assert not list(tmp_path.iterdir()), "validate downloads nothing"
+
+
+def test_validate_says_what_a_folder_without_labels_is_searched_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "images").mkdir()
+    for number in range(100):
+        Image.new("RGB", (32, 32), (number, 2 * number, 0)).save(tmp_path / "images" / f"{number}.png")
+    named, space = SPACE.with_name("unlabelled.yaml"), tmp_path / "space.yaml"
+    (objectives,) = re.findall(r"^objectives: .*\n", named.read_text(), re.MULTILINE)
+    small = named.read_text().replace("width: 32", "width: 4").replace("noise_dim: 62", "noise_dim: 4")
+    for text, why in ((small, ""), (small.replace(objectives, ""), " (by default, as these images have no labels)")):
+        space.write_text(text)
+        app(
+            ["validate", str(space), "--root", f"{tmp_path}/images", "--home", f"{tmp_path}/home"],
+            standalone_mode=False,
+        )
+        said = " ".join(capsys.readouterr().err.split())
+        assert f"objectives: maximize neighbour_nmi, minimize prior_share_gap{why} " in said
 
 
 def test_what_changes_nothing_is_a_warning_of_validate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,8 +11,12 @@ from eig_tune.data import ImageData
 from eig_tune.errors import ConfigError
 from eig_tune.home import Home
 from eig_tune.hpo.event_log import EventLog
+from eig_tune.tracking import local_uri
 from eig_tune.workflows.identity import as_begun
+from eig_tune.workflows.options import RunOptions
 from eig_tune.workflows.prepare import check_fit, with_objectives
+from eig_tune.workflows.search import run_search
+from eig_tune.workflows.view import View
 
 NO_OBJECTIVES: dict[str, Any] = {"dataset": {"name": "arrays"}, "search": {"lambda_1": {"uniform": [0.1, 1]}}}
 
@@ -79,3 +83,26 @@ def test_search_that_goes_on_keeps_the_objectives_that_it_began_with(tmp_path: P
         event_log.begin({"id": "1" * 32, "spec": {"objectives": noted}})
     assert as_begun(spec, home, "mine").objectives == (noted if kept else spec.objectives)
     assert as_begun(named, home, "mine") is named
+
+
+class OpenedError(Exception):
+    """The search has come as far as to its session."""
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_search_of_an_earlier_version_goes_on_with_what_would_be_refused_now(
+    tmp_path: Path, resume: bool, unlabelled_digits: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def open_session(*arguments: Any) -> None:
+        raise OpenedError
+
+    monkeypatch.setattr("eig_tune.workflows.search.open_session", open_session)
+    monkeypatch.setattr("eig_tune.workflows.prepare.load_images", lambda *arguments: unlabelled_digits)
+    home, objectives = Home(tmp_path), {"code_recovery": "maximize"}
+    with EventLog(home.event_log("mine")) as event_log:
+        event_log.begin({"id": "1" * 32, "spec": {"objectives": objectives}})
+    spec = parse_spec({**NO_OBJECTIVES, "objectives": objectives}, "test")
+    options = RunOptions("mine", local_uri(tmp_path), resume=resume)
+    with logged() as log, pytest.raises(OpenedError if resume else ConfigError):
+        run_search(spec, options, home, View())
+    assert ("WARNING objectives: code_recovery alone" in log.text) == resume
