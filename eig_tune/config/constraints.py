@@ -75,6 +75,11 @@ def written(constraints: Constraints) -> dict[str, str]:
     return {name: str(bound) for name, bound in constraints.items()}
 
 
+def in_words(constraints: Mapping[str, object]) -> str:
+    """``nmi_real >= 0.8, prior_rmse <= 0.05``"""
+    return ", ".join(f"{name} {bound}" for name, bound in constraints.items())
+
+
 def pattern(metric: Metric) -> str:
     """The regular expression, for a JSON schema, of the bounds that ``metric`` may have."""
     operators = {"maximize": _AT_LEAST, "minimize": _AT_MOST}.get(str(metric.direction), f"({_AT_LEAST}|{_AT_MOST})")

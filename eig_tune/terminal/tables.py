@@ -8,7 +8,6 @@ from rich.table import Table
 from rich.text import Text
 
 from eig_tune.cluster.doctor import Check
-from eig_tune.config.constraints import written
 from eig_tune.config.space import SearchSpec
 from eig_tune.evaluation.registry import are_of_labels, compared_metrics, shown_metrics
 from eig_tune.hpo.objectives import losses_of
@@ -223,8 +222,6 @@ def print_plan(spec: SearchSpec, plans: Sequence[Plan], speed: float | None, con
         speed: steps per second of one trial; None when there are no images to measure it with.
     """
     console.print(_two_columns("searched", {name: str(distribution) for name, distribution in spec.search.items()}))
-    if spec.constraints:
-        console.print(_two_columns("constraint", written(spec.constraints)))
     rungs = [(f"{rung:,}", f"{trials:,}") for rung, trials in plans[0].reaching.items()]
     console.print(_table_of_numbers(("rung (steps)", "trials expected"), rungs))
     to_confirm = plans[0].confirming_steps

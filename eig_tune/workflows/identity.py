@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from eig_tune.config.constraints import Constraints, written
+from eig_tune.config.constraints import Constraints, in_words, written
 from eig_tune.config.objectives import as_far_as_known
 from eig_tune.config.space import SearchSpec
 from eig_tune.errors import ConfigError, Problem, ResultError, one_line
@@ -90,16 +90,12 @@ def note_constraints(event_log: EventLog, constraints: Constraints) -> bool:
         logger.info(
             "constraints were %s, are now %s: the %d trials so far were proposed under the earlier ones and are judged "
             "by the new ones, under which all further trials are proposed",
-            _listed(before),
-            _listed(now),
+            one_line(in_words(before)) or "none",
+            in_words(now) or "none",
             len(event_log.trials),
         )
     event_log.note({CONSTRAINTS_NOTE: now})
     return True
-
-
-def _listed(constraints: Mapping[str, str]) -> str:
-    return one_line(", ".join(f"{name} {bound}" for name, bound in constraints.items())) or "none"
 
 
 def noted_header(home: Home, name: str) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from eig_tune.cluster.doctor import Check
 from eig_tune.config.conditions import combinations
+from eig_tune.config.constraints import in_words as constraints_in_words
 from eig_tune.config.objectives import default_objectives, objectives_in_words, unsafe_objectives
 from eig_tune.config.space import SearchSpec
 from eig_tune.data import ImageData, load_images
@@ -53,11 +54,14 @@ def prepare_images(
 
 
 def with_objectives(spec: SearchSpec, images: ImageData | None) -> SearchSpec:
-    """The space with its objectives for these images; logs which they are, and why where the space names none.
+    """The space with its objectives for these images; logs which they are, and why where the space names none, and the
+    constraints if there are any.
 
     Args:
         images: None while they cannot be had; then the space stays as it is.
     """
+    if spec.constraints:
+        logger.info("constraints: %s", constraints_in_words(spec.constraints))
     if images is not None:
         resolved = spec.for_images(labelled=images.labelled)
         why = "" if spec.names_objectives else f" (by default, as these images have {_labels(images.labelled)})"

@@ -215,6 +215,14 @@ def test_validate_says_what_a_folder_without_labels_is_searched_for(
         assert f"objectives: maximize neighbour_nmi, minimize prior_share_gap{why} " in said
 
 
+def test_validate_shows_the_constraints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    space = tmp_path / "space.yaml"
+    text = SPACE.read_text().replace("name: digits", f"name: folder\n  root: {tmp_path / 'none'}")
+    space.write_text(text + "constraints: {nmi_real: '>=.8', prior_rmse: <= 5e-2}\n")
+    app(["validate", str(space)], standalone_mode=False)
+    assert "constraints: nmi_real >= 0.8, prior_rmse <= 0.05\n" in capsys.readouterr().err
+
+
 def test_what_changes_nothing_is_a_warning_of_validate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     space = tmp_path / "space.yaml"
     text = SPACE.read_text().replace("name: digits", f"name: folder\n  root: {tmp_path / 'none'}")
