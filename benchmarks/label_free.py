@@ -31,8 +31,9 @@ import eig_tune
 from benchmarks.machine import description
 from benchmarks.replay import Curves, Table, our_engine, read_curves
 from eig_tune.config.space import SearchSpec, load_spec
+from eig_tune.hpo.candidates import candidates_of
 from eig_tune.hpo.objectives import Metrics, Objectives
-from eig_tune.hpo.selection import candidates_of, choose, to_confirm
+from eig_tune.hpo.selection import choose, to_confirm
 from eig_tune.hpo.trial import Report, Trial
 from eig_tune.paths import expanded
 

@@ -50,6 +50,10 @@ class Home:
         """The event log of the confirmations of the search ``name``."""
         return self.study(name) / "confirmation.jsonl"
 
+    def second_seed_event_log(self, name: str) -> Path:
+        """The event log of the second seeds of the finalists of the search ``name``."""
+        return self.study(name) / "second_seeds.jsonl"
+
     def study_file(self, name: str) -> Path:
         """The search ``name`` as an Optuna study."""
         return self.study(name) / "optuna.log"

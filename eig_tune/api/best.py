@@ -47,6 +47,11 @@ class BestTrial:
     @property
     def metrics(self) -> Mapping[str, float]:
         """What it had reached at its last step."""
+        return self.trial.own
+
+    @property
+    def found(self) -> Mapping[str, float]:
+        """What it counts as found: the same, or the mean of that and of a second seed where it was trained on one."""
         return self.trial.found
 
     @property
@@ -130,7 +135,7 @@ class BestTrial:
         return TrainedModel(*read_trial_model(self.search, self.trial))
 
     def __repr__(self) -> str:
-        reached = self.confirmed or self.metrics
+        reached = self.confirmed or self.found
         shown = ", ".join(f"{name}={reached[name]:.3f}" for name in self.search.objectives if name in reached)
         kind = "confirmed" if self.confirmed else "found"
         return f"<trial {self.number} of {self.search.name!r}, best by {self.by}: {kind} {shown}>"

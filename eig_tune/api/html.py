@@ -31,7 +31,7 @@ def best_page(best: "BestTrial") -> str:
     """Which trial it is, its hyperparameters, and what it has reached in the objectives."""
     import pandas as pd
 
-    reached = {name: [best.metrics[name], best.confirmed.get(name)] for name in best.search.objectives}
+    reached = {name: [best.found[name], best.confirmed.get(name)] for name in best.search.objectives}
     objectives = pd.DataFrame(reached, index=["found", "confirmed"]).dropna()
     params = pd.DataFrame([best.params], index=["params"])
     title = f"trial {best.number} of {best.search.name}"

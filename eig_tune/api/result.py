@@ -100,10 +100,10 @@ class SearchResult:
         """One row for each trial, by its number.
 
         Columns are ``status``, ``step``, ``front`` (it is on the Pareto front), ``param.NAME`` for every searched
-        hyperparameter, every metric at the trial's last report by its name, ``confirmed.NAME`` and
-        ``confirmed_std.NAME`` (mean and standard deviation over fresh seeds, where the trial was confirmed) and
-        ``reason``; of a search with constraints ``feasible``, too (a finished trial meets all of them, by its
-        confirmed means where it was confirmed).
+        hyperparameter, every metric at the trial's last report by its name, ``second_seed.NAME`` (where the trial was
+        trained on a second seed), ``confirmed.NAME`` and ``confirmed_std.NAME`` (mean and standard deviation over
+        fresh seeds, where the trial was confirmed) and ``reason``; of a search with constraints ``feasible``, too (a
+        finished trial meets all of them, by its confirmed means where it was confirmed).
 
         Example:
             >>> result.trials.plot.scatter("param.lambda_2", "nmi")
@@ -234,8 +234,8 @@ class SearchResult:
 
     def _front(self) -> list[TrackedTrial]:
         objectives = self.found.objectives
-        front = front_of(self.found.finished(), lambda trial: trial.found, objectives, self.found.constraints)
-        return sorted(front, key=lambda trial: losses_of(trial.found, objectives))
+        front = front_of(self.found.finished(), lambda trial: trial.own, objectives, self.found.constraints)
+        return sorted(front, key=lambda trial: losses_of(trial.own, objectives))
 
     @cached_property
     def spec(self) -> "SearchSpec":

@@ -5,8 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from eig_tune.hpo.candidates import CONFIRMED, CONFIRMED_DEVIATION, SECOND
 from eig_tune.hpo.objectives import missed
-from eig_tune.hpo.selection import CONFIRMED, CONFIRMED_DEVIATION, reached
+from eig_tune.hpo.selection import reached
 from eig_tune.reports.curves import PARAM_PREFIX, REPORT_COLUMNS
 from eig_tune.tracking import TrackedSearch
 
@@ -27,7 +28,8 @@ def trials_table(found: TrackedSearch, steps: Mapping[int, int], front: Iterable
             "front": trial.number in on_front,
             **({"feasible": trial.number in feasible} if found.constraints else {}),
             **{f"{PARAM_PREFIX}{name}": value for name, value in trial.params.items()},
-            **trial.found,
+            **trial.own,
+            **{f"{SECOND}{name}": value for name, value in trial.second.items()},
             **{f"{CONFIRMED}{name}": value for name, value in trial.confirmed.items()},
             **{f"{CONFIRMED_DEVIATION}{name}": value for name, value in trial.confirmed_deviations.items()},
             "reason": trial.reason,

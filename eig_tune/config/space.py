@@ -3,9 +3,9 @@
 import copy
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from eig_tune.config.asha import AshaSettings, check_budget, rungs
 from eig_tune.config.checks import check_points, check_rows, check_search, check_that_params_exist, fixed_fields
@@ -13,7 +13,7 @@ from eig_tune.config.constraints import WrittenBound, check_constraints
 from eig_tune.config.distributions import Distribution
 from eig_tune.config.document import read_document
 from eig_tune.config.objectives import default_objectives
-from eig_tune.data import AugmentSettings, DatasetConfig
+from eig_tune.data import AugmentSettings, DatasetConfig, ImbalanceSplit
 from eig_tune.errors import ConfigError, Problem
 from eig_tune.evaluation.base import Direction
 from eig_tune.evaluation.metrics import METRICS
@@ -29,8 +29,38 @@ SamplerKind = Literal["tpe", "nsga2", "random", "quasi-random"]
 class ConfirmSettings(Section):
     """Confirmation after the search: the best are trained again and, with labels, evaluated by a second classifier."""
 
-    top: int = Field(default=3, ge=0, le=100, description="how many of the best trials; 0 is no confirmation")
+    finalists: int = Field(
+        default=8,
+        ge=0,
+        le=100,
+        description="how many of the best trials are trained on a second seed first, `top` of them at least; the best "
+        "by the means of both seeds are confirmed; 0 confirms the best by their one seed",
+    )
+    top: int = Field(default=3, ge=0, le=100, description="how many trials are confirmed; 0 is no confirmation")
     seeds: int = Field(default=3, ge=1, le=100, description="fresh seeds on which each of them is trained")
+    splits: tuple[Annotated[int, Field(ge=0, le=MOST)], ...] = Field(
+        default=(),
+        max_length=100,
+        description="numbers of imbalances, as in `dataset.imbalance.split`: the fresh seeds are trained on each of "
+        "them, so that settings are chosen that hold beyond one imbalance; by default on the search's own images",
+    )
+
+    @field_validator("splits")
+    @classmethod
+    def _each_split_once(cls, splits: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(splits)) < len(splits):
+            raise ValueError("must name each split once")
+        return splits
+
+    def finalists_of(self, finished: int) -> int:
+        """How many of so many finished trials are trained on a second seed; 0 where that would decide nothing."""
+        number = min(max(self.finalists, self.top), finished)
+        return number if self.finalists and self.top and number > self.top else 0
+
+    @property
+    def runs(self) -> int:
+        """How many runs confirm one trial."""
+        return self.seeds * max(1, len(self.splits))
 
 
 class SearchSpec(Section):
@@ -163,7 +193,7 @@ def parse_spec(document: Mapping[str, Any], source: str, searching: bool = True)
         spec = SearchSpec.model_validate(checked)
     except ValidationError as error:
         problems += problems_of(error, _SECTIONS)
-    checks = [*_check_objectives(document), *check_budget(document, searching)]
+    checks = [*_check_objectives(document), *check_budget(document, searching), *(_check_splits(spec) if spec else ())]
     problems += [p for p in checks if p.where not in {q.where for q in problems}]
     if problems or spec is None:
         raise ConfigError(source, problems)
@@ -202,6 +232,13 @@ def _set(document: dict[str, Any], path: list[str], value: Any) -> None:
         if not isinstance(document, dict):
             return
     document[path[-1]] = value
+
+
+def _check_splits(spec: SearchSpec) -> list[Problem]:
+    if not spec.confirm.splits or isinstance(spec.dataset.imbalance, ImbalanceSplit):
+        return []
+    where = "confirm.splits"
+    return [Problem(where, "needs images with labels and dataset.imbalance: {split: 0}, as one of several imbalances")]
 
 
 def _check_objectives(document: Mapping[str, Any]) -> list[Problem]:

@@ -83,7 +83,7 @@ def _no_model(found: TrackedSearch, chosen: TrackedTrial) -> str:
 def _metrics(chosen: TrackedTrial) -> dict[str, Any]:
     """What a model has reached, as its bundle records it."""
     return {
-        "found": chosen.found,
+        "found": chosen.own,
         "confirmed": chosen.confirmed,
         "confirmed_deviations": chosen.confirmed_deviations,
     }

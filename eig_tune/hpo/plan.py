@@ -24,7 +24,7 @@ class Plan:
         slots: trials at once.
         reaching: rung to how many trials get there; the full budget is the last.
         search_steps: optimisation steps of all trials.
-        confirming_steps: and of the runs that confirm the best.
+        confirming_steps: and of the runs on a second seed and on fresh ones, which confirm the best.
         duration: from the beginning to the end, in steps that one slot makes in that time. The last trials run
             alone: in many slots this is more than an even share of the work.
     """
@@ -62,13 +62,15 @@ def make_plan(spec: SearchSpec, slots: int) -> Plan:
         spent += reports[-1].spent
         duration += reports[-1].now
     finished = max(1, round(scale * reaching[spec.train.steps]))
-    confirming = min(spec.confirm.top, finished) * spec.confirm.seeds
+    second = spec.confirm.finalists_of(finished)
+    fresh = min(spec.confirm.top, finished) * spec.confirm.runs
+    one_after_another = -(-second // slots) + -(-fresh // slots)  # no fresh seed before the last second one has ended
     return Plan(
         slots,
         {level: max(1, round(scale * reaching[level])) for level in levels},
         round(scale * spent),
-        confirming * spec.train.steps,
-        round(scale * duration) + -(-confirming // slots) * spec.train.steps,
+        (second + fresh) * spec.train.steps,
+        round(scale * duration) + one_after_another * spec.train.steps,
     )
 
 

@@ -2,7 +2,8 @@
 
 1. Confirmed before found. If any trial has been confirmed, only confirmed trials are chosen from, by their means over
    fresh seeds. A trial is confirmed when all its fresh seeds have finished. One of which a seed has failed, or is still
-   to come, counts as found only, as all others do.
+   to come, counts as found only, as all others do. Of those that are only found, the ones that were trained on a second
+   seed come before all others: what these have found is the mean of both seeds.
 2. By an objective: the best in it. By the knee: the nearest to the ideal point, which has in every objective the best
    value there is (the compromise solution of Zeleny 1973). Each objective is scaled by its range over all finished
    trials of the search.
@@ -15,8 +16,7 @@
 Shape suffixes: N trials, M objectives.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -26,11 +26,8 @@ from eig_tune.config.constraints import NO_CONSTRAINTS, Constraints
 from eig_tune.errors import ResultError
 from eig_tune.hpo import pareto
 from eig_tune.hpo.objectives import Metrics, Objectives, front_of, losses_of, missed
-from eig_tune.hpo.trial import Trial
 
 KNEE = "knee"
-CONFIRMED, CONFIRMED_DEVIATION = "confirmed.", "confirmed_std."  # prefixes of metrics
-COMPLETE = "complete"
 _DIGITS = 9  # to which distances are equal
 
 
@@ -41,8 +38,12 @@ class Finished(Protocol):
     def number(self) -> int: ...
 
     @property
+    def second(self) -> Metrics:
+        """What its parameters have reached on a second seed, evaluated as it was itself; empty while there is none."""
+
+    @property
     def found(self) -> Metrics:
-        """What it has reached itself."""
+        """What it counts as found: what it has reached itself, or the mean of that and the second seed."""
 
     @property
     def confirmed(self) -> Metrics:
@@ -52,82 +53,15 @@ class Finished(Protocol):
 FinishedT = TypeVar("FinishedT", bound=Finished)
 
 
-@dataclass(frozen=True)
-class Confirmed:
-    """What a trial's parameters have reached on fresh seeds: mean and standard deviation of every metric.
-
-    Attributes:
-        trial: its number.
-        seeds: runs that have finished, over which the means are.
-        asked: runs that shall finish before the trial counts as confirmed.
-        failed: runs that have failed.
-        means: by metric.
-        deviations: by metric.
-    """
-
-    trial: int
-    seeds: int
-    asked: int
-    failed: int
-    means: Mapping[str, float]
-    deviations: Mapping[str, float]
-
-    @property
-    def complete(self) -> bool:
-        """Whether it counts."""
-        return self.seeds >= self.asked and not self.failed
-
-    def __str__(self) -> str:
-        failed = f", {self.failed} failed" if self.failed else ""
-        return COMPLETE if self.complete else f"{self.seeds} of {self.asked} fresh seeds finished{failed}"
-
-    def as_metrics(self) -> dict[str, float]:
-        """As they stand in MLflow, on the trial's own run."""
-        means = {f"{CONFIRMED}{name}": value for name, value in self.means.items()}
-        deviations = {f"{CONFIRMED_DEVIATION}{name}": value for name, value in self.deviations.items()}
-        return {**means, **deviations, f"{CONFIRMED}seeds": float(self.seeds)}
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A finished trial of an event log, with what was confirmed of it."""
-
-    trial: Trial
-    confirmation: Confirmed | None = None
-
-    @property
-    def number(self) -> int:
-        return self.trial.number
-
-    @property
-    def found(self) -> Metrics:
-        return self.trial.last.metrics if self.trial.last is not None else {}
-
-    @property
-    def confirmed(self) -> Metrics:
-        confirmation = self.confirmation
-        return confirmation.means if confirmation is not None and confirmation.complete else {}
-
-
-def fresh_seeds(number: int) -> str:
-    """``1 fresh seed``, ``3 fresh seeds``."""
-    return f"{number} fresh seed{'' if number == 1 else 's'}"
-
-
-def candidates_of(trials: Iterable[Trial], confirmed: Iterable[Confirmed] = ()) -> list[Candidate]:
-    """The finished ones among the trials, each with what was confirmed of it."""
-    of = {confirmation.trial: confirmation for confirmation in confirmed}
-    return [Candidate(trial, of.get(trial.number)) for trial in trials if trial.status == "finished"]
-
-
 def reached(trial: Finished) -> Metrics:
     """What a trial is judged by: what was confirmed of it, else what it has found."""
     return trial.confirmed or trial.found
 
 
 def eligible(finished: Sequence[FinishedT]) -> list[FinishedT]:
-    """Those that are chosen from: the confirmed ones, or all where none is confirmed."""
-    return [trial for trial in finished if trial.confirmed] or list(finished)
+    """Those that are chosen from: the confirmed ones, or those with a second seed, or all where there are none."""
+    confirmed = [trial for trial in finished if trial.confirmed]
+    return confirmed or [trial for trial in finished if trial.second] or list(finished)
 
 
 def ranked(
@@ -168,16 +102,21 @@ def to_confirm(
     finished: Sequence[FinishedT], objectives: Objectives, top: int, constraints: Constraints = NO_CONSTRAINTS
 ) -> list[FinishedT]:
     """The ``top`` best by what was found: of those that meet all constraints the front from its knee outwards, then
-    what only the front dominates; then those that do not, from the least violation on."""
+    what only the front dominates; then those that do not, from the least violation on.
+
+    If any trial has a second seed, only those are chosen from: the mean of two seeds is not to be compared with the
+    luck of one.
+    """
     if not finished:
         return []
-    found = [trial.found for trial in finished]
+    chosen_from = [trial for trial in finished if trial.second] or list(finished)
+    found = [trial.found for trial in chosen_from]
     losses_NM, violation_N = _losses(found, objectives), _violations(found, found, constraints)
     rank_N = np.zeros(len(found), dtype=np.int64)
     met_N = violation_N == violation_N.min()
     rank_N[met_N] = pareto.ranks(losses_NM[met_N])
-    order = _best_first(rank_N, losses_NM, losses_NM, [trial.number for trial in finished], violation_N)
-    return [finished[index] for index in order[:top]]
+    order = _best_first(rank_N, losses_NM, losses_NM, [trial.number for trial in chosen_from], violation_N)
+    return [chosen_from[index] for index in order[:top]]
 
 
 def start_points(
@@ -230,9 +169,3 @@ def _best_first(
     distance_N = np.linalg.norm(away_NM, axis=1).round(_DIGITS)
     keys = (numbers, *losses_NM.T[::-1], distance_N, criterion_N, violation_N)
     return [int(index) for index in np.lexsort(keys)]
-
-
-def selection_bias(confirmed: Sequence[Confirmed], trials: Mapping[int, Trial], metric: str) -> float:
-    """How much better a metric was found than confirmed, on average (the winner's curse); in the metric's own sign."""
-    found = [trial.last.metrics[metric] for c in confirmed if (trial := trials[c.trial]).last is not None]
-    return float(np.mean([f - c.means[metric] for f, c in zip(found, confirmed, strict=True)]))

@@ -9,8 +9,9 @@ from typing import Protocol
 
 from eig_tune.config.space import SearchSpec
 from eig_tune.evaluation.registry import are_of_labels
+from eig_tune.hpo.candidates import Candidate
 from eig_tune.hpo.objectives import losses_of, on_front
-from eig_tune.hpo.selection import Confirmed, candidates_of, choose
+from eig_tune.hpo.selection import choose
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.categories import (
     CATEGORIES_JSON,
@@ -29,6 +30,7 @@ from eig_tune.reports.phrases import (
     count_outcomes,
     found_and_confirmed,
     front_in_words,
+    second_seeds_in_words,
     selection_bias_in_words,
     short,
     table_cell,
@@ -50,26 +52,34 @@ class Artifacts(Protocol):
 def describe_search(
     spec: SearchSpec,
     trials: Sequence[Trial],
-    confirmed: Sequence[Confirmed],
+    finished: Sequence[Candidate],
     pictures: Collection[str],
     artifacts: Artifacts,
     categories: Sequence[Category] = (),
 ) -> str:
     """How many trials and what became of them, the best one and its categories, what was confirmed, the front, and the
-    pictures."""
+    pictures.
+
+    Args:
+        spec: the space.
+        trials: all trials.
+        finished: the finished ones, with what their parameters have reached on other seeds.
+        pictures: names of pictures among the artifacts.
+        artifacts: knows their addresses.
+        categories: of the best trial.
+    """
     steps = sum(trial.last.step for trial in trials if trial.last)
     parts = [f"**{len(trials)} trials: {count_outcomes(trials)}**, {steps:,} steps of training in all."]
-    finished = [trial for trial in trials if trial.status == "finished"]
     if finished:
-        parts.append(_best(spec, trials, confirmed))
+        parts.append(_best(spec, finished))
     if finished and spec.constraints:
-        parts.append(_constraints(spec, trials, confirmed))
+        parts.append(_constraints(spec, finished))
     if categories:
         parts.append(_categories(categories, artifacts))
-    if confirmed:
-        parts.append(_confirmed(spec, trials, confirmed))
+    if any(trial.second or trial.confirmation for trial in finished):
+        parts.append(_confirmed(spec, finished))
     if finished and len(spec.objectives) > 1:
-        parts.append(_front(spec, finished))
+        parts.append(_front(spec, [candidate.trial for candidate in finished]))
     if early := [trial for of in ("failed", "collapsed", "stopped") for trial in trials if trial.status == of]:
         parts.append(_ended_early(early))
     return "\n\n".join([*parts, *_shown(pictures, artifacts)]) + "\n"
@@ -80,13 +90,12 @@ def describe_comparison(rows: Sequence[Row], artifacts: Artifacts) -> str:
     return f"{_apart(markdown(rows))}\n![methods]({artifacts.address('methods.png')})\n"
 
 
-def _best(spec: SearchSpec, trials: Sequence[Trial], confirmed: Sequence[Confirmed]) -> str:
+def _best(spec: SearchSpec, finished: Sequence[Candidate]) -> str:
     """The trial that ``eig-tune best`` chooses by default."""
-    finished = candidates_of(trials, confirmed)
     chosen = choose(finished, spec.objectives, constraints=spec.constraints)
-    best, reached = chosen.trial, chosen.confirmation
-    if reached is not None and reached.complete:
-        reached_in_words = found_and_confirmed(_judged(spec), chosen.found, reached.means, reached.deviations)
+    best = chosen.trial
+    if confirmed := chosen.confirmed:
+        reached_in_words = found_and_confirmed(_judged(spec), chosen.found, confirmed, chosen.confirmed_deviations)
     else:
         reached_in_words = ", ".join(f"{name} {chosen.found[name]:.3f}" for name in _judged(spec))
     why = chosen_in_words(finished, chosen, spec.objectives, spec.constraints)
@@ -101,8 +110,8 @@ def _judged(spec: SearchSpec) -> list[str]:
     return list(dict.fromkeys([*spec.objectives, *spec.constraints]))
 
 
-def _constraints(spec: SearchSpec, trials: Sequence[Trial], confirmed: Sequence[Confirmed]) -> str:
-    lines = constraints_in_words(candidates_of(trials, confirmed), spec.constraints)
+def _constraints(spec: SearchSpec, finished: Sequence[Candidate]) -> str:
+    lines = constraints_in_words(finished, spec.constraints)
     return "### Constraints\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
@@ -119,12 +128,13 @@ def _categories(categories: Sequence[Category], artifacts: Artifacts) -> str:
     return f"### Its categories\n\n{picture}\n\n{_table(rows[0], rows[:_MOST_ROWS])}{more}{unknown}"
 
 
-def _confirmed(spec: SearchSpec, trials: Sequence[Trial], confirmed: Sequence[Confirmed]) -> str:
-    by_number = {trial.number: trial for trial in trials}
-    lines = [confirmation_in_words(spec, reached, by_number) for reached in confirmed]
-    lines.append(selection_bias_in_words(spec.objectives, confirmed, by_number))
+def _confirmed(spec: SearchSpec, finished: Sequence[Candidate]) -> str:
+    lines = [second_seeds_in_words(_judged(spec), finished)]
+    lines += [confirmation_in_words(spec, trial) for trial in finished if trial.confirmation is not None]
+    lines.append(selection_bias_in_words(spec.objectives, finished))
     items = "\n".join(f"- {line}" for line in lines if line)
-    second = " by a second evaluation classifier" if any(map(are_of_labels, (c.means for c in confirmed))) else ""
+    judged = any(are_of_labels(trial.confirmation.means) for trial in finished if trial.confirmation is not None)
+    second = " by a second evaluation classifier" if judged else ""
     return f"### Confirmed on fresh seeds{second}\n\n{items}"
 
 

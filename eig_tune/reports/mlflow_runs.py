@@ -9,6 +9,7 @@ from eig_tune.cluster.storage import Storage
 from eig_tune.errors import CheckpointError, one_line
 from eig_tune.evaluation import figures
 from eig_tune.evaluation.record import SAMPLES_FILE, read_evaluation
+from eig_tune.hpo.candidates import SECOND_SEED, SPLIT
 from eig_tune.hpo.observers import Observer
 from eig_tune.hpo.trial import HALVED_BATCH, Action, Report, Trial
 from eig_tune.reports.categories import write_categories
@@ -33,7 +34,7 @@ class MlflowRuns(Observer):
         method: the method of trials whose params name none.
         rungs: steps at which trials are compared.
         models: keep the weights of every finished trial.
-        confirming: the trials are confirmations, whose runs lie below those of the trials they confirm.
+        confirming: the trials are second or fresh seeds, whose runs lie below those of the trials they confirm.
     """
 
     def __init__(
@@ -77,9 +78,13 @@ class MlflowRuns(Observer):
 
     def trial_started(self, trial: Trial) -> None:
         if self._confirming:
-            name = f"confirmation of trial {trial.params['trial']} · seed {trial.params['seed']}"
-            below = str(trial.params["trial"])
-            self._tracker.start_run(self._key(trial), name, trial.params, trial.at, "confirmation", below)
+            below, kind = str(trial.params["trial"]), "confirmation"
+            name = f"confirmation of trial {below} · seed {trial.params['seed']}"
+            if trial.params["seed"] == SECOND_SEED:
+                kind, name = "second-seed", f"second seed of trial {below}"
+            if SPLIT in trial.params:
+                name += f" · split {trial.params[SPLIT]}"
+            self._tracker.start_run(self._key(trial), name, trial.params, trial.at, kind, below)
         else:
             self._tracker.start_run(self._key(trial), trial.name, trial.params, trial.at)
 
@@ -144,7 +149,7 @@ class MlflowRuns(Observer):
             with self._storage.local(location) as checkpoint:
                 yield checkpoint
         except (OSError, CheckpointError) as error:
-            name = f"confirmation {self._key(trial)}" if self._confirming else f"trial {trial.number}"
+            name = f"run {self._key(trial)}" if self._confirming else f"trial {trial.number}"
             raise CheckpointError(f"{name}: MLflow has no {what} of it ({one_line(error)})") from error
 
     def _tags(self, trial: Trial) -> dict[str, str]:
@@ -168,7 +173,10 @@ def _time_of_checkpoint(trial: Trial) -> float:
 
 
 def _key(trial: Trial, confirming: bool) -> str:
-    return f"{trial.params['trial']}.{trial.params['seed']}" if confirming else str(trial.number)
+    """By which its run is found again: 3 for a trial, 3.0 for its first fresh seed, 3.0.2 for that on split 2."""
+    if not confirming:
+        return str(trial.number)
+    return ".".join(str(trial.params[name]) for name in ("trial", "seed", SPLIT) if name in trial.params)
 
 
 def needed_checkpoints(trials: Iterable[Trial], ended: Container[str], *, confirming: bool = False) -> set[str]:

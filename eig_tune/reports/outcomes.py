@@ -1,15 +1,17 @@
 """What a search or a comparison has come to, for tables, scripts and notebooks."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from eig_tune.config.constraints import NO_CONSTRAINTS, Constraints, written
 from eig_tune.config.space import SearchSpec
+from eig_tune.hpo.candidates import Candidate, Confirmed
 from eig_tune.hpo.objectives import Metrics, missed
-from eig_tune.hpo.selection import Confirmed, reached
+from eig_tune.hpo.selection import reached
+from eig_tune.hpo.selection_bias import Compared, selection_bias
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.categories import Category
 from eig_tune.reports.comparison import p_in_words, rows_of
@@ -43,7 +45,7 @@ class SearchOutcome:
         spec: its space, with the objectives that it has for its images.
         trials: all of them.
         front: finished trials that no other finished one dominates, by what was found.
-        confirmed: every trial that was trained on fresh seeds, complete or not.
+        finished: finished trials, with what their parameters have reached on other seeds.
         best: the trial that ``eig-tune best`` names; None where none has finished.
         slots: trials that could run at once, at the most: nodes come and go.
         wall_seconds: how long this process has worked on it.
@@ -57,7 +59,7 @@ class SearchOutcome:
     spec: SearchSpec
     trials: tuple[Trial, ...]
     front: tuple[Trial, ...]
-    confirmed: tuple[Confirmed, ...]
+    finished: tuple[Candidate, ...]
     best: Trial | None
     slots: int
     wall_seconds: float
@@ -65,6 +67,11 @@ class SearchOutcome:
     tracking_errors: tuple[str, ...]
     stopped: str = ""
     constraints: Constraints = field(default_factory=dict)
+
+    @property
+    def confirmed(self) -> tuple[Confirmed, ...]:
+        """Every trial that was trained on fresh seeds, complete or not."""
+        return tuple(trial.confirmation for trial in self.finished if trial.confirmation is not None)
 
 
 @dataclass(frozen=True)
@@ -107,11 +114,30 @@ def search_document(outcome: SearchOutcome) -> dict[str, Any]:
         **({"constraints": written(limits)} if limits else {}),
         "trials": [trial_document(trial, limits) for trial in outcome.trials],
         "front": [trial.number for trial in outcome.front],
+        "second_seeds": {str(trial.number): dict(trial.second) for trial in outcome.finished if trial.second},
         "confirmed": [
             {**vars(confirmed), "complete": confirmed.complete, **_missed(confirmed.means, limits)}
             for confirmed in outcome.confirmed
         ],
+        "selection_bias": biases_document(outcome.finished, outcome.spec.objectives),
         "best": None if outcome.best is None else trial_document(outcome.best, limits),
+    }
+
+
+def biases_document(confirmed: Sequence[Compared], objectives: Iterable[str]) -> dict[str, Any]:
+    """Found against confirmed, by objective, as JSON has it; empty where nothing is confirmed."""
+    biases = {name: selection_bias(confirmed, name) for name in objectives}
+    return {
+        name: {
+            "trials": bias.trials,
+            "found": bias.found,
+            "confirmed": bias.confirmed,
+            "difference": bias.difference,
+            "standard_error": bias.error,
+            "interval_95": bias.interval,
+        }
+        for name, bias in biases.items()
+        if bias is not None
     }
 
 
@@ -160,10 +186,13 @@ def best_document(
         "trial": chosen.number,
         "run_id": chosen.run_id,
         "params": dict(chosen.params),
-        "metrics": chosen.found,
+        "metrics": chosen.own,
+        "found": dict(chosen.found),
+        "second_seed": chosen.second,
         "confirmed": chosen.confirmed,
         "confirmed_deviations": chosen.confirmed_deviations,
         "confirmation": chosen.confirmation,
+        "selection_bias": biases_document(found.finished(), found.objectives),
         "warnings": list(disagreement_of(chosen, found.objectives, found.constraints).signs),
         **({"constraints": written(found.constraints)} if found.constraints else {}),
         **_missed(reached(chosen), found.constraints),

@@ -5,8 +5,10 @@ from typing import Any, get_args
 
 from eig_tune.config.constraints import Bound, Constraints
 from eig_tune.config.space import SearchSpec
+from eig_tune.hpo.candidates import Candidate, fresh_seeds
 from eig_tune.hpo.objectives import Metrics, missed
-from eig_tune.hpo.selection import KNEE, Confirmed, Finished, eligible, fresh_seeds, reached, selection_bias
+from eig_tune.hpo.selection import KNEE, Finished, eligible, reached
+from eig_tune.hpo.selection_bias import Compared, SelectionBias, selection_bias
 from eig_tune.hpo.trial import Status, Trial
 
 _MOST_NAMED = 5
@@ -31,30 +33,54 @@ def found_and_confirmed(
     )
 
 
-def selection_bias_in_words(
-    objectives: Iterable[str], confirmed: Sequence[Confirmed], trials: Mapping[int, Trial]
-) -> str:
-    """How much each objective's found value differs from its confirmed mean on average; empty without a complete
-    confirmation."""
-    complete = [reached for reached in confirmed if reached.complete]
-    if not complete:
+def selection_bias_in_words(objectives: Iterable[str], finished: Sequence[Compared]) -> str:
+    """Found against confirmed for each objective, with the standard error and the 95 % interval of the difference;
+    empty where nothing is confirmed."""
+    of = {name: selection_bias(finished, name) for name in objectives}
+    biases = {name: bias for name, bias in of.items() if bias is not None}
+    if not biases:
         return ""
-    biases = ", ".join(f"{name} {selection_bias(complete, trials, name):+.3f}" for name in objectives)
-    return f"selection bias (found − confirmed): {biases}"
+    trials, splits = next(iter(biases.values())).trials, max(trial.splits for trial in finished)
+    over = f"{trials} trial{'' if trials == 1 else 's'}"
+    over += f", confirmed on {splits} splits and found on one" if splits else ""
+    return f"selection bias (found − confirmed) over {over}: {'; '.join(map(_bias_in_words, biases, biases.values()))}"
 
 
-def confirmation_in_words(spec: SearchSpec, confirmed: Confirmed, trials: Mapping[int, Trial]) -> str:
-    """What one trial has reached on fresh seeds, and why that does not count where it does not."""
-    last = trials[confirmed.trial].last
-    found = {} if last is None else last.metrics
+def _bias_in_words(name: str, bias: SelectionBias) -> str:
+    """``nmi 0.931 − 0.893 = +0.038 ± 0.012 (95 %: +0.010 to +0.066)``; the error after ±."""
+    text = f"{name} {bias.found:.3f} − {bias.confirmed:.3f} = {bias.difference:+.3f}"
+    if bias.error is None or bias.interval is None:
+        return text
+    low, high = bias.interval
+    return f"{text} ± {bias.error:.3f} (95 %: {low:+.3f} to {high:+.3f})"
+
+
+def confirmation_in_words(spec: SearchSpec, trial: Candidate) -> str:
+    """What the parameters of one trial have reached on fresh seeds, and why that does not count where it does not."""
+    confirmed = trial.confirmation
+    assert confirmed is not None, "it was trained on fresh seeds"
     judged = dict.fromkeys([*spec.objectives, *spec.constraints])
-    values = found_and_confirmed(judged, found, confirmed.means, confirmed.deviations)
+    values = found_and_confirmed(judged, trial.found, confirmed.means, confirmed.deviations)
     if confirmed.complete:
         missing = missed_in_words(confirmed.means, spec.constraints)
         values += f"; on fresh seeds {missing}" if missing else ""
-        return f"trial {confirmed.trial}, {fresh_seeds(confirmed.seeds)}: {values}"
-    count = f"trial {confirmed.trial}, {confirmed}, so it does not count as confirmed"
+        found = "found on 2 seeds, " if trial.second else ""
+        return f"trial {trial.number}, {found}{fresh_seeds(confirmed.seeds, confirmed.splits)}: {values}"
+    count = f"trial {trial.number}, {confirmed}, so it does not count as confirmed"
     return "; ".join(filter(None, [count, values]))
+
+
+def second_seeds_in_words(objectives: Iterable[str], finished: Iterable[Candidate]) -> str:
+    """What each finalist has reached on its own seed and on the second one; empty where there were no finalists."""
+    names, of_trials = list(objectives), []
+    for trial in finished:
+        if trial.second and trial.trial.last is not None:
+            own, second = trial.trial.last.metrics, trial.second
+            values = [
+                f"{name} {own[name]:.3f} and {second[name]:.3f}" for name in names if name in own and name in second
+            ]
+            of_trials.append(f"trial {trial.number} {', '.join(values)}")
+    return f"finalists, on their own and on a second seed: {'; '.join(of_trials)}" if of_trials else ""
 
 
 def missed_in_words(metrics: Metrics, constraints: Constraints) -> str:
@@ -121,6 +147,8 @@ def chosen_in_words(
     candidates = eligible(finished)
     kind = "confirmed" if chosen.confirmed else "finished"
     all_of = f"{len(candidates)} {kind} trials"
+    if kind == "finished" and chosen.second:
+        all_of += " that were trained on a second seed"
     if missing := missed_in_words(reached(chosen), constraints):
         if len(candidates) == 1:
             return f"the only {kind} trial, which does not meet the constraints ({missing})"

@@ -10,9 +10,9 @@ from rich.text import Text
 from eig_tune.cluster.doctor import Check
 from eig_tune.config.space import SearchSpec
 from eig_tune.evaluation.registry import are_of_labels, compared_metrics, shown_metrics
+from eig_tune.hpo.candidates import fresh_seeds
 from eig_tune.hpo.objectives import losses_of
 from eig_tune.hpo.plan import Plan
-from eig_tune.hpo.selection import candidates_of, fresh_seeds
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.categories import COLUMNS, NOT_KNOWN, Category, has_classes, table_of, what_was_checked
 from eig_tune.reports.comparison import best_of, p_in_words, p_text, rows_of
@@ -25,6 +25,7 @@ from eig_tune.reports.phrases import (
     count_outcomes,
     found_and_confirmed,
     front_in_words,
+    second_seeds_in_words,
     selection_bias_in_words,
     short,
 )
@@ -38,14 +39,13 @@ def print_search(outcome: SearchOutcome, spec: SearchSpec, console: Console) -> 
     ended = count_outcomes(outcome.trials) or "no trial"
     console.print(f"{outcome.name}: {ended} in {outcome.wall_seconds:.0f} s", highlight=False)
     if outcome.front:
-        finished = candidates_of(outcome.trials, outcome.confirmed)
         console.print(_front_table(outcome.front, spec))
-        for line in constraints_in_words(finished, spec.constraints):
+        for line in constraints_in_words(outcome.finished, spec.constraints):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
         _print_confirmed(outcome, spec, console)
         if outcome.best is not None:
-            best = next(trial for trial in finished if trial.number == outcome.best.number)
-            why = chosen_in_words(finished, best, spec.objectives, spec.constraints)
+            best = next(trial for trial in outcome.finished if trial.number == outcome.best.number)
+            why = chosen_in_words(outcome.finished, best, spec.objectives, spec.constraints)
             console.print(f"trial {outcome.best.number} is {why}", highlight=False, soft_wrap=True)
             _warn_of(disagreement_of(best, spec.objectives, spec.constraints), console)
         console.print(f"next: eig-tune best --name {outcome.name} --export DIR", highlight=False, soft_wrap=True)
@@ -82,10 +82,14 @@ def _print_tracking_errors(errors: Sequence[str], console: Console) -> None:
 
 
 def _print_confirmed(outcome: SearchOutcome, spec: SearchSpec, console: Console) -> None:
-    """What the best reach on fresh seeds, and how much of what was found was luck."""
-    trials = {trial.number: trial for trial in outcome.trials}
-    lines = [confirmation_in_words(spec, reached, trials) for reached in outcome.confirmed]
-    for line in filter(None, [*lines, selection_bias_in_words(spec.objectives, outcome.confirmed, trials)]):
+    """What the best reach on other seeds, and how much of what was found was luck."""
+    confirmed = [trial for trial in outcome.finished if trial.confirmation is not None]
+    lines = [
+        second_seeds_in_words(dict.fromkeys([*spec.objectives, *spec.constraints]), outcome.finished),
+        *(confirmation_in_words(spec, trial) for trial in confirmed),
+        selection_bias_in_words(spec.objectives, outcome.finished),
+    ]
+    for line in filter(None, lines):
         console.print(line, highlight=False, soft_wrap=True)
 
 
@@ -156,15 +160,17 @@ def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Con
     judged = dict.fromkeys([*found.objectives, *found.constraints])
     if chosen.confirmed:
         console.print(
-            f"found among {len(found.finished())} finished trials, tried again on "
-            f"{fresh_seeds(int(chosen.confirmed['seeds']))}{_another_classifier(chosen.confirmed)}: "
-            + found_and_confirmed(judged, chosen.metrics, chosen.confirmed, chosen.confirmed_deviations),
+            f"found among {len(found.finished())} finished trials{' on 2 seeds' if chosen.second else ''}, tried again "
+            f"on {fresh_seeds(chosen.runs, chosen.splits)}{_another_classifier(chosen.confirmed)}: "
+            + found_and_confirmed(judged, chosen.found, chosen.confirmed, chosen.confirmed_deviations),
             highlight=False,
             soft_wrap=True,
         )
+        bias = selection_bias_in_words(found.objectives, found.finished())
+        console.print(bias, highlight=False, soft_wrap=True)
     console.print(_two_columns("parameter", {name: short(v) for name, v in chosen.params.items()}))
     names = dict.fromkeys([*shown_metrics(), *judged])  # an objective may be a metric of the user's own
-    shown = {name: f"{chosen.metrics[name]:.4f}" for name in names if name in chosen.metrics}
+    shown = {name: f"{chosen.own[name]:.4f}" for name in names if name in chosen.own}
     console.print(_two_columns("metric", shown))
     _warn_of(disagreement_of(chosen, found.objectives, found.constraints), console)
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from eig_tune.hpo.selection import CONFIRMED
+from eig_tune.hpo.candidates import CONFIRMED
 from eig_tune.tracking.client import readable_errors
 from eig_tune.tracking.store import Store
 from eig_tune.tracking.tags import DATA_TAG

@@ -7,7 +7,8 @@ from typing import Any
 
 from eig_tune.config.constraints import Bound, Constraints
 from eig_tune.errors import ResultError
-from eig_tune.hpo.selection import COMPLETE, CONFIRMED, CONFIRMED_DEVIATION
+from eig_tune.hpo.candidates import ADDED, COMPLETE, CONFIRMED, CONFIRMED_DEVIATION, SECOND, mean_of
+from eig_tune.hpo.objectives import Metrics
 from eig_tune.tracking.client import readable_errors
 from eig_tune.tracking.find_search import SearchRun, find_run, search_run
 from eig_tune.tracking.store import Store
@@ -45,16 +46,26 @@ class TrackedTrial:
     complete: bool = True
 
     @property
-    def found(self) -> dict[str, float]:
+    def own(self) -> dict[str, float]:
         """What it had reached itself, at its last step."""
-        return {
-            name: value for name, value in self.metrics.items() if not name.startswith((CONFIRMED, CONFIRMED_DEVIATION))
-        }
+        return {name: value for name, value in self.metrics.items() if not name.startswith(ADDED)}
+
+    @property
+    def second(self) -> dict[str, float]:
+        """What its parameters have reached on a second seed; empty while there is none."""
+        return _below(self.metrics, SECOND)
+
+    @property
+    def found(self) -> Metrics:
+        """What it counts as found: what it has reached itself, or the mean of that and the second seed."""
+        return mean_of(self.own, self.second)
 
     @property
     def valid_metrics(self) -> dict[str, float]:
-        """What it has found, and what was confirmed of it if that is complete, by MLflow's names of the metrics."""
-        return dict(self.metrics) if self.confirmation == COMPLETE else self.found
+        """What it has reached, and what was confirmed of it if that is complete, by MLflow's names of the metrics."""
+        added = (CONFIRMED, CONFIRMED_DEVIATION)
+        whole = self.confirmation == COMPLETE
+        return {name: value for name, value in self.metrics.items() if whole or not name.startswith(added)}
 
     @property
     def confirmed(self) -> dict[str, float]:
@@ -65,6 +76,16 @@ class TrackedTrial:
     def confirmed_deviations(self) -> dict[str, float]:
         """Standard deviations over the same seeds."""
         return _below(self.metrics, CONFIRMED_DEVIATION) if self.confirmation == COMPLETE else {}
+
+    @property
+    def runs(self) -> int:
+        """Runs that have confirmed it."""
+        return int(self.confirmed.get("seeds", 0))
+
+    @property
+    def splits(self) -> int:
+        """Imbalances on which they were trained; 0 where that is the search's own one."""
+        return int(self.confirmed.get("splits", 0))
 
 
 def _below(metrics: Mapping[str, float], prefix: str) -> dict[str, float]:

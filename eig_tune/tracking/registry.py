@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eig_tune.errors import EigTuneError, ResultError, TrackingError
-from eig_tune.hpo.selection import CONFIRMED, CONFIRMED_DEVIATION
+from eig_tune.hpo.candidates import ADDED
 from eig_tune.paths import check_name
 from eig_tune.tracking.address import missing_file
 from eig_tune.tracking.champion import CHAMPION, Tags
@@ -128,7 +128,7 @@ def update_tags(store: Store, version: Any, tags: Tags) -> None:
             if version.tags.get(key) != value:
                 store.client.set_model_version_tag(version.name, version.version, key, value)
         for key in version.tags:
-            if key.startswith((CONFIRMED, CONFIRMED_DEVIATION)) and key not in tags:
+            if key.startswith(ADDED) and key not in tags:
                 store.client.delete_model_version_tag(version.name, version.version, key)
 
 

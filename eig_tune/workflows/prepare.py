@@ -131,7 +131,7 @@ def check_fit(spec: SearchSpec, images: ImageData, *, goes_on: bool = False) -> 
         ConfigError: it does not; every problem is reported.
     """
     spec = spec.for_images(labelled=images.labelled)
-    problems, unsafe = _misfits(spec, images), unsafe_objectives(spec.objectives, spec.search)
+    problems, unsafe = misfits(spec, images), unsafe_objectives(spec.objectives, spec.search)
     if goes_on:
         for problem in unsafe:
             logger.warning("%s. The search goes on as it has begun; look at its samples before you choose", problem)
@@ -163,7 +163,8 @@ def prepare_confirming_classifier(
     return TrialData(data.images, data.classifier and _classifier(spec, data.images, home, view, "confirmation", check))
 
 
-def _misfits(spec: SearchSpec, images: ImageData) -> list[Problem]:
+def misfits(spec: SearchSpec, images: ImageData) -> list[Problem]:
+    """What is asked for and cannot be had of these images."""
     problems = []
     batch = max(_possible(spec, "batch_size", spec.train.batch_size))
     if batch > len(images.training):

@@ -16,11 +16,12 @@ from eig_tune.data import ImageData
 from eig_tune.data.arrays import ArrayImages
 from eig_tune.errors import ResultError
 from eig_tune.home import Home
+from eig_tune.hpo.candidates import Candidate
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.objectives import missed
 from eig_tune.hpo.plan import make_plan
 from eig_tune.hpo.policies import SearchPolicy
-from eig_tune.hpo.selection import Confirmed, candidates_of, choose, start_points
+from eig_tune.hpo.selection import choose, start_points
 from eig_tune.hpo.selection import reached as judged_by
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.categories import CATEGORIES_JSON, CATEGORIES_PICTURE, Category, read_categories
@@ -33,7 +34,7 @@ from eig_tune.reports.plots import pictures, write_page, write_pictures
 from eig_tune.reports.provenance import provenance
 from eig_tune.tracking import CONFIRMATION_TAG, CONSTRAINTS_TAG, OBJECTIVES_TAG, SearchTracker, read_search
 from eig_tune.training.loop import TrialData
-from eig_tune.workflows.confirm import confirm, confirmations_of
+from eig_tune.workflows.confirm import candidates, check_splits, confirm
 from eig_tune.workflows.identity import (
     CONSTRAINTS_NOTE,
     NOT_TRAITS,
@@ -72,6 +73,7 @@ def run_search(
     spec = as_begun(spec, home, options.name) if goes_on else spec
     images = prepare_images(spec, home, view, arrays, goes_on=goes_on)
     spec = with_objectives(spec, images)
+    check_splits(spec, images)
     with open_session(_header(spec, images), spec, options, home, {IMAGES: images}, view) as session:
         if note_constraints(session.event_log, spec.constraints):
             session.tracker.set_tags(None, _constraints_tag(spec))
@@ -89,16 +91,16 @@ def run_search(
         write_curves(trials, home.study(options.name))
         _draw(session.tracker, trials, spec, options.name)
         complete = engine.complete and confirm(session, engine)
-        confirmed = confirmations_of(session)
-        best = best_of(engine, spec, confirmed)
-        front = write_results(session.tracker, engine, spec, confirmed, best)
+        finished = candidates(session, engine)
+        best = choose(finished, spec.objectives, constraints=spec.constraints).trial if finished else None
+        front = write_results(session.tracker, engine, spec, finished, best)
         disk = session.close(complete, {"front": ",".join(str(trial.number) for trial in front)})
         return SearchOutcome(
             name=options.name,
             spec=spec,
             trials=trials,
             front=front,
-            confirmed=tuple(confirmed),
+            finished=tuple(finished),
             best=best,
             disk=disk,
             constraints=spec.constraints,
@@ -145,44 +147,43 @@ def _draw(tracker: SearchTracker, trials: Sequence[Trial], spec: SearchSpec, nam
     tracker.log_artifacts(None, lambda folder: write_page(trials, spec, name, folder))
 
 
-def best_of(engine: Engine, spec: SearchSpec, confirmed: Sequence[Confirmed]) -> Trial | None:
-    """The trial that ``eig-tune best`` names; None where none has finished."""
-    finished = candidates_of(engine.finished(), confirmed)
-    return choose(finished, spec.objectives, constraints=spec.constraints).trial if finished else None
-
-
 def write_results(
     tracker: SearchTracker,
     engine: Engine,
     spec: SearchSpec,
-    confirmed: Sequence[Confirmed],
+    finished: Sequence[Candidate],
     best: Trial | None,
 ) -> tuple[Trial, ...]:
     """Write into MLflow what was confirmed, which trials are on the front, which is the best, and the description.
 
+    Args:
+        tracker: writes.
+        engine: of the search.
+        spec: its space.
+        finished: its finished trials, with what their parameters have reached on other seeds.
+        best: the trial that ``eig-tune best`` names; None where none has finished.
+
     Returns:
         The front.
     """
-    trials = engine.state.trials
-    for reached in confirmed:
-        trial = trials[reached.trial]
-        key, at = str(trial.number), trial.ended_at or trial.at
-        metrics = reached.as_metrics() if reached.complete else {}
-        step, tags = trial.last.step if trial.last else 0, {CONFIRMATION_TAG: str(reached)}
-        tracker.replace_metrics(key, step, metrics, at, tags)
+    for candidate in finished:
+        trial, confirmation = candidate.trial, candidate.confirmation
+        step, at = trial.last.step if trial.last else 0, trial.ended_at or trial.at
+        if confirmation is not None or candidate.second:
+            tags = {} if confirmation is None else {CONFIRMATION_TAG: str(confirmation)}
+            tracker.replace_metrics(str(trial.number), step, candidate.as_metrics(), at, tags)
     front = tuple(engine.front())
-    candidates = candidates_of(engine.finished(), confirmed)
-    feasible = {each.number for each in candidates if not missed(judged_by(each), spec.constraints)}
+    feasible = {each.number for each in finished if not missed(judged_by(each), spec.constraints)}
     for trial in engine.finished():
         tags = {"front": str(trial in front).lower(), "best": str(trial is best).lower()}
         if spec.constraints or CONSTRAINTS_NOTE in engine.state.notes:  # those of an earlier process may be gone
             tags["feasible"] = str(trial.number in feasible).lower()
         tracker.set_tags(str(trial.number), tags)
-    every = tuple(trials.values())
+    every = tuple(engine.state.trials.values())
     drawn = tuple(pictures(every, spec))
     if best is not None:
         tracker.log_artifacts(None, partial(tracker.fetch, str(best.number), {CATEGORIES_PICTURE}))
-    tracker.describe(lambda: describe_search(spec, every, confirmed, drawn, tracker, _categories(tracker, best)))
+    tracker.describe(lambda: describe_search(spec, every, finished, drawn, tracker, _categories(tracker, best)))
     return front
 
 

@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from eig_tune.cluster.moved_checkpoints import find_checkpoints
@@ -88,7 +89,8 @@ class Session:
         datasets: images with their evaluation classifier, by name.
         runtime: with what trials run.
         event_log: of its trials.
-        confirmations: the event log of a search's confirmations; None for a comparison.
+        second_seeds: the event log of the second seeds of a search's finalists; None for a comparison.
+        confirmations: and of its confirmations.
         tracker: writes its MLflow runs.
     """
 
@@ -99,6 +101,7 @@ class Session:
     datasets: Mapping[str, TrialData]
     runtime: Runtime
     event_log: EventLog
+    second_seeds: EventLog | None
     confirmations: EventLog | None
     tracker: SearchTracker
 
@@ -155,8 +158,9 @@ class Session:
     def clean_up(self) -> DiskUse:
         """Delete every checkpoint that is not needed any more, those of processes that were killed too."""
         needed = needed_checkpoints(self.event_log.trials.values(), self.tracker.ended)
-        if self.confirmations is not None:
-            needed |= needed_checkpoints(self.confirmations.trials.values(), self.tracker.ended, confirming=True)
+        for event_log in (self.second_seeds, self.confirmations):
+            if event_log is not None:
+                needed |= needed_checkpoints(event_log.trials.values(), self.tracker.ended, confirming=True)
         storage = self.runtime.storage
         try:
             storage.clear(needed)
@@ -196,12 +200,14 @@ def open_session(
         event_log = opened.enter_context(EventLog(home.event_log(options.name), storage.uri))
         begin_or_check(event_log, search_id, header.traits, repr(options.name), home)
         find_checkpoints(event_log, storage)
-        confirmations = None
-        if header.kind == "search":
-            file = home.confirmation_event_log(options.name)
-            confirmations = opened.enter_context(EventLog(file, storage.uri))
-            begin_or_check(confirmations, search_id, {}, str(file), home)
-            find_checkpoints(confirmations, storage)
+        second_seeds, confirmations = (
+            [
+                opened.enter_context(_further_event_log(file, search_id, home, storage))
+                for file in (home.second_seed_event_log(options.name), home.confirmation_event_log(options.name))
+            ]
+            if header.kind == "search"
+            else (None, None)
+        )
         params = header.params(prepared.datasets)
         tracker = opened.enter_context(SearchTracker(prepared.store, header.kind, search_id, params, header.tags))
         if tracker.is_new and event_log.trials:
@@ -216,6 +222,16 @@ def open_session(
             prepared.datasets,
             prepared.runtime,
             event_log,
+            second_seeds,
             confirmations,
             tracker,
         )
+
+
+@contextmanager
+def _further_event_log(file: Path, search_id: str, home: Home, storage: Storage) -> Iterator[EventLog]:
+    """That of runs of a search which are no trials."""
+    with EventLog(file, storage.uri) as event_log:
+        begin_or_check(event_log, search_id, {}, str(file), home)
+        find_checkpoints(event_log, storage)
+        yield event_log

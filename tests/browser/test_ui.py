@@ -34,7 +34,7 @@ search: {lambda_1: {loguniform: [0.3, 3]}}
 objectives: {neighbour_nmi: maximize, prior_share_gap: minimize}
 asha: {grace: 20, brackets: 2}       # the first trial to come passes the rung, and number 3 is safe there
 trials: 4
-confirm: {top: 1, seeds: 1}
+confirm: {finalists: 0, top: 1, seeds: 1}
 """
 
 

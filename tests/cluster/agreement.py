@@ -21,6 +21,7 @@ from searches import (
     trials_of,
 )
 
+from eig_tune.config.space import ConfirmSettings
 from eig_tune.home import Home
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.trial import Trial
@@ -37,9 +38,15 @@ class Left:
     storage: Path
 
     def event_logs(self) -> list[Path]:
-        """The files of its own event log and of its confirmations'."""
+        """The files of its own event log and of its confirmations', in both rounds."""
         home = Home(self.home)
-        return [file for file in (home.event_log(NAME), home.confirmation_event_log(NAME)) if file.is_file()]
+        files = home.event_log(NAME), home.second_seed_event_log(NAME), home.confirmation_event_log(NAME)
+        return [file for file in files if file.is_file()]
+
+    def second_seeds(self) -> dict[int, Trial]:
+        """Runs of the finalists on a second seed."""
+        with EventLog(Home(self.home).second_seed_event_log(NAME)) as event_log:
+            return event_log.trials
 
     def confirmations(self) -> dict[int, Trial]:
         """Runs that have confirmed the best trials."""
@@ -49,15 +56,19 @@ class Left:
 
 def assert_all_agrees(left: Left, wanted: int, confirmed: int, report_every: int) -> None:
     """Every wanted trial has ended once, nothing was done twice, and each place tells the same."""
-    trials, confirmations = trials_of(left.home), left.confirmations()
+    trials, second, confirmations = trials_of(left.home), left.second_seeds(), left.confirmations()
     assert list(trials) == list(range(wanted)), "a trial is missing, or there is one too many"
+    finished = sum(trial.status == "finished" for trial in trials.values())
+    finalists = ConfirmSettings(top=confirmed).finalists_of(finished)
+    assert len({run.params["trial"] for run in second.values()}) == len(second) == finalists, "second seeds are missing"
     assert len(confirmations) == confirmed, "a confirmation is missing, or there is one too many"
-    for trial in [*trials.values(), *confirmations.values()]:
+    further = [*second.values(), *confirmations.values()]
+    for trial in [*trials.values(), *further]:
         assert trial.status in ("finished", "stopped") and trial.reason, f"{trial.name}: {trial.status} {trial.reason}"
     for file in left.event_logs():
         assert_nothing_came_twice(file, report_every)
     assert_mlflow_has_every_report_once(left.home, trials, left.uri)
-    assert_runs_are_over(left, trials, confirmations)
+    assert_runs_are_over(left, trials, further)
     assert_confirmed_means_agree(left, confirmations)
     assert_study_agrees(left.home, trials)
     assert not list(left.storage.rglob("*.safetensors")), "checkpoints are left that nobody needs"
@@ -86,14 +97,15 @@ def assert_nothing_came_twice(event_log: Path, report_every: int) -> None:
             ended.add(number)
 
 
-def assert_runs_are_over(left: Left, trials: Mapping[int, Trial], confirmations: Mapping[int, Trial]) -> None:
-    """MLflow has one run for the search, each trial and each confirmation, and none of them runs any more."""
+def assert_runs_are_over(left: Left, trials: Mapping[int, Trial], further: Collection[Trial]) -> None:
+    """MLflow has one run for the search, each trial and each further seed, and none of them runs any more."""
     client = MlflowClient(left.uri)
     (parent,) = runs_of_kind(client, "search")
     assert parent.info.status == "FINISHED", f"the search's run is {parent.info.status}"
     by_key = {str(number): trial for number, trial in trials.items()}
-    by_key |= {f"{trial.params['trial']}.{trial.params['seed']}": trial for trial in confirmations.values()}
-    runs = [*runs_of_kind(client, "trial"), *runs_of_kind(client, "confirmation")]
+    by_key |= {f"{trial.params['trial']}.{trial.params['seed']}": trial for trial in further}
+    below = [*runs_of_kind(client, "second-seed"), *runs_of_kind(client, "confirmation")]
+    runs = [*runs_of_kind(client, "trial"), *below]
     assert Counter(run.data.tags["eig_tune.trial"] for run in runs) == Counter(by_key.keys())
     for run in runs:
         trial = by_key[run.data.tags["eig_tune.trial"]]
@@ -101,7 +113,7 @@ def assert_runs_are_over(left: Left, trials: Mapping[int, Trial], confirmations:
         assert "eig_tune.ended" in run.data.tags, f"{trial.name}: something is lacking in MLflow"
         assert run.data.params == {name: str(value) for name, value in trial.params.items()}, trial.name
         assert run.data.tags["eig_tune.search_id"] == parent.data.tags["eig_tune.search_id"]
-    for run in runs_of_kind(client, "confirmation"):
+    for run in below:
         assert_metrics_agree(client, run, by_key[run.data.tags["eig_tune.trial"]])
 
 
@@ -146,6 +158,7 @@ def assert_same_results(left: Left, undisturbed: Left) -> None:
     """Every trial and confirmation has come to what it comes to when nothing happens, number by number."""
     for found, expected in (
         (shown(trials_of(left.home)), shown(trials_of(undisturbed.home))),
+        (shown(left.second_seeds()), shown(undisturbed.second_seeds())),
         (shown(left.confirmations()), shown(undisturbed.confirmations())),
     ):
         for number, trial in expected.items():

@@ -42,7 +42,7 @@ WHOLE: dict[str, Any] = {
     "constraints": {"nmi_real": ">= 0.8", "prior_rmse": "<= 5e-2"},
     "asha": {"grace": 500, "reduction_factor": 3, "brackets": 1},
     "sampler": "tpe",
-    "confirm": {"top": 1, "seeds": 2},
+    "confirm": {"finalists": 3, "top": 1, "seeds": 2, "splits": [0, 1]},
     "compare": {"joint-vae": {"width": 32, "vae_lr": 1.0e-3}},
     "trials": 16,
     "seed": 0,
@@ -52,7 +52,7 @@ VALUES = [*WRONG, 2, 0.5, "digits", "64", "yes", False, 10**9, 10**10]
 TOGETHER = (
     "must be at most", "the first rung must be", "must be a multiple of train.report_every", "there are at most",
     "needs low < high", "has the one value", "needs a step in", "outside of search", "no trial has",
-    "exists only where",
+    "exists only where", "must name each split once", "needs images with labels",
 )  # fmt: skip
 NOT_IN_JSON = "must be a finite number"
 

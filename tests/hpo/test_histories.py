@@ -7,19 +7,23 @@ storage.
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from one_process import OneProcess
-from world import BETWEEN_LIVES, EVERY, MOST_LIVES, TRIALS, World, fit
+from world import BETWEEN_LIVES, EVERY, MOST_LIVES, SPEC, TRIALS, World, expected_further, fit
 
 from eig_tune.data import ImageData
 from eig_tune.home import Home
+from eig_tune.hpo.candidates import candidates_of
 from eig_tune.hpo.event_log import EventLog
+from eig_tune.hpo.selection import to_confirm
 from eig_tune.hpo.trial import Trial
 from eig_tune.tracking import local_uri, open_store, store
+from eig_tune.workflows.confirm import second_seeds
 
 
 @pytest.fixture(scope="module")
@@ -73,19 +77,34 @@ def test_whatever_happens_both_searches_come_to_a_right_end(
 
 
 def assert_right(home: Path, world: World, uri: str) -> None:
-    with (
-        EventLog(Home(home).event_log(world.name)) as event_log,
-        EventLog(Home(home).confirmation_event_log(world.name)) as confirm,
-    ):
-        own, trials, confirmations = event_log.header["id"], event_log.trials, confirm.trials
-    assert list(trials) == list(range(TRIALS)) and len(confirmations) == 2
-    for trial in [*trials.values(), *confirmations.values()]:
+    files = [
+        Home(home).event_log(world.name),
+        Home(home).second_seed_event_log(world.name),
+        Home(home).confirmation_event_log(world.name),
+    ]
+    with EventLog(files[0]) as event_log, EventLog(files[1]) as second, EventLog(files[2]) as confirm:
+        own, trials = event_log.header["id"], event_log.trials
+        further = [*second.trials.values(), *confirm.trials.values()]
+        assert_best_by_both_seeds_go_on(trials.values(), second_seeds(second), confirm)
+    assert list(trials) == list(range(TRIALS)) and len(further) == expected_further([*trials.values()])
+    for trial in [*trials.values(), *further]:
         assert trial.status in ("finished", "stopped"), (trial.status, trial.reason, world.happened)
         assert sorted(trial.reports) == list(range(EVERY, max(trial.reports) + 1, EVERY)), "a report is missing"
-    for file in (Home(home).event_log(world.name), Home(home).confirmation_event_log(world.name)):
+    for file in files:
         assert_nothing_came_twice([json.loads(line) for line in file.read_text().splitlines()])
     assert not list(world.storage.rglob("*.safetensors")), "checkpoints are left"
-    assert_mlflow_agrees(open_store(uri, world.name, home, own), own, trials, confirmations)
+    assert_mlflow_agrees(open_store(uri, world.name, home, own), own, trials, further)
+
+
+def assert_best_by_both_seeds_go_on(
+    trials: Iterable[Trial], second: Mapping[int, Mapping[str, float]], confirm: EventLog
+) -> None:
+    """Whatever was killed in between: the choice is that of all finalists' two seeds, and no other trial is trained."""
+    finished = candidates_of(trials)
+    finalists = to_confirm(finished, SPEC.objectives, SPEC.confirm.finalists_of(len(finished)))
+    assert {trial.number for trial in finalists} == set(second)
+    chosen = to_confirm(candidates_of([c.trial for c in finished], second=second), SPEC.objectives, SPEC.confirm.top)
+    assert {run.params["trial"] for run in confirm.trials.values()} == {trial.number for trial in chosen}
 
 
 def assert_nothing_came_twice(events: list[dict[str, Any]]) -> None:
@@ -108,14 +127,14 @@ def assert_nothing_came_twice(events: list[dict[str, Any]]) -> None:
 
 
 def assert_mlflow_agrees(
-    found: store.Store, search_id: str, trials: dict[int, Trial], confirmations: dict[int, Trial]
+    found: store.Store, search_id: str, trials: dict[int, Trial], further: Sequence[Trial]
 ) -> None:
     """One run for the search, each trial and each confirmation, over, with every number and the models that count."""
     runs = {run.data.tags.get("eig_tune.trial"): run for run in found.runs_of(search_id)}
     assert len(runs) == len(found.runs_of(search_id)), "a run is doubled"
     assert runs.pop(None).info.status == "FINISHED"
     by_key = {str(number): trial for number, trial in trials.items()}
-    by_key |= {f"{t.params['trial']}.{t.params['seed']}": t for t in confirmations.values()}
+    by_key |= {f"{t.params['trial']}.{t.params['seed']}": t for t in further}
     assert runs.keys() == by_key.keys()
     for key, run in runs.items():
         trial = by_key[key]

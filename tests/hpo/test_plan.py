@@ -85,10 +85,18 @@ def test_large_search_is_planned_from_smaller_ones() -> None:
 
 def test_confirmation_is_part_of_the_cost() -> None:
     without = make_plan(spec(16, confirm={"top": 0}), 4)
-    plan = make_plan(spec(16, confirm={"top": 1, "seeds": 5}), 4)
+    plan = make_plan(spec(16, confirm={"finalists": 0, "top": 1, "seeds": 5}), 4)
     assert without.confirming_steps == 0 and plan.confirming_steps == 5 * 4500
     assert plan.total_steps == without.total_steps + 5 * 4500
     assert plan.duration == without.duration + 2 * 4500, "four at once, and then one"
+
+
+def test_second_seeds_and_splits_are_part_of_the_cost() -> None:
+    without = make_plan(spec(40, confirm={"top": 0}), 4)
+    assert without.reaching[4500] >= 3
+    plan = make_plan(spec(40, confirm={"finalists": 3, "top": 1, "seeds": 3, "splits": [0, 1]}), 4)
+    assert plan.total_steps == without.total_steps + (3 + 3 * 2) * 4500
+    assert plan.duration == without.duration + (1 + 2) * 4500, "three at once, then four, then two"
 
 
 def test_no_more_are_confirmed_than_finish() -> None:

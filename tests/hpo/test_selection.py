@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -20,11 +20,13 @@ from eig_tune.config.constraints import Bound, written
 from eig_tune.config.space import SearchSpec, parse_spec
 from eig_tune.errors import ResultError
 from eig_tune.home import Home
+from eig_tune.hpo.candidates import SECOND_SEED, Candidate, candidates_of
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.policies import SearchPolicy
-from eig_tune.hpo.selection import Confirmed, candidates_of, choose, eligible, ranked, start_points, to_confirm
-from eig_tune.hpo.trial import Decision
+from eig_tune.hpo.selection import choose, eligible, ranked, start_points, to_confirm
+from eig_tune.hpo.selection_bias import selection_bias
+from eig_tune.hpo.trial import Decision, Trial
 from eig_tune.reports.mlflow_runs import MlflowRuns
 from eig_tune.reports.outcomes import DiskUse, SearchOutcome, search_document
 from eig_tune.terminal.tables import print_search
@@ -38,9 +40,9 @@ from eig_tune.tracking import (
     read_search,
 )
 from eig_tune.workflows.compare import winners_of
-from eig_tune.workflows.confirm import note_complete, summaries
+from eig_tune.workflows.confirm import note_compared, note_complete, second_seeds, summaries
 from eig_tune.workflows.options import RunOptions
-from eig_tune.workflows.search import best_of, warm_started, write_results
+from eig_tune.workflows.search import warm_started, write_results
 
 NONE: Mapping[str, str] = {}
 TWO = {"nmi": "maximize", "prior_rmse": "minimize"}
@@ -49,8 +51,15 @@ FLOOR = {"nmi_real": Bound.parse(">= 0.8")}
 METRICS = ("nmi", "prior_rmse", "nmi_real")
 
 
-def tracked(number: int, *found: float, confirmed: Sequence[float] = (), confirmation: str = "") -> TrackedTrial:
+def tracked(
+    number: int,
+    *found: float,
+    second: Sequence[float] = (),
+    confirmed: Sequence[float] = (),
+    confirmation: str = "",
+) -> TrackedTrial:
     metrics = dict(zip(METRICS, found, strict=False))
+    metrics |= {f"second_seed.{name}": value for name, value in zip(METRICS, second, strict=False)}
     metrics |= {f"confirmed.{name}": value for name, value in zip(METRICS, confirmed, strict=False)}
     confirmation = confirmation or ("complete" if confirmed else "")
     return TrackedTrial(number, f"run{number}", "finished", "", {}, metrics, confirmation)
@@ -64,6 +73,21 @@ def test_confirmed_comes_before_found_and_complete_before_partial() -> None:
         3, 2
     ]  # fmt: skip
     assert [trial.number for trial in ranked(trials[:2], TWO, "nmi")] == [0, 1], "both as found"
+
+
+def test_mean_of_two_seeds_comes_before_the_luck_of_one() -> None:
+    """The best by one seed has none, and falls behind; of the others the best by the mean of both, not by one."""
+    trials = [
+        tracked(0, 0.99, 0.1),
+        tracked(1, 0.95, 0.1, second=(0.71, 0.1)),
+        tracked(2, 0.9, 0.1, second=(0.88, 0.1)),
+    ]
+    assert [trial.found["nmi"] for trial in trials] == pytest.approx([0.99, 0.83, 0.89])
+    assert trials[1].own == {"nmi": 0.95, "prior_rmse": 0.1}, "what it has reached itself stays what it was"
+    assert [trial.number for trial in ranked(trials, TWO, "nmi")] == [2, 1]
+    assert [trial.number for trial in to_confirm(trials, TWO, 3)] == [2, 1]
+    confirmed = tracked(3, 0.8, 0.1, confirmed=(0.7, 0.1))
+    assert eligible([*trials, confirmed]) == [confirmed], "confirmed before found"
 
 
 def test_knee_of_a_two_point_front_goes_by_the_range_of_all_finished_trials() -> None:
@@ -144,11 +168,16 @@ def end(event_log: EventLog, number: int, params: dict[str, Any], rng: np.random
 
 
 def random_search(home: Home, name: str, spec: SearchSpec, rng: np.random.Generator) -> EventLog:
-    """A search that has ended, with confirmations of which some are missing, run or have failed."""
+    """A search that has ended, with second seeds and confirmations of which some are missing, run or have failed."""
     event_log = EventLog(home.event_log(name))
     for number in range(spec.trials):
         end(event_log, number, {"lambda_1": float(number)}, rng, rng.choice(["finished", "finished", "stopped"]))
     finished = [number for number, trial in event_log.trials.items() if trial.status == "finished"]
+    with EventLog(home.second_seed_event_log(name)) as screening:
+        for index, number in enumerate(finished[: rng.integers(5)]):
+            params: dict[str, Any] = {"trial": number, "seed": SECOND_SEED}
+            end(screening, index, params, rng, "failed" if rng.random() < 0.2 else "finished")
+        note_compared(screening, finished if rng.random() < 0.8 else [])
     chosen = [int(number) for number in rng.permutation(finished)[: rng.integers(4)]]
     with EventLog(home.confirmation_event_log(name)) as confirming:
         runs = [{"trial": number, "seed": seed} for seed in range(spec.confirm.seeds) for number in chosen]
@@ -160,9 +189,12 @@ def random_search(home: Home, name: str, spec: SearchSpec, rng: np.random.Genera
     return event_log
 
 
-def confirmations(spec: SearchSpec, home: Home, name: str) -> list[Confirmed]:
-    with EventLog(home.confirmation_event_log(name)) as event_log:
-        return summaries(event_log, spec.confirm.seeds)
+def candidates(trials: Iterable[Trial], spec: SearchSpec, home: Home, name: str) -> list[Candidate]:
+    with (
+        EventLog(home.second_seed_event_log(name)) as second,
+        EventLog(home.confirmation_event_log(name)) as confirming,
+    ):
+        return candidates_of(trials, summaries(confirming, spec.confirm.seeds), second_seeds(second))
 
 
 @pytest.mark.parametrize("objectives", ALL)
@@ -171,26 +203,27 @@ def test_event_log_and_mlflow_name_the_same_best_trial(objectives: dict[str, str
     rng = np.random.default_rng(seed)
     spec = spec_of(objectives, trials=int(rng.integers(2, 12)), seed=seed)
     with random_search(Home(tmp_path), "s", spec, rng) as event_log:
-        confirmed = {one.trial: one for one in confirmations(spec, Home(tmp_path), "s")}
-        trials = [trial for trial in event_log.trials.values() if trial.status == "finished"]
+        finished = candidates(event_log.trials.values(), spec, Home(tmp_path), "s")
     read = [
         TrackedTrial(
-            trial.number,
+            one.number,
             "run",
-            trial.status,
+            one.trial.status,
             "",
-            trial.params,
-            {**trial.last.metrics, **(confirmed[trial.number].as_metrics() if trial.number in confirmed else {})},
-            str(confirmed.get(trial.number, "")),
+            one.trial.params,
+            {**one.trial.last.metrics, **one.as_metrics()},
+            str(one.confirmation or ""),
         )
-        for trial in trials
-        if trial.last is not None
+        for one in finished
+        if one.trial.last is not None
     ]
-    for by in ("knee", *objectives) if trials else ():
+    for by in ("knee", *objectives) if finished else ():
         for constraints in ({}, FLOOR, {**FLOOR, "prior_rmse": Bound.parse("<= 0.1")}):
-            expected = choose(candidates_of(trials, confirmed.values()), objectives, by, constraints)
+            expected = choose(finished, objectives, by, constraints)
             assert choose(read, objectives, by, constraints).number == expected.number
-        assert bool(expected.confirmed) == any(one.complete for one in confirmed.values())
+        assert bool(expected.confirmed) == any(one.confirmation and one.confirmation.complete for one in finished)
+    for name in objectives:
+        assert selection_bias(read, name) == selection_bias(finished, name)
 
 
 class Everywhere:
@@ -204,14 +237,14 @@ class Everywhere:
             tracker = SearchTracker(store, "search", "f" * 32, {}, tags)
             MlflowRuns(tracker, Storage(str(folder)), (), spec.method).catch_up(event_log.trials)
             engine = Engine(SearchPolicy(spec), event_log)
-            confirmed = confirmations(spec, self.home, store.name)
-            best = best_of(engine, spec, confirmed)
-            write_results(tracker, engine, spec, confirmed, best)
+            finished = candidates(event_log.trials.values(), spec, self.home, store.name)
+            best = choose(finished, spec.objectives).trial
+            write_results(tracker, engine, spec, finished, best)
             tracker.close("FINISHED", {})
             assert tracker.errors == []
             trials, front = tuple(event_log.trials.values()), tuple(engine.front())
         self.outcome = SearchOutcome(
-            store.name, spec, trials, front, tuple(confirmed), best, 1, 1.0, DiskUse(str(folder), 0, 0), (),
+            store.name, spec, trials, front, tuple(finished), best, 1, 1.0, DiskUse(str(folder), 0, 0), (),
             constraints=spec.constraints,
         )  # fmt: skip
 
@@ -280,9 +313,9 @@ def test_extended_confirmation_is_what_is_read_back_and_a_failed_seed_ends_it(da
             note_complete(confirming, [0], seed + 1)
             tracker = SearchTracker(store, "search", "e" * 32, {}, {OBJECTIVES_TAG: json.dumps(TWO)})
             MlflowRuns(tracker, Storage(str(tmp_path)), (), spec.method).catch_up(event_log.trials)
-            confirmed = summaries(confirming, seed + 1)
             engine = Engine(SearchPolicy(spec), event_log)
-            write_results(tracker, engine, spec, confirmed, best_of(engine, spec, confirmed))
+            finished = candidates_of(engine.finished(), summaries(confirming, seed + 1))
+            write_results(tracker, engine, spec, finished, choose(finished, TWO).trial)
             tracker.close("FINISHED", {})
             assert tracker.errors == []
         (trial,) = read_search(store.uri, store.name).trials

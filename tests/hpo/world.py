@@ -3,7 +3,7 @@
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -38,7 +38,7 @@ SPEC = parse_spec(
         "asha": {"grace": EVERY},
         "search": {"lambda_1": {"loguniform": [0.3, 3]}, "tau": {"uniform": [0.1, 1]}},
         "objectives": {"q_mutual_information": "maximize", "prior_posterior_gap": "minimize"},
-        "confirm": {"top": 2, "seeds": 1},
+        "confirm": {"finalists": 3, "top": 1, "seeds": 2},
         "sampler": "random",
         "trials": TRIALS,
     },
@@ -119,6 +119,12 @@ class Client:
         if not self._life.alive:
             raise SystemExit
         return getattr(self._client, name)
+
+
+def expected_further(trials: Sequence[Trial]) -> int:
+    """How many runs confirm the best of a search that has ended: second seeds, if more have finished than go on."""
+    finished = sum(trial.status == "finished" for trial in trials)
+    return SPEC.confirm.finalists_of(finished) + min(finished, SPEC.confirm.top) * SPEC.confirm.runs
 
 
 class World:
@@ -234,16 +240,17 @@ class World:
         return self._is_complete(which)
 
     def event_logs(self, which: int) -> list[Path]:
-        """Those that there are of a home's search: its own and that of its confirmations."""
+        """Those that there are of a home's search: its own and those of second seeds and of its confirmations."""
         home = Home(self.homes[which])
-        return [file for file in (home.event_log(self.name), home.confirmation_event_log(self.name)) if file.is_file()]
+        further = home.second_seed_event_log(self.name), home.confirmation_event_log(self.name)
+        return [file for file in (home.event_log(self.name), *further) if file.is_file()]
 
     def _is_complete(self, which: int) -> bool:
         trials: list[Trial] = []
         for file in self.event_logs(which):
             with EventLog(file) as event_log:
                 trials += event_log.trials.values()
-        return len(trials) == TRIALS + 2 and all(trial.ended for trial in trials)
+        return len(trials) == TRIALS + expected_further(trials[:TRIALS]) and all(trial.ended for trial in trials)
 
     def _assert_no_trial_has_failed(self, which: int) -> None:
         for file in self.event_logs(which):

@@ -1,11 +1,12 @@
 """The description of a search in MLflow says what it has come to, and names the trial that `eig-tune best` does."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from eig_tune.config.space import SearchSpec, parse_spec
-from eig_tune.hpo.selection import Confirmed
+from eig_tune.hpo.candidates import Confirmed, candidates_of
+from eig_tune.hpo.objectives import Metrics
 from eig_tune.hpo.trial import Decision, Report, Trial
 from eig_tune.reports.comparison import rows_of
 from eig_tune.reports.description import describe_comparison, describe_search
@@ -51,8 +52,14 @@ TRIALS = (
 )
 
 
-def described(trials: Sequence[Trial], confirmed: Sequence[Confirmed] = (), of: SearchSpec | None = None) -> str:
-    return describe_search(of or spec(), trials, confirmed, ["pareto_front.png", "history_nmi.png"], Artifacts())
+def described(
+    trials: Sequence[Trial],
+    confirmed: Sequence[Confirmed] = (),
+    of: SearchSpec | None = None,
+    second: Mapping[int, Metrics] | None = None,
+) -> str:
+    finished = candidates_of(trials, confirmed, second)
+    return describe_search(of or spec(), trials, finished, ["pareto_front.png", "history_nmi.png"], Artifacts())
 
 
 def test_trials_are_counted_and_the_front_is_a_table() -> None:
@@ -76,7 +83,34 @@ def test_best_is_the_confirmed_one_and_the_selection_bias_is_given() -> None:
     assert "**Trial 1**, the best of 2 confirmed trials by the knee of the front" in text
     assert "objective): **nmi found 0.800, confirmed 0.800 ± 0.010; prior_rmse found 0.050, confirmed 0.060" in text
     assert "- trial 0, 3 fresh seeds: nmi found 0.900, confirmed 0.600 ± 0.020; prior_rmse found 0.100" in text
-    assert "selection bias (found − confirmed): nmi +0.150, prior_rmse -0.015" in text
+    assert (
+        "selection bias (found − confirmed) over 2 trials: "
+        "nmi 0.850 − 0.700 = +0.150 ± 0.013 (95 %: +0.114 to +0.186); "
+        "prior_rmse 0.075 − 0.090 = -0.015 ± 0.008 (95 %: -0.038 to +0.008)" in text
+    )
+    assert "finalists" not in text
+
+
+def test_second_seeds_are_named_and_what_was_found_is_their_mean() -> None:
+    confirmed = [Confirmed(1, 3, 3, 0, {"nmi": 0.7, "prior_rmse": 0.06}, {"nmi": 0.01, "prior_rmse": 0.01})]
+    second = {0: {"nmi": 0.5, "prior_rmse": 0.3}, 1: {"nmi": 0.7, "prior_rmse": 0.07}}
+    text = described(TRIALS, confirmed, second=second)
+    assert (
+        "- finalists, on their own and on a second seed: trial 0 nmi 0.900 and 0.500, prior_rmse 0.100 and 0.300; "
+        "trial 1 nmi 0.800 and 0.700, prior_rmse 0.050 and 0.070\n" in text
+    )
+    assert "- trial 1, found on 2 seeds, 3 fresh seeds: nmi found 0.750, confirmed 0.700 ± 0.010;" in text
+    assert "selection bias (found − confirmed) over 1 trial: nmi 0.750 − 0.700 = +0.050 ± 0.009" in text
+    unconfirmed = described(TRIALS, second=second)
+    assert "**Trial 1**, the best of 2 finished trials that were trained on a second seed by the knee" in unconfirmed
+    assert "**nmi 0.750, prior_rmse 0.060**" in unconfirmed and "selection bias" not in unconfirmed
+
+
+def test_means_over_splits_say_so() -> None:
+    confirmed = [Confirmed(1, 6, 6, 0, {"nmi": 0.7, "prior_rmse": 0.06}, {"nmi": 0.01, "prior_rmse": 0.01}, splits=3)]
+    text = described(TRIALS, confirmed)
+    assert "- trial 1, 6 runs (fresh seeds on each of 3 splits): nmi found 0.800, confirmed 0.700 ± 0.010;" in text
+    assert "over 1 trial, confirmed on 3 splits and found on one: nmi 0.800 − 0.700 = +0.100 ± 0.012 (95 %: " in text
 
 
 def test_confirmation_of_which_a_run_has_failed_does_not_count() -> None:
@@ -88,7 +122,7 @@ def test_confirmation_of_which_a_run_has_failed_does_not_count() -> None:
         "- trial 0, 2 of 3 fresh seeds finished, 1 failed, so it does not count as confirmed; nmi found 0.900, "
         "confirmed 0.990" in text
     )
-    assert "selection bias (found − confirmed): nmi +0.000" in text
+    assert "selection bias (found − confirmed) over 1 trial: nmi 0.800 − 0.800 = +0.000 ± 0.012" in text
     assert "the best of 3 finished trials" in described(TRIALS, [failed]) and "selection bias" not in described(
         TRIALS, [failed]
     )

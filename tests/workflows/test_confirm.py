@@ -1,16 +1,20 @@
 """Which trials are confirmed, what that says, and what counts as confirmed."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from eig_tune.config.space import SearchSpec, parse_spec
+from eig_tune.errors import ConfigError
+from eig_tune.hpo.candidates import Confirmed, candidates_of
 from eig_tune.hpo.event_log import EventLog
-from eig_tune.hpo.selection import Confirmed, candidates_of, selection_bias, to_confirm
+from eig_tune.hpo.selection import to_confirm
 from eig_tune.hpo.trial import Decision, Report, Trial
 from eig_tune.tracking import TrackedTrial
-from eig_tune.workflows.confirm import note_complete, summaries
+from eig_tune.workflows.confirm import imbalances, note_compared, note_complete, second_seeds, summaries
 
 OBJECTIVES = {"nmi": "maximize", "prior_rmse": "minimize"}
 
@@ -40,16 +44,16 @@ class Runs:
     def __init__(self, folder: Path) -> None:
         self.event_log = EventLog(folder / "confirmation.jsonl")
 
-    def end(self, trial: int, seed: int, nmi: float | None) -> None:
+    def end(self, trial: int, seed: int | str, nmi: float | None, **split: int) -> None:
         """A run that has reached ``nmi``, or has failed."""
         number = len(self.event_log.trials)
-        self.event_log.propose(number, {"trial": trial, "seed": seed})
+        self.event_log.propose(number, {"trial": trial, "seed": seed, **split})
         if nmi is not None:
             self.event_log.report(number, 100, {"nmi": nmi, "prior_rmse": 0.1}, Decision("finished"))
         self.event_log.end(number, "failed" if nmi is None else "finished", "")
 
-    def summary(self, seeds: int) -> dict[int, Confirmed]:
-        return {each.trial: each for each in summaries(self.event_log, seeds)}
+    def summary(self, seeds: int, on: Sequence[int | None] = (None,)) -> dict[int, Confirmed]:
+        return {each.trial: each for each in summaries(self.event_log, seeds, on)}
 
 
 @pytest.fixture
@@ -65,7 +69,6 @@ def test_summary_is_numpys_mean_and_deviation(runs: Runs) -> None:
     assert (reached.seeds, reached.complete, str(reached)) == (3, True, "complete")
     assert reached.means["nmi"] == pytest.approx(0.8)
     assert reached.deviations["nmi"] == pytest.approx(np.std([0.8, 0.9, 0.7], ddof=1))
-    assert selection_bias([reached], {7: finished(7, 0.95, 0.1)}, "nmi") == pytest.approx(0.15)
 
 
 def test_trial_is_confirmed_when_all_that_was_asked_of_it_has_finished(runs: Runs) -> None:
@@ -82,7 +85,7 @@ def test_trial_is_confirmed_when_all_that_was_asked_of_it_has_finished(runs: Run
     candidates = candidates_of([finished(1, 0.9, 0.1), finished(2, 0.9, 0.1)], summary.values())
     assert [candidate.confirmed for candidate in candidates] == [{}, {}]
     runs.end(3, 0, None)
-    assert str(runs.summary(seeds=1)[3]) == "0 of 1 fresh seeds finished, 1 failed"
+    assert str(runs.summary(seeds=1)[3]) == "0 of 1 fresh seed finished, 1 failed"
 
 
 def test_confirmation_that_is_extended_and_interrupted_leaves_its_trials_confirmed(runs: Runs) -> None:
@@ -100,6 +103,81 @@ def test_confirmation_that_is_extended_and_interrupted_leaves_its_trials_confirm
     assert summary[1].means["nmi"] == pytest.approx(0.7)
     note_complete(runs.event_log, [1, 3], 3)
     assert runs.summary(seeds=3)[2].complete, "no candidate any more, and what was measured of it still holds"
+
+
+def test_means_are_over_seeds_and_splits_and_other_splits_do_not_count(runs: Runs) -> None:
+    """Confirmed on its own images, then on splits 0 and 2 as well, of which none is the search's own."""
+    for seed in range(2):
+        runs.end(1, seed, 0.9)
+    note_complete(runs.event_log, [1], 2)
+    assert runs.summary(seeds=2, on=[0, 2])[1].means["nmi"] == pytest.approx(0.9), "what came to its end counts"
+    for split, nmi in ((0, 0.6), (2, 0.8)):
+        for seed in range(2):
+            assert runs.summary(seeds=2, on=[0, 2])[1].seeds == 2
+            runs.end(1, seed, nmi + 0.1 * seed, split=split)
+    note_complete(runs.event_log, [1], 2, [0, 2])
+    reached = runs.summary(seeds=2)[1]
+    assert (reached.seeds, reached.asked, reached.splits, reached.complete) == (4, 4, 2, True)
+    assert reached.means["nmi"] == pytest.approx(np.mean([0.6, 0.7, 0.8, 0.9]))
+    assert reached.as_metrics()["confirmed.splits"] == 2
+    runs.end(2, 0, 0.5)
+    assert str(runs.summary(seeds=2)[2]) == "0 of 4 runs (fresh seeds on each of 2 splits) finished"
+
+
+def test_second_seeds_count_when_those_of_all_finalists_have_ended(runs: Runs) -> None:
+    runs.end(1, "second", 0.8)
+    assert second_seeds(runs.event_log) == {}, "that of trial 2 is still to come"
+    runs.end(2, "second", None)
+    note_compared(runs.event_log, [1, 2])
+    runs.end(3, "second", 0.7)
+    assert {number: metrics["nmi"] for number, metrics in second_seeds(runs.event_log).items()} == {1: 0.8}
+    note_compared(runs.event_log, [1, 3])
+    events = runs.event_log.num_events
+    note_compared(runs.event_log, [2])
+    assert set(second_seeds(runs.event_log)) == {1, 3} and runs.event_log.num_events == events
+
+
+def spec(imbalance: object = None, **confirm: object) -> SearchSpec:
+    document = {
+        "dataset": {"name": "digits", **({} if imbalance is None else {"imbalance": imbalance})},
+        "train": {"steps": 1000, "report_every": 500},
+        "asha": {"grace": 500},
+        "search": {"lambda_1": {"loguniform": [0.3, 3]}},
+        "confirm": confirm,
+    }
+    return parse_spec(document, "test")
+
+
+def test_split_of_the_search_itself_is_its_own_images() -> None:
+    """So that runs of a confirmation without splits are not trained again."""
+    assert imbalances(spec()) == [None]
+    assert imbalances(spec({"split": 2}, splits=[0, 2])) == [0, None]
+
+
+@pytest.mark.parametrize("imbalance", ["none", {"file": "table.npy"}])
+def test_splits_need_a_random_imbalance(imbalance: object) -> None:
+    with pytest.raises(ConfigError, match=r"confirm\.splits: needs images with labels and dataset\.imbalance: "):
+        spec(imbalance, splits=[0, 1])
+    assert spec(imbalance, splits=[]).confirm.runs == 3
+
+
+@pytest.mark.parametrize("splits", [[0, 0], [-1], [0.5], "0", 3])
+def test_splits_are_different_numbers(splits: object) -> None:
+    with pytest.raises(ConfigError, match=r"confirm\.splits"):
+        spec(splits=splits)
+
+
+@pytest.mark.parametrize(
+    ("confirm", "finished", "expected"),
+    [
+        ({}, 20, 8), ({}, 5, 5), ({}, 3, 0), ({"finalists": 0}, 20, 0), ({"top": 0}, 20, 0),
+        ({"finalists": 2, "top": 3}, 20, 0), ({"finalists": 3, "top": 1}, 6, 3),
+    ],
+)  # fmt: skip
+def test_finalists_are_as_many_as_there_are_and_none_where_all_go_on(
+    confirm: dict[str, object], finished: int, expected: int
+) -> None:
+    assert spec(**confirm).confirm.finalists_of(finished) == expected
 
 
 def test_confirmed_metrics_are_read_back_apart_from_what_was_found() -> None:
