@@ -1,7 +1,7 @@
 """eig-tune: find the hyperparameters with which Elastic-InfoGAN discovers classes and their imbalance.
 
-From Python: :func:`load_space`, :func:`search`, :func:`open_search`, :func:`compare`, :func:`train` and
-:func:`load_bundle`. What is behind a name is imported when it is first used.
+From Python: :func:`load_space`, :func:`search`, :func:`open_search`, :func:`compare`, :func:`suggest_k`,
+:func:`train` and :func:`load_bundle`. What is behind a name is imported when it is first used.
 """
 
 from importlib import import_module
@@ -26,6 +26,8 @@ _HOMES = {
     "DatasetConfig": "api.space",
     "SearchSpec": "api.space",
     "load_space": "api.space",
+    "KSuggestion": "api.suggesting",
+    "suggest_k": "api.suggesting",
     "TrainedRun": "api.training",
     "train": "api.training",
     "View": "api.running",
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from eig_tune.api.running import View
     from eig_tune.api.search import open_search, search
     from eig_tune.api.space import DatasetConfig, SearchSpec, load_space
+    from eig_tune.api.suggesting import KSuggestion, suggest_k
     from eig_tune.api.training import TrainedRun, train
     from eig_tune.errors import EigTuneError
 
@@ -51,6 +54,7 @@ __all__ = [
     "DatasetConfig",
     "EigTuneError",
     "InfoGan",
+    "KSuggestion",
     "Metric",
     "SearchResult",
     "SearchSpec",
@@ -65,6 +69,7 @@ __all__ = [
     "register_method",
     "register_metric",
     "search",
+    "suggest_k",
     "train",
 ]
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from eig_tune.hpo.objectives import missed
 from eig_tune.hpo.selection import reached
@@ -98,17 +98,19 @@ class BestTrial:
 
         return disagreement_of(self.trial, self.search.objectives, self.search.constraints).signs
 
-    def export(self, folder: str | Path) -> Path:
+    def export(self, folder: str | Path, *, merge_to: int | Literal["auto"] | None = None) -> Path:
         """Write its model as a bundle: weights, programs for PyTorch and ONNX, pictures and a model card.
 
         Args:
             folder: a new one.
+            merge_to: put categories that look alike together into so many groups; ``auto`` goes by how alike they
+                look. The model keeps its categories; ``predict_groups`` gives the groups.
 
         Returns:
             The folder; ``eig_tune.load_bundle`` reads it.
 
         Raises:
-            EigTuneError: the folder is there already or cannot be written.
+            EigTuneError: the folder is there already or cannot be written, or there are fewer categories.
             CheckpointError: the trial has no model in MLflow, or it is damaged.
 
         Example:
@@ -116,7 +118,7 @@ class BestTrial:
         """
         from eig_tune.export.export_trial import export_trial
 
-        export_trial(self.search, self.trial, Path(folder), self.by)
+        export_trial(self.search, self.trial, Path(folder), self.by, None if merge_to is None else str(merge_to))
         return Path(folder)
 
     def model(self) -> "TrainedModel":

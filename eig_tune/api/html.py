@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from eig_tune.api.best import BestTrial
     from eig_tune.api.comparing import ComparisonResult
     from eig_tune.api.result import SearchResult
+    from eig_tune.api.suggesting import KSuggestion
 
 _MOST_ROWS = 10
 _DIGITS = 4
@@ -54,3 +55,12 @@ def comparison_page(comparison: "ComparisonResult") -> str:
     rows = rows_of(comparison.outcome.trials, comparison.methods)
     state = "" if comparison.complete else "not complete; compare(…, resume=True) goes on. "
     return "\n".join([_paragraph(comparison.outcome.name, state + p_in_words(rows)), _table(comparison.table)])
+
+
+def suggestion_page(suggestion: "KSuggestion") -> str:
+    """The table of ``suggest_k``, and the K that it recommends."""
+    from eig_tune.reports.suggestion import in_words
+
+    state = "" if suggestion.complete else "not complete; suggest_k(…, resume=True) goes on. "
+    words = " ".join(in_words(suggestion.outcome.suggestion))
+    return "\n".join([_paragraph(suggestion.outcome.name, state + words), _table(suggestion.table)])

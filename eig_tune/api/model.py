@@ -36,6 +36,8 @@ class TrainedModel:
         image_size: the side S of its images.
         channels: of its images, 1 or 3.
         prior_K: its prior over the categories, float64 [K].
+        groups_K: the group of each category, int64 [K], where the bundle was exported with ``merge_to``; else every
+            category is a group.
 
     Example:
         >>> model = eig_tune.load_bundle("my-model")
@@ -48,6 +50,18 @@ class TrainedModel:
         self.categories = model.categories
         self.image_size, self.channels = record.image_size, record.channels
         self.prior_K: NDArray[np.float64] = model.prior_probabilities().double().numpy()
+        self.groups_K: NDArray[np.int64] = np.array(record.groups or range(self.categories), dtype=np.int64)
+
+    @property
+    def group_shares(self) -> NDArray[np.float64]:
+        """The prior of each group, which is the sum over its categories, float64 [groups].
+
+        Example:
+            >>> model.group_shares.sum()
+            1.0
+        """
+        shares: NDArray[np.float64] = np.bincount(self.groups_K, weights=self.prior_K).astype(np.float64)
+        return shares
 
     def predict_proba(self, images: "ArrayLike") -> NDArray[np.float32]:
         """How probable each category is for each image, Q(c|x).
@@ -82,6 +96,18 @@ class TrainedModel:
         """
         categories_N: NDArray[np.int64] = self.predict_proba(images).argmax(axis=1).astype(np.int64)
         return categories_N
+
+    def predict_groups(self, images: "ArrayLike") -> NDArray[np.int64]:
+        """The group of each image's most probable category; arguments and errors are those of :meth:`predict_proba`.
+
+        Returns:
+            Numbers of groups [N].
+
+        Example:
+            >>> model.predict_groups(images) == model.groups_K[model.predict(images)]
+        """
+        groups_N: NDArray[np.int64] = self.groups_K[self.predict(images)]
+        return groups_N
 
     def sample(self, categories: Sequence[int] | None = None, count: int = 10, seed: int = 0) -> NDArray[np.uint8]:
         """Draw images; the noise is the same for every category.

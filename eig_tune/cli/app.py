@@ -13,6 +13,7 @@ from eig_tune.cli.commands.compare import compare
 from eig_tune.cli.commands.doctor import doctor
 from eig_tune.cli.commands.schema import schema
 from eig_tune.cli.commands.search import search
+from eig_tune.cli.commands.suggest_k import suggest_k
 from eig_tune.cli.commands.train import train
 from eig_tune.cli.commands.ui import ui
 from eig_tune.cli.commands.validate import validate
@@ -31,7 +32,7 @@ app = typer.Typer(
     help="Find the hyperparameters with which Elastic-InfoGAN discovers the classes, and their imbalance, "
     "in an unlabelled image set.",
 )
-for _command in (search, best, compare, train, validate, schema, doctor, predict, sample, ui):
+for _command in (search, best, suggest_k, compare, train, validate, schema, doctor, predict, sample, ui):
     app.command()(with_log_options(_command))
 
 

@@ -31,7 +31,6 @@ class Observations:
         model: the model itself, for a metric that looks at more of it; it must not be trained.
         categories_G: the category that each generated image was made from.
         recovered_G: argmax Q(c|x) of each generated image.
-        confusion_KK: mean of Q(c|x) over the images that were generated from each category, a row each.
         nearest_M5: the training images that are nearest to each of the first M generated images.
         prior_K: the model's prior.
         q_NK: Q(c|x) of training images x, in evaluation mode.
@@ -42,7 +41,6 @@ class Observations:
     model: "EvaluatedModel"
     categories_G: Indices
     recovered_G: Indices
-    confusion_KK: Array
     nearest_M5: Indices
     prior_K: Array
     q_NK: Array

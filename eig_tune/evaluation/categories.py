@@ -1,6 +1,7 @@
 """What each category is, seen without labels: its shares, what it looks like, and what it is mistaken for.
 
-Shape suffixes: K categories, N training images, n images of a category, C channels, H and W the side S.
+Shape suffixes: K categories, G generated images, M of which have 5 nearest real ones each, N training images, n images
+of a category, C channels, H and W the side S.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eig_tune.evaluation.base import Array, Observations
-from eig_tune.evaluation.merging import real_confusion, similarity
+from eig_tune.evaluation.merging import alike
 
 _IMAGES_OF_EACH = 8
 _MOST_IMAGES = 2000
@@ -48,7 +49,7 @@ def view_categories(seen: Observations, pixels_NCHW: NDArray[np.uint8]) -> Categ
     return CategoryView(
         seen.shares,
         sums_K / np.maximum(counts_K, 1),
-        (similarity(seen.confusion_KK) + similarity(real_confusion(seen.q_NK, seen.augmented_q_NK))) / 2,
+        alike(seen.categories_G[: len(seen.nearest_M5)], seen.nearest_M5, seen.q_NK, seen.augmented_q_NK),
         _rows([indices[:each] for indices in of_each], each, pixels_NCHW),
         _rows([indices[::-1][:each] for indices in of_each], each, pixels_NCHW),
     )

@@ -37,7 +37,6 @@ class _Generated:
     categories_G: Indices
     classes_G: Indices | None
     recovered_G: Indices
-    confusion_KK: Array
     nearest_M5: Indices
 
 
@@ -52,6 +51,7 @@ class Evaluation:
         class_distribution: the true class distribution [C]; None without labels.
         samples: generated images uint8 [K, n, C, S, S], one row per category.
         categories: what is seen of each category without labels.
+        assigned: argmax Q(c|x) of training images [N], the same images for every model of a data set.
     """
 
     metrics: dict[str, float]
@@ -60,6 +60,7 @@ class Evaluation:
     class_distribution: NDArray[np.float64] | None
     samples: NDArray[np.uint8]
     categories: CategoryView
+    assigned: NDArray[np.int64]
 
 
 class Evaluator:
@@ -92,6 +93,7 @@ class Evaluator:
             self._class_distribution,
             sample_grid(model, samples_per_category(model.categories), self._device),
             view_categories(observations, self._training_images.cpu().numpy()),
+            observations.read,
         )
 
     def _observe(self, model: EvaluatedModel, images_per_category: int) -> Observations:
@@ -102,7 +104,6 @@ class Evaluator:
             model=model,
             categories_G=generated.categories_G,
             recovered_G=generated.recovered_G,
-            confusion_KK=generated.confusion_KK,
             nearest_M5=generated.nearest_M5,
             prior_K=model.prior_probabilities().double().numpy(),
             q_NK=q_NK,
@@ -122,16 +123,13 @@ class Evaluator:
     def _generated(self, model: EvaluatedModel, images_per_category: int, generator: torch.Generator) -> "_Generated":
         categories_G = torch.arange(model.categories, device=self._device).repeat(images_per_category)
         compared = max(_MOST_COMPARED, 10 * model.categories)
-        confusion_KK = torch.zeros(model.categories, model.categories, device=self._device)
         classes: list[Tensor] = []
         recovered: list[Tensor] = []
         nearest: list[Tensor] = []
         for part in categories_G.split(_CHUNK):
             noise_ND = torch.randn(len(part), model.noise_dim, generator=generator, device=self._device)
             images_NCHW = model.generate(part, noise_ND)
-            q_NK = model.category_logits(images_NCHW).softmax(dim=1)
-            recovered.append(q_NK.argmax(dim=1))
-            confusion_KK.index_add_(0, part, q_NK)
+            recovered.append(model.category_logits(images_NCHW).argmax(dim=1))
             if len(nearest) * _CHUNK < compared:
                 nearest.append(self._nearest.of(images_NCHW, _NEIGHBOURS))
             if self._classifier is not None:
@@ -141,7 +139,6 @@ class Evaluator:
             categories_G.cpu().numpy(),
             _joined(classes) if classes else None,
             _joined(recovered),
-            (confusion_KK / images_per_category).double().cpu().numpy(),
             _joined(nearest)[:compared],
         )
 

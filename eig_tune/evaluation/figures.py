@@ -205,6 +205,23 @@ def front_figure(
     return figure
 
 
+def agreement_figure(
+    categories: Sequence[int], means: Sequence[float], errors: Sequence[float], marked: int | None
+) -> "Figure":
+    """How far seeds agree over the number of categories, with error bars; the number ``marked`` stands out."""
+    figure, axes = _figure(6.4, 4.2)
+    axes.errorbar(categories, means, yerr=errors, marker="o", color="#2a6fbb", ecolor="#888888", capsize=3)
+    if marked is not None:
+        axes.plot(marked, means[categories.index(marked)], "o", color="#c0392b", markersize=10, label=f"K = {marked}")
+        axes.legend(frameon=False)
+    axes.set_xscale("log")
+    axes.minorticks_off()
+    axes.set_xticks(categories, [str(number) for number in categories])
+    axes.set_xlabel("categories K")
+    axes.set_ylabel("agreement of seeds (adjusted mutual information)")
+    return figure
+
+
 def save_figure(figure: "Figure", path: Path) -> None:
     """Write the figure as PNG."""
     figure.savefig(path, dpi=110)

@@ -49,7 +49,7 @@ class EvaluationRecord:
 
 
 def write_evaluation(evaluation: Evaluation, directory: Path) -> None:
-    """Write metrics, table and prior as JSON and the samples as PNG into ``directory``."""
+    """Write metrics, table, prior and assigned categories as JSON and the samples as PNG into ``directory``."""
     document = {
         "metrics": evaluation.metrics,
         "table": _listed(evaluation.table),
@@ -60,6 +60,7 @@ def write_evaluation(evaluation: Evaluation, directory: Path) -> None:
             "mean_probability": evaluation.categories.mean_probability_K.tolist(),
             "alike": evaluation.categories.alike_KK.round(4).tolist(),
         },
+        "assigned": evaluation.assigned.tolist(),
     }
     (directory / EVALUATION_FILE).write_text(json.dumps(document))
     figures.sample_picture(evaluation.samples).save(directory / SAMPLES_FILE)
@@ -95,6 +96,48 @@ def _read_categories(document: dict[str, Any] | None, directory: Path) -> Catego
     with Image.open(directory / CATEGORIES_FILE) as picture:
         arrays = {name: np.asarray(document[name], dtype=np.float64) for name in _OF_CATEGORIES}
         return CategoryRecord(**arrays, picture=picture.copy())
+
+
+@dataclass(frozen=True)
+class MergingRecord:
+    """What is needed to put categories together: how much they look alike, their prior, and, where there are labels,
+    the category × class table and the true class distribution."""
+
+    alike: NDArray[np.float64]
+    prior: NDArray[np.float64]
+    table: NDArray[np.float64] | None
+    class_distribution: NDArray[np.float64] | None
+
+
+def read_merging(directory: Path) -> MergingRecord:
+    """The numbers alone, of a folder that has no pictures.
+
+    Raises:
+        CheckpointError: the file is missing or damaged, or of a version that did not write them.
+    """
+    try:
+        document = json.loads((directory / EVALUATION_FILE).read_text())
+        return MergingRecord(
+            alike=np.asarray(document["categories"]["alike"], dtype=np.float64),
+            prior=np.asarray(document["prior"], dtype=np.float64),
+            table=_array(document["table"]),
+            class_distribution=_array(document["class_distribution"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{directory}: does not say which categories look alike ({error})") from error
+
+
+def read_assigned(directory: Path) -> NDArray[np.int64]:
+    """The category that each of the training images [N] was given.
+
+    Raises:
+        CheckpointError: the file is missing or damaged, or of a version that did not write them.
+    """
+    try:
+        document = json.loads((directory / EVALUATION_FILE).read_text())
+        return np.asarray(document["assigned"], dtype=np.int64)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{directory}: has no assigned categories ({error})") from error
 
 
 def _listed(array: NDArray[np.float64] | None) -> list[float] | None:

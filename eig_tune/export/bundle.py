@@ -9,6 +9,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from eig_tune.export.programs import write_programs
 from eig_tune.models.base import Model
 from eig_tune.paths import expanded
 from eig_tune.reports.categories import CATEGORIES_JSON, CATEGORIES_PICTURE, read_categories
+from eig_tune.reports.groups import Groups
 from eig_tune.tracking.registry import MODELS, download_bundle
 from eig_tune.training import checkpoint
 from eig_tune.training.loop import model_of
@@ -33,7 +35,12 @@ _LARGEST_JSON = 10_000_000
 
 
 def write_bundle(
-    model: Path, pictures: Path, metrics: Mapping[str, Any], provenance: Mapping[str, Any], directory: Path
+    model: Path,
+    pictures: Path,
+    metrics: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    directory: Path,
+    groups: Groups | None = None,
 ) -> None:
     """Write a bundle into ``directory``, completely or not at all.
 
@@ -43,6 +50,7 @@ def write_bundle(
         metrics: what the model has reached, found and confirmed.
         provenance: where the model came from: search, trial, run, data, versions.
         directory: a new or empty folder.
+        groups: how its categories are put together; None leaves them as they are.
 
     Raises:
         EigTuneError: ``directory`` is not empty or cannot be written, or a program differs from the model.
@@ -54,7 +62,7 @@ def write_bundle(
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        _write(model, pictures, metrics, provenance, partial)
+        _write(model, pictures, metrics, provenance, partial, groups)
         if directory.exists():
             directory.rmdir()
         partial.replace(directory)
@@ -65,13 +73,21 @@ def write_bundle(
 
 
 def _write(
-    model: Path, pictures: Path, metrics: Mapping[str, Any], provenance: Mapping[str, Any], directory: Path
+    model: Path,
+    pictures: Path,
+    metrics: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    directory: Path,
+    groups: Groups | None,
 ) -> None:
     record = checkpoint.read_run(model)
     tensors = checkpoint.read_tensors_file(model / checkpoint.TENSORS_FILE, record.step)
     shutil.copy(model / checkpoint.TENSORS_FILE, directory / WEIGHTS_FILE)
     network = model_of(record, tensors)
     differences = write_programs(network, record.image_size, record.channels, directory)
+    if groups is not None:
+        record = replace(record, groups=groups.of_category)
+        metrics = {**metrics, "groups": {"shares": list(groups.shares), **groups.metrics}}
     config = {
         **checkpoint.as_document(record),
         "provenance": dict(provenance),
@@ -84,7 +100,8 @@ def _write(
             shutil.copy(pictures / file, directory / file)
     shown = [picture for picture in PICTURES if (directory / picture).is_file()]
     (directory / CARD_FILE).write_text(
-        model_card(record, network.noise_dim, metrics, provenance, shown, read_categories(directory)), encoding="utf-8"
+        model_card(record, network.noise_dim, metrics, provenance, shown, read_categories(directory), groups),
+        encoding="utf-8",
     )
     _write_json(directory / SUMS_FILE, {file.name: _sha256(file) for file in sorted(directory.iterdir())})
 

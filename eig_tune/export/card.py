@@ -14,6 +14,7 @@ from eig_tune.reports.categories import (
     what_was_checked,
 )
 from eig_tune.reports.disagreement import disagreement
+from eig_tune.reports.groups import Groups, markdown
 from eig_tune.reports.phrases import table_cell
 from eig_tune.training.checkpoint import RunRecord
 
@@ -35,7 +36,7 @@ Decisions about people, or images of another kind: it gives every image a catego
 Learned shares are estimates; {error}
 
 {page}
-## How good it is
+{groups}## How good it is
 
 | metric | found | confirmed |
 |---|---|---|
@@ -75,6 +76,16 @@ _WITHOUT_LABELS = {
     "deviation.",
 }
 
+_GROUPS = """## Its groups
+
+Categories that look alike are put together into {count} groups, by how often Q takes one for another. The programs give
+probabilities of categories; those of a group are their sums. `config.json` has the group of each category in `groups`,
+and `eig-tune predict` writes it beside the category. Shares are the learned prior, added up.
+
+{table}
+
+"""
+
 
 def model_card(
     record: RunRecord,
@@ -83,6 +94,7 @@ def model_card(
     provenance: Mapping[str, Any],
     pictures: Sequence[str],
     categories: Sequence[Category] = (),
+    groups: Groups | None = None,
 ) -> str:
     """The card as Markdown.
 
@@ -93,6 +105,7 @@ def model_card(
         provenance: where the model came from.
         pictures: files of the bundle.
         categories: what each of them is; none of a model of an earlier version.
+        groups: how they are put together; None where they are not.
     """
     config, labelled = record.config, bool(record.classes)
     return _CARD.format(
@@ -106,6 +119,7 @@ def model_card(
         noise_dim=noise_dim,
         found=f"(search {provenance.get('search', '?')}, trial {provenance.get('trial', '?')})",
         page=_page(categories, metrics["found"], labelled=labelled) if categories else "",
+        groups="" if groups is None else _GROUPS.format(count=len(groups.shares), table=markdown(groups)),
         metrics="\n".join(_metric_rows(metrics)),
         warnings="".join(f"\n**Warning**: {sign}.\n" for sign in _warnings(metrics)),
         pictures="\n\n".join(f"![{picture}]({picture})" for picture in pictures if picture != CATEGORIES_PICTURE),

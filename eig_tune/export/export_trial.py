@@ -6,28 +6,37 @@ from typing import Any
 
 from eig_tune.errors import CheckpointError
 from eig_tune.export.bundle import PICTURES, write_bundle
+from eig_tune.export.merge import merge_categories, parse_merge_to
 from eig_tune.models.base import Model
 from eig_tune.reports.categories import CATEGORIES_JSON, Category, read_categories
+from eig_tune.reports.groups import Groups, describe_groups
 from eig_tune.reports.mlflow_runs import MODEL_FOLDER
 from eig_tune.tracking import TrackedSearch, TrackedTrial, download, has_artifact
 from eig_tune.training.checkpoint import RunRecord
 from eig_tune.training.loop import read_model
 
 
-def export_trial(found: TrackedSearch, chosen: TrackedTrial, directory: Path, by: str) -> None:
-    """Write a trial's bundle into ``directory``.
+def export_trial(
+    found: TrackedSearch, chosen: TrackedTrial, directory: Path, by: str, merge_to: str | None = None
+) -> Groups | None:
+    """Write a trial's bundle into ``directory``; groups of its categories are shown in its MLflow run, too.
 
     Args:
         found: the search.
         chosen: the trial.
         directory: a new or empty folder.
         by: what the trial was chosen by, which the bundle records.
+        merge_to: put its categories together into so many groups, a number or ``auto``; None leaves them apart.
+
+    Returns:
+        The groups; None where there are none.
 
     Raises:
-        EigTuneError: ``directory`` is not empty or cannot be written.
+        EigTuneError: ``directory`` is not empty or cannot be written, or there are no such groups.
         TrackingError: the trial's artifacts cannot be downloaded.
         CheckpointError: the trial has no model, or it is damaged.
     """
+    count = None if merge_to is None else parse_merge_to(merge_to)
     with tempfile.TemporaryDirectory() as temporary:
         fetched = Path(temporary)
         download(found.store, chosen.run_id, {MODEL_FOLDER, CATEGORIES_JSON, *PICTURES}, fetched)
@@ -36,7 +45,11 @@ def export_trial(found: TrackedSearch, chosen: TrackedTrial, directory: Path, by
         where = {"search": found.name, "search_run": found.run.run_id, "trial": chosen.number}
         where |= {"mlflow_run": chosen.run_id, "chosen_by": by}
         provenance = {**where, **found.provenance}
-        write_bundle(fetched / MODEL_FOLDER, fetched, _metrics(chosen), provenance, directory)
+        groups = None if merge_to is None else merge_categories(fetched / MODEL_FOLDER, count)
+        write_bundle(fetched / MODEL_FOLDER, fetched, _metrics(chosen), provenance, directory, groups)
+        if groups is not None:
+            found.store.describe(chosen.run_id, describe_groups(groups))
+        return groups
 
 
 def read_trial_model(found: TrackedSearch, chosen: TrackedTrial) -> tuple[RunRecord, Model]:

@@ -29,12 +29,16 @@ _BATCH = 256
 
 @dataclass(frozen=True)
 class Prediction:
-    """One image's most probable category, how probable it is, and the entropy of Q(c|x) in nats."""
+    """One image's most probable category, how probable it is, the entropy of Q(c|x) in nats, and the category's group.
+
+    ``group`` is None where the bundle's categories are not put together.
+    """
 
     path: Path
     category: int
     probability: float
     entropy: float
+    group: int | None = None
 
 
 def find_images(sources: Sequence[Path]) -> tuple[list[Path], list[LeftOut]]:
@@ -95,30 +99,38 @@ def predict(
                 paths.append(path)
                 pixels.append(result)
         if pixels:
-            yield from _predict_batch(model, paths, np.stack(pixels))
+            yield from _predict_batch(record.groups, model, paths, np.stack(pixels))
 
 
-def _predict_batch(model: Model, paths: Sequence[Path], pixels: NDArray[np.uint8]) -> Iterator[Prediction]:
+def _predict_batch(
+    groups: Sequence[int], model: Model, paths: Sequence[Path], pixels: NDArray[np.uint8]
+) -> Iterator[Prediction]:
     q_NK = model.category_logits(to_unit_range(torch.tensor(pixels))).softmax(dim=1)
     entropies = torch.special.entr(q_NK).sum(dim=1).tolist()
     best = q_NK.max(dim=1)
     for path, category, probability, entropy in zip(
         paths, best.indices.tolist(), best.values.tolist(), entropies, strict=True
     ):
-        yield Prediction(path, category, probability, entropy)
+        yield Prediction(path, category, probability, entropy, groups[category] if groups else None)
 
 
-def write_predictions(predictions: Iterator[Prediction], out: IO[str]) -> int:
+def write_predictions(predictions: Iterator[Prediction], out: IO[str], *, grouped: bool = False) -> int:
     """Write CSV with a header line; paths are escaped by :func:`eig_tune.data.left_out.cell`.
+
+    Args:
+        predictions: one line each.
+        out: where to write.
+        grouped: the bundle has groups, which get a column.
 
     Returns:
         How many predictions there were.
     """
     writer = csv.writer(out)
-    writer.writerow(["path", "category", "probability", "entropy"])
+    writer.writerow(["path", "category", "probability", "entropy", *(["group"] if grouped else [])])
     written = 0
     for p in predictions:
-        writer.writerow([cell(str(p.path)), p.category, f"{p.probability:.6f}", f"{p.entropy:.6f}"])
+        row = [cell(str(p.path)), p.category, f"{p.probability:.6f}", f"{p.entropy:.6f}"]
+        writer.writerow([*row, p.group] if grouped else row)
         written += 1
     return written
 

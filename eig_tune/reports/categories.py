@@ -13,13 +13,13 @@ from typing import Any
 
 from eig_tune import strict_json
 from eig_tune.data.left_out import printable
+from eig_tune.evaluation.merging import THRESHOLD
 from eig_tune.evaluation.metrics import class_of_category
 from eig_tune.evaluation.record import EvaluationRecord
 
 logger = logging.getLogger(__name__)
 
 CATEGORIES_JSON, CATEGORIES_PICTURE = "categories.json", "categories.png"
-_ALIKE = 0.2  # from which on two categories are named as looking alike
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def categories_of(record: EvaluationRecord, classes: Sequence[str]) -> list[Cate
             {
                 other: round(float(much), 2)
                 for other, much in enumerate(seen.alike[number])
-                if other != number and much >= _ALIKE
+                if other != number and much >= THRESHOLD
             },
             shows[number],
         )

@@ -1,4 +1,4 @@
-"""The description of a search's or a comparison's parent run in MLflow: what it has come to.
+"""The description of a parent run in MLflow, a search's, a comparison's or that of ``suggest-k``: what it has come to.
 
 Descriptions are Markdown. MLflow's UI shows every newline inside a paragraph, so a paragraph is one line here.
 """
@@ -36,6 +36,8 @@ from eig_tune.reports.phrases import (
     table_cell,
 )
 from eig_tune.reports.plots import FRONT, PAGE, RUNGS
+from eig_tune.reports.suggestion import PICTURE, Suggestion
+from eig_tune.reports.suggestion import markdown as suggestion_table
 
 _MOST_ROWS = 10  # of the front: MLflow keeps 8,000 characters of a description
 _MOST_CHARACTERS = 2000  # about trials that ended early
@@ -88,6 +90,11 @@ def describe_search(
 def describe_comparison(rows: Sequence[Row], artifacts: Artifacts) -> str:
     """The table and where its pictures are."""
     return f"{_apart(markdown(rows))}\n![methods]({artifacts.address('methods.png')})\n"
+
+
+def describe_suggestion(suggestion: Suggestion, artifacts: Artifacts) -> str:
+    """The table, what is recommended, and the curve."""
+    return f"{_apart(suggestion_table(suggestion))}\n![agreement]({artifacts.address(PICTURE)})\n"
 
 
 def _best(spec: SearchSpec, finished: Sequence[Candidate]) -> str:

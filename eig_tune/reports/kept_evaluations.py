@@ -1,4 +1,4 @@
-"""What the pictures of a comparison show of its finished cells."""
+"""What the results of a comparison, or of a suggestion of K, need of its finished runs."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,10 +12,10 @@ from eig_tune.hpo.trial import Trial
 
 
 class KeptEvaluations(Observer):
-    """An observer of the engine that keeps what the pictures show of a finished cell, whose checkpoint is deleted.
+    """An observer of the engine that keeps the evaluation of a finished run, whose checkpoint is deleted.
 
     Args:
-        folder: where; one folder for each cell in it, named by the trial's number.
+        folder: where; one folder for each run in it, named by the trial's number.
         storage: where checkpoints lie.
     """
 
@@ -35,7 +35,7 @@ class KeptEvaluations(Observer):
 
     def _keep(self, trial: Trial) -> None:
         whole, unfinished = self.folder / str(trial.number), self.folder / f".{trial.number}"
-        with suppress(CheckpointError, FileNotFoundError):  # a picture less must not end a comparison
+        with suppress(CheckpointError, FileNotFoundError):  # a picture less must not end the work
             unfinished.mkdir(parents=True, exist_ok=True)
             with self._storage.local(str(trial.checkpoint)) as checkpoint:
                 for file in (EVALUATION_FILE, SAMPLES_FILE):

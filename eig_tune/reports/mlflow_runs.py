@@ -1,5 +1,6 @@
 """The MLflow runs of a search's trials: parameters, metrics, tags, pictures and models, as the engine's events come."""
 
+import shutil
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -8,7 +9,7 @@ from pathlib import Path
 from eig_tune.cluster.storage import Storage
 from eig_tune.errors import CheckpointError, one_line
 from eig_tune.evaluation import figures
-from eig_tune.evaluation.record import SAMPLES_FILE, read_evaluation
+from eig_tune.evaluation.record import EVALUATION_FILE, SAMPLES_FILE, read_evaluation
 from eig_tune.hpo.candidates import SECOND_SEED, SPLIT
 from eig_tune.hpo.observers import Observer
 from eig_tune.hpo.trial import HALVED_BATCH, Action, Report, Trial
@@ -142,6 +143,7 @@ class MlflowRuns(Observer):
     def _copy_weights(self, trial: Trial, location: str, folder: Path) -> None:
         with self._opened(trial, location, "model") as checkpoint:
             checkpoints.write_weights(checkpoint, folder)
+            shutil.copy(checkpoint / EVALUATION_FILE, folder)  # which categories look alike
 
     @contextmanager
     def _opened(self, trial: Trial, location: str, what: str) -> Iterator[Path]:

@@ -16,6 +16,7 @@ from eig_tune.hpo.trial import Trial
 from eig_tune.reports.categories import Category
 from eig_tune.reports.comparison import p_in_words, rows_of
 from eig_tune.reports.disagreement import disagreement_of
+from eig_tune.reports.suggestion import Suggestion
 from eig_tune.tracking import TrackedSearch, TrackedTrial
 
 
@@ -97,6 +98,31 @@ class ComparisonOutcome:
     stopped: str = ""
 
 
+@dataclass(frozen=True)
+class SuggestionOutcome:
+    """What ``suggest-k`` has come to.
+
+    Attributes:
+        name: of it.
+        trials: its runs.
+        suggestion: the agreement of every K, and the K that is recommended, as far as runs have finished.
+        folder: where table and curve lie.
+        complete: whether every run has ended.
+        disk: what it takes.
+        tracking_errors: what MLflow did not take.
+        stopped: why it has ended before all runs had; nothing when all have.
+    """
+
+    name: str
+    trials: tuple[Trial, ...]
+    suggestion: Suggestion
+    folder: Path
+    complete: bool
+    disk: DiskUse
+    tracking_errors: tuple[str, ...]
+    stopped: str = ""
+
+
 def search_document(outcome: SearchOutcome) -> dict[str, Any]:
     """The outcome of a search as JSON has it; times in seconds, sizes in bytes.
 
@@ -151,6 +177,19 @@ def comparison_document(outcome: ComparisonOutcome, methods: Sequence[str]) -> d
         "methods": [vars(row) for row in rows],
         "test": p_in_words(rows),
         "cells": [trial_document(trial) for trial in outcome.trials],
+    }
+
+
+def suggestion_document(outcome: SuggestionOutcome) -> dict[str, Any]:
+    """The outcome of ``suggest-k`` as JSON has it."""
+    return {
+        "name": outcome.name,
+        "complete": outcome.complete,
+        "recommended": outcome.suggestion.recommended,
+        "certainty": outcome.suggestion.certainty,
+        "categories": [vars(row) for row in outcome.suggestion.rows],
+        "disk": vars(outcome.disk),
+        "trials": [trial_document(trial) for trial in outcome.trials],
     }
 
 

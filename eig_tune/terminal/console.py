@@ -1,4 +1,4 @@
-"""The console for a person: messages, progress and tables go to stderr, because stdout is for results."""
+"""The consoles: messages, progress and tables go to stderr, because stdout is for results."""
 
 import sys
 from functools import cache
@@ -13,6 +13,13 @@ def notebook_console() -> Console:
     """A console whose lines appear as text below the notebook cell that runs; stderr would be red there."""
     as_it_is: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
     return Console(file=sys.stdout, force_terminal=False, force_jupyter=False, width=_WIDTH_OF_A_LOG, **as_it_is)
+
+
+def result_console() -> Console:
+    """A console for results, on stdout; text is shown as it is."""
+    as_it_is: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
+    console = Console(**as_it_is)
+    return console if console.is_terminal else Console(**as_it_is, width=_WIDTH_OF_A_LOG)
 
 
 @cache

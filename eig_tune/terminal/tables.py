@@ -17,7 +17,8 @@ from eig_tune.hpo.trial import Trial
 from eig_tune.reports.categories import COLUMNS, NOT_KNOWN, Category, has_classes, table_of, what_was_checked
 from eig_tune.reports.comparison import best_of, p_in_words, p_text, rows_of
 from eig_tune.reports.disagreement import Disagreement, disagreement_of
-from eig_tune.reports.outcomes import ComparisonOutcome, DiskUse, SearchOutcome
+from eig_tune.reports.groups import GROUP_COLUMNS, Groups, group_rows, reached_in_words
+from eig_tune.reports.outcomes import ComparisonOutcome, DiskUse, SearchOutcome, SuggestionOutcome
 from eig_tune.reports.phrases import (
     chosen_in_words,
     confirmation_in_words,
@@ -29,6 +30,7 @@ from eig_tune.reports.phrases import (
     selection_bias_in_words,
     short,
 )
+from eig_tune.reports.suggestion import PICTURE, RULE, cells, columns, header, in_words
 from eig_tune.tracking import TrackedSearch, TrackedTrial
 
 _MOST_OTHERS = 3
@@ -122,15 +124,48 @@ def print_comparison(outcome: ComparisonOutcome, methods: Sequence[str], console
     console.print(table)
     console.print(p_in_words(rows), highlight=False, soft_wrap=True)
     console.print(f"table and pictures: {outcome.folder}", highlight=False, soft_wrap=True)
+    _print_unfinished(outcome, "cells", console)
+
+
+def _print_unfinished(outcome: ComparisonOutcome | SuggestionOutcome, runs: str, console: Console) -> None:
+    """What has not ended or has failed, and what the rest takes on the disk."""
     if not outcome.complete:
         why = f"{outcome.stopped}: " if outcome.stopped else ""
-        console.print(f"{why}not all cells have ended; go on with --resume", highlight=False)
+        console.print(f"{why}not all {runs} have ended; go on with --resume", highlight=False)
     for trial in outcome.trials:
         if trial.status == "failed":
             line = f"failed: {dict(trial.params)}: {trial.reason}"
             console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
     _print_disk_use(outcome.disk, console)
     _print_tracking_errors(outcome.tracking_errors, console)
+
+
+def print_suggestion(outcome: SuggestionOutcome, results: Console, console: Console) -> None:
+    """The table and what is recommended as a result; where the curve lies and what is left to do as messages."""
+    metrics = columns(outcome.suggestion)
+    table = Table(title=outcome.name, title_justify="left", box=None, pad_edge=False)
+    for column in header(metrics):
+        table.add_column(column, justify="right")
+    for row in outcome.suggestion.rows:
+        table.add_row(*cells(row, metrics), style="bold" if row.categories == outcome.suggestion.recommended else "")
+    results.print(table)
+    for line in in_words(outcome.suggestion):
+        results.print(line, soft_wrap=True)
+    console.print(RULE, soft_wrap=True)
+    console.print(f"table and curve: {outcome.folder} ({PICTURE})", soft_wrap=True)
+    _print_unfinished(outcome, "runs", console)
+
+
+def print_groups(groups: Groups, console: Console) -> None:
+    """The groups of a bundle with their shares, and what they reach where there are labels."""
+    table = Table(box=None, pad_edge=False)
+    for column in GROUP_COLUMNS:
+        table.add_column(column, justify="left" if column == "categories" else "right")
+    for row in group_rows(groups):
+        table.add_row(*row)
+    console.print(table)
+    if groups.metrics:
+        console.print(f"as groups: {reached_in_words(groups)}", soft_wrap=True)
 
 
 def print_found(found: TrackedSearch, console: Console) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from eig_tune.errors import ResultError, one_line
 from eig_tune.tracking.address import file_of, is_database, is_local
 from eig_tune.tracking.client import PAGE, all_results, experiments, open_client, readable_errors
-from eig_tune.tracking.tags import KEY_TAG, KIND_TAG, PARENT_TAG, runs_of_search
+from eig_tune.tracking.tags import DESCRIPTION_TAG, KEY_TAG, KIND_TAG, PARENT_TAG, runs_of_search
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,15 @@ class Store:
         of that key, which the parent run does not have."""
         condition = "" if key is None else f" and tags.`{KEY_TAG}` = '{key}'"
         return list(self._search(runs_of_search(search_id) + condition))
+
+    def describe(self, run_id: str, markdown: str) -> None:
+        """Set the description of a run, which the UI shows.
+
+        Raises:
+            TrackingError: the store cannot be reached.
+        """
+        with readable_errors(self.uri):
+            self.client.set_tag(run_id, DESCRIPTION_TAG, markdown)
 
     def answers(self) -> bool:
         """Whether the store can be reached at all."""

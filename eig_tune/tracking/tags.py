@@ -1,6 +1,7 @@
 """The tags by which eig-tune finds its runs again in MLflow."""
 
-KIND_TAG = "eig_tune.kind"  # search or comparison on a parent run; trial, second-seed or confirmation below it
+# search, comparison or suggestion on a parent run; trial, second-seed or confirmation below it
+KIND_TAG = "eig_tune.kind"
 SEARCH_TAG = "eig_tune.search_id"  # of the search, on its parent run, children and grandchildren alike
 KEY_TAG = "eig_tune.trial"  # a trial's number; a further seed's with that behind a dot; not on a parent run
 ENDED_TAG = "eig_tune.ended"  # set last of all: a run that has it is complete in MLflow

@@ -34,7 +34,7 @@ class SearchTracker:
 
     Args:
         store: an open store.
-        kind: ``search`` or ``comparison``.
+        kind: ``search``, ``comparison`` or ``suggestion``.
         search_id: by which its runs are found again; those of other searches in the same experiment are not touched.
         params: the parent run's parameters.
         tags: further tags of the parent run.
@@ -75,8 +75,8 @@ class SearchTracker:
             Job(key, lambda: self._create_run(key, name, at, kind, below)), Batch(key, params=dict(params))
         )
 
-    def log_metrics(self, key: str, step: int, metrics: Mapping[str, float], at: float) -> None:
-        """Metrics of a run at ``step``; ``at`` is seconds since the epoch."""
+    def log_metrics(self, key: str | None, step: int, metrics: Mapping[str, float], at: float) -> None:
+        """Metrics of a run, or of the parent run when ``key`` is None; ``at`` is seconds since the epoch."""
         self._writer.put(Batch(key, metrics=[(n, value, _milliseconds(at), step) for n, value in metrics.items()]))
 
     def replace_metrics(

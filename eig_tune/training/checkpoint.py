@@ -23,13 +23,17 @@ _OPTIMIZER, _AVERAGE = "optimizer.", "average."
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What a checkpoint says about itself: the run, the step, and the images it was trained on."""
+    """What a checkpoint says about itself: the run, the step, and the images it was trained on.
+
+    ``groups`` is of a bundle whose categories were put together: the group of each category; empty otherwise.
+    """
 
     config: TrainConfig
     step: int
     image_size: int
     channels: int
     classes: tuple[str, ...]
+    groups: tuple[int, ...] = ()
 
 
 def save(directory: Path, tensors: Mapping[str, Tensor], record: RunRecord) -> None:
@@ -42,7 +46,8 @@ def save(directory: Path, tensors: Mapping[str, Tensor], record: RunRecord) -> N
 
 def as_document(record: RunRecord) -> dict[str, Any]:
     """The record as JSON has it."""
-    return {**vars(record), "config": record.config.model_dump(mode="json")}
+    document = {**vars(record), "config": record.config.model_dump(mode="json")}
+    return document if record.groups else {name: value for name, value in document.items() if name != "groups"}
 
 
 def load(directory: Path, expected: RunRecord) -> tuple[dict[str, Tensor], int]:
@@ -83,15 +88,28 @@ def parse_run(document: Any, source: Path) -> RunRecord:
         if not (8 <= size <= 256 and size % 4 == 0 and channels in (1, 3)):
             raise ValueError(f"no model is made for images of {size}×{size} with {channels} channels")
         _check_method(document["config"]["method"], source)
+        config = TrainConfig.model_validate(document["config"])
         return RunRecord(
-            config=TrainConfig.model_validate(document["config"]),
+            config=config,
             step=int(document["step"]),
             image_size=size,
             channels=channels,
             classes=tuple(map(str, document["classes"])),
+            groups=_groups(document.get("groups", []), config.model.categories),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{source}: not a whole checkpoint ({one_line(error)})") from error
+
+
+def _groups(value: Any, categories: int) -> tuple[int, ...]:
+    """The group of each category, counted from 0 without a gap; empty where categories are not put together."""
+    if value == []:
+        return ()
+    if not isinstance(value, list) or len(value) != categories or not all(type(number) is int for number in value):
+        raise ValueError("groups: give one whole number a category")
+    if set(value) != set(range(max(value) + 1)):
+        raise ValueError("groups: they must count from 0 without a gap")
+    return tuple(value)
 
 
 def _check_method(name: Any, source: Path) -> None:

@@ -1,5 +1,5 @@
-"""The one skeleton that a search, its confirmations and a comparison share: many trials, run to their end or as far
-as they get, so that another process can go on.
+"""The one skeleton that a search, its confirmations, a comparison and a suggestion of K share: many trials, run to
+their end or as far as they get, so that another process can go on.
 
 The order, and why it is this one:
 
@@ -62,7 +62,7 @@ IMAGES = "images"  # the name of a search's only data set
 
 @dataclass(frozen=True)
 class SessionHeader:
-    """What the event log and the MLflow run of a search or comparison begin with.
+    """What the event log and the MLflow run of a search, comparison or suggestion begin with.
 
     Attributes:
         kind: what it is.
@@ -71,7 +71,7 @@ class SessionHeader:
         tags: tags of that run.
     """
 
-    kind: Literal["search", "comparison"]
+    kind: Literal["search", "comparison", "suggestion"]
     traits: Mapping[str, Any]
     params: Callable[[Mapping[str, TrialData]], Mapping[str, Any]]
     tags: Mapping[str, str]
@@ -79,7 +79,7 @@ class SessionHeader:
 
 @dataclass(frozen=True)
 class Session:
-    """A search or comparison that is open in this process, and in no other.
+    """A search, comparison or suggestion that is open in this process, and in no other.
 
     Attributes:
         spec: its space.
@@ -89,7 +89,7 @@ class Session:
         datasets: images with their evaluation classifier, by name.
         runtime: with what trials run.
         event_log: of its trials.
-        second_seeds: the event log of the second seeds of a search's finalists; None for a comparison.
+        second_seeds: the event log of the second seeds of a search's finalists; None for what is not a search.
         confirmations: and of its confirmations.
         tracker: writes its MLflow runs.
     """
@@ -180,7 +180,7 @@ def open_session(
     images: Mapping[str, ImageData],
     view: View,
 ) -> Iterator[Session]:
-    """Open a search or comparison: begin it, or go on with it. See the top of this file for the order.
+    """Open a search, comparison or suggestion: begin it, or go on with it. See the top of this file for the order.
 
     Args:
         header: what its event log and its MLflow run begin with.

@@ -22,6 +22,14 @@ def best(
     export: Annotated[
         Path | None, typer.Option(**path_option("--export"), help="Write the model into this new folder.")
     ] = None,
+    merge_to: Annotated[
+        str | None,
+        typer.Option(
+            help="With --export: put categories that look alike together into so many groups; auto goes by how alike "
+            "they look.",
+            metavar="INTEGER|auto",
+        ),
+    ] = None,
     register: Annotated[
         str | None,
         typer.Option(
@@ -37,17 +45,22 @@ def best(
 ) -> None:
     """Show the best trial of a search; export its model, or register it in MLflow."""
     from eig_tune.api.search import open_search
-    from eig_tune.export.export_trial import lacks_model, read_trial_categories
+    from eig_tune.export.export_trial import export_trial, lacks_model, read_trial_categories
+    from eig_tune.export.merge import parse_merge_to
     from eig_tune.export.register_trial import register_trial
     from eig_tune.reports.outcomes import best_document
     from eig_tune.terminal.console import message_console
-    from eig_tune.terminal.tables import print_best, print_categories, print_found
+    from eig_tune.terminal.tables import print_best, print_categories, print_found, print_groups
     from eig_tune.tracking.registry import check_model_name
 
     if force and register is None:
         raise EigTuneError("--force: goes with --register NAME only")
     if register is not None:
         check_model_name(register)
+    if merge_to is not None:
+        if export is None:
+            raise EigTuneError("--merge-to: goes with --export DIR only")
+        parse_merge_to(merge_to)
     console = message_console()
     result = open_search(name, home=home, tracking_uri=tracking_uri)
     print_found(result.found, console)
@@ -61,8 +74,11 @@ def best(
         console.print(lacking, style="yellow", markup=False, highlight=False, soft_wrap=True)
     document = {**best_document(chosen, found, by, categories), "has_model": lacking is None}
     if export is not None:
-        choice.export(export)
+        groups = export_trial(found, chosen, export, by, merge_to)
         console.print(f"model written to {export}", highlight=False, soft_wrap=True)
+        if groups is not None:
+            print_groups(groups, console)
+            document["groups"] = {"of_category": groups.of_category, "shares": groups.shares, **groups.metrics}
     if register is not None:
         made = register_trial(found, chosen, register, by, force, export)
         console.print(str(made), markup=False, highlight=False, soft_wrap=True)

@@ -20,7 +20,8 @@ def predict(
     home: HomeOption = DEFAULT_HOME,
     tracking_uri: UriOption = None,
 ) -> None:
-    """Write the category of every image, its probability and the entropy of Q(c|x), as CSV."""
+    """Write the category of every image, its probability and the entropy of Q(c|x), as CSV; its group where the bundle
+    has groups."""
     from eig_tune.api.running import store_uri
     from eig_tune.export import open_bundle
     from eig_tune.export.inference import find_images, write_predictions
@@ -33,7 +34,8 @@ def predict(
     record, model = open_bundle(bundle, store_uri(tracking_uri, home))
     files, left_out = find_images(images)
     with _csv_file(out) as opened, TerminalView(console).progress_bar("reading images") as on_progress:
-        count = write_predictions(predictions(record, model, files, left_out.append, on_progress), opened)
+        found = predictions(record, model, files, left_out.append, on_progress)
+        count = write_predictions(found, opened, grouped=bool(record.groups))
     if left_out:
         log_left_out(left_out, out.with_suffix(".left-out.csv") if out is not None and out.is_file() else None)
     console.print(f"{count} of {len(files)} images", highlight=False)
