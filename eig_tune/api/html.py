@@ -20,7 +20,8 @@ _DIGITS = 4
 def result_page(result: "SearchResult") -> str:
     """The search's name, what became of its trials, and its Pareto front."""
     front = result.front
-    columns = [*result.objectives, *(name for name in map(str, front) if name.startswith(PARAM_PREFIX))]
+    judged = dict.fromkeys([*result.objectives, *result.constraints])
+    columns = [*judged, *(name for name in map(str, front) if name.startswith(PARAM_PREFIX))]
     parts = [_paragraph(result.name, result.progress)]
     if len(front):
         more = f", {_MOST_ROWS} of {len(front)} trials" if len(front) > _MOST_ROWS else ""

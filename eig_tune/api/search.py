@@ -50,7 +50,8 @@ def search(
         name: of the search, and of its MLflow experiment; the space file's, or ``search``.
         home: folder for all that is left behind; EIG_TUNE_HOME, or ``eig-runs``.
         tracking_uri: the MLflow store; MLFLOW_TRACKING_URI, or the home's own.
-        resume: go on with the search of that name, which must have had the same space and the same images.
+        resume: go on with the search of that name, which must have had the same images and the same space but for
+            ``trials``, ``confirm`` and ``constraints``.
         gpus: how many GPUs to use; 0 is the CPU, None is all.
         trials_per_gpu: trials that share a GPU; ``auto`` is as many as its memory takes.
         cpus: trials at once on the CPU; None is all.

@@ -147,7 +147,7 @@ def asked(address: str) -> Any:
 
 @pytest.mark.slow
 def test_optuna_dashboard_opens_it(tmp_path: Path) -> None:
-    ended = run(tmp_path)
+    ended = run(tmp_path, spec=BOUND)
     port = free_port()
     command = [str(Path(sys.executable).with_name("optuna-dashboard")), str(tmp_path / "optuna.log")]
     address, end = f"http://127.0.0.1:{port}/api/studies", time.monotonic() + 60
@@ -166,3 +166,6 @@ def test_optuna_dashboard_opens_it(tmp_path: Path) -> None:
     assert study["study_name"] == "mine"
     assert [trial["state"] for trial in trials].count("Complete") == [s for s, _ in ended.values()].count("finished")
     assert len(trials) == len(ended)
+    assert {len(trial["constraints"]) for trial in trials if trial["state"] == "Complete"} == {2}, (
+        "it shows feasibility"
+    )

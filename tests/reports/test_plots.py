@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from eig_tune.config.constraints import Bound
 from eig_tune.config.space import SearchSpec, parse_spec
 from eig_tune.hpo.trial import Decision, Report, Trial
 from eig_tune.reports import plots
@@ -119,6 +120,19 @@ def test_trials_that_are_all_alike_are_no_error(tmp_path: Path) -> None:
     alike = [trial(of, 0, "finished") for _ in range(3)]
     plots.write_pictures(alike, of, tmp_path)
     plots.write_page(alike, of, "mine", tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bound", [">= 0.3", ">= 0.99"], ids=["one meets it", "none meets it"])
+@pytest.mark.parametrize("objectives", [{"nmi": "maximize"}, TWO], ids=len)
+def test_search_with_constraints_is_drawn(objectives: Mapping[str, str], bound: str, tmp_path: Path) -> None:
+    of = spec(objectives).model_copy(update={"constraints": {"nmi": Bound.parse(bound)}})
+    some = trials(of, "finished", "stopped", "failed", "collapsed", "finished", "running", "finished")
+    plots.write_pictures(some, of, tmp_path)
+    plots.write_page(some, of, "mine", tmp_path)
+    for name in plots.pictures(some, of):
+        with Image.open(tmp_path / name) as picture:
+            assert np.ptp(np.asarray(picture.convert("L"))) > 100, f"{name} is empty"
 
 
 @pytest.mark.slow
