@@ -6,8 +6,8 @@ it, and its slot goes to another one meanwhile. With several objectives a rung o
 sorting (Schmucker et al. 2021, "Multi-objective Asynchronous Successive Halving", arXiv 2106.12639). Brackets are those
 of Hyperband (Li et al. 2018, JMLR 18).
 
-Constraints do not count here: a bound holds for a trial's end, and ranking by it at rungs let few trials get there
-(`benchmarks/replay_constraints.py`).
+Constraints do not count here: a bound holds for a trial's end, and in replays ranking by it at rungs gained nothing and
+let fewer trials get there (`benchmarks/replay_constraints.py`).
 
 What differs from the paper: a trial that would be promoted next is not paused at all; and a trial below which no place
 will ever be free is reported as unpromotable, so that its checkpoint can be deleted.
