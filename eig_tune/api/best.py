@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from eig_tune.api.model import TrainedModel
+    from eig_tune.export.trial_models import TrialModel
 
 
 @dataclass(frozen=True, repr=False)
@@ -70,6 +72,21 @@ class BestTrial:
         was confirmed."""
         return missed(reached(self.trial), self.search.constraints)
 
+    @cached_property
+    def trial_model(self) -> "TrialModel":
+        """Which of the models of its parameters :meth:`model` and :meth:`export` take: of its own seed and the fresh
+        ones the best by ``label_free_score``, which uses no labels.
+
+        Raises:
+            TrackingError: the store cannot be reached.
+
+        Example:
+            >>> print(result.best().trial_model.seed, result.best().trial_model.metrics["nmi"])
+        """
+        from eig_tune.export.trial_models import chosen_model
+
+        return chosen_model(self.search, self.trial)
+
     @property
     def categories(self) -> "pd.DataFrame":
         """One row for each category of its model, by its number.
@@ -88,7 +105,7 @@ class BestTrial:
 
         from eig_tune.export.export_trial import read_trial_categories
 
-        rows = pd.DataFrame(read_trial_categories(self.search, self.trial))
+        rows = pd.DataFrame(read_trial_categories(self.search, self.trial_model))
         return rows if rows.empty else rows.set_index("category")
 
     @property
@@ -118,7 +135,8 @@ class BestTrial:
         """
         from eig_tune.export.export_trial import export_trial
 
-        export_trial(self.search, self.trial, Path(folder), self.by, None if merge_to is None else str(merge_to))
+        groups = None if merge_to is None else str(merge_to)
+        export_trial(self.search, self.trial, self.trial_model, Path(folder), self.by, groups)
         return Path(folder)
 
     def model(self) -> "TrainedModel":
@@ -134,7 +152,7 @@ class BestTrial:
         from eig_tune.api.model import TrainedModel
         from eig_tune.export.export_trial import read_trial_model
 
-        return TrainedModel(*read_trial_model(self.search, self.trial))
+        return TrainedModel(*read_trial_model(self.search, self.trial, self.trial_model))
 
     def __repr__(self) -> str:
         reached = self.confirmed or self.found

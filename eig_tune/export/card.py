@@ -21,7 +21,7 @@ from eig_tune.training.checkpoint import RunRecord
 _CARD = """# {method}, {categories} categories
 
 {citation}. Trained for {steps:,} steps on {classes}{size}×{size} images with {channels} channel(s); found by eig-tune
-{found}.
+{found}.{seed}
 
 ## What it is for
 
@@ -38,8 +38,8 @@ Learned shares are estimates; {error}
 {page}
 {groups}## How good it is
 
-| metric | found | confirmed |
-|---|---|---|
+| metric | this model | found | confirmed |
+|---|---|---|---|
 {metrics}
 
 {judged}
@@ -65,15 +65,17 @@ _WITH_LABELS = {
     "look": "the table below shows which class a category is.",
     "split": "Categories may split a class or join two.",
     "error": "their error is given below.",
-    "judged": "Found: at the end of its training, by the search's evaluation classifier. Confirmed: the same\n"
-    "parameters on fresh seeds, by another classifier, mean ± standard deviation.",
+    "judged": "Found: by the search's evaluation classifier, on the trial's own seed, or the mean of that and a\n"
+    "second one. Confirmed: the same parameters on fresh seeds, by another classifier, mean ± standard deviation.\n"
+    "This model, at the end of its training: by the classifier of the search where its seed is the trial's own, by\n"
+    "the other one where its seed is a fresh one.",
 }
 _WITHOUT_LABELS = {
     "look": "the picture below shows what each of them holds.",
     "split": "A category may hold a part of what you would call one kind, or several kinds.",
     "error": "how far they are from what Q finds in the images is given below.",
-    "judged": "Found: at the end of its training. Confirmed: the same parameters on fresh seeds, mean ± standard "
-    "deviation.",
+    "judged": "Found: on the trial's own seed, or the mean of that and a second one. Confirmed: the same parameters\n"
+    "on fresh seeds, mean ± standard deviation. This model: at the end of its training.",
 }
 
 _GROUPS = """## Its groups
@@ -118,8 +120,9 @@ def model_card(
         channels=record.channels,
         noise_dim=noise_dim,
         found=f"(search {provenance.get('search', '?')}, trial {provenance.get('trial', '?')})",
-        page=_page(categories, metrics["found"], labelled=labelled) if categories else "",
+        page=_page(categories, _of_model(metrics), labelled=labelled) if categories else "",
         groups="" if groups is None else _GROUPS.format(count=len(groups.shares), table=markdown(groups)),
+        seed=_seed(provenance),
         metrics="\n".join(_metric_rows(metrics)),
         warnings="".join(f"\n**Warning**: {sign}.\n" for sign in _warnings(metrics)),
         pictures="\n\n".join(f"![{picture}]({picture})" for picture in pictures if picture != CATEGORIES_PICTURE),
@@ -154,10 +157,27 @@ def _warnings(metrics: Mapping[str, Any]) -> Sequence[str]:
 
 def _metric_rows(metrics: Mapping[str, Any]) -> list[str]:
     confirmed, deviations = metrics.get("confirmed", {}), metrics.get("confirmed_deviations", {})
+    found, names = metrics["found"], sorted({*_of_model(metrics), *metrics["found"]})
     return [
-        f"| {name} | {value:.4f} | "
+        f"| {name} | {_number(_of_model(metrics), name)} | {_number(found, name)} | "
         + (f"{confirmed[name]:.4f} ± {deviations.get(name, 0.0):.4f}" if name in confirmed else "–")
         + " |"
-        for name, value in sorted(metrics["found"].items())
+        for name in names
         if not name.endswith("_seconds")
     ]
+
+
+def _number(metrics: Mapping[str, float], name: str) -> str:
+    return f"{metrics[name]:.4f}" if name in metrics else "–"
+
+
+def _of_model(metrics: Mapping[str, Any]) -> Mapping[str, float]:
+    """What this very model has reached; an earlier version wrote that of the trial alone."""
+    reached: Mapping[str, float] = metrics.get("model", metrics["found"])
+    return reached
+
+
+def _seed(provenance: Mapping[str, Any]) -> str:
+    if "seed" not in provenance:
+        return ""
+    return f" Of the models of these parameters it is that of {provenance['seed']}: {provenance['seed_chosen']}."

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from eig_tune.export.bundle import read_bundle
 from eig_tune.export.export_trial import export_trial
 from eig_tune.export.inference import sample
+from eig_tune.export.trial_models import TrialModel
 from eig_tune.hpo.selection import KNEE
 from eig_tune.tracking import TrackedSearch, TrackedTrial
 from eig_tune.tracking.champion import set_champion
@@ -45,16 +46,18 @@ class Registered:
 def register_trial(
     found: TrackedSearch,
     chosen: TrackedTrial,
+    model: TrialModel,
     name: str,
     by: str,
     force: bool = False,
     exported: Path | None = None,
 ) -> Registered:
-    """Make a trial a version of the registered model ``name``, once, and its champion if it is better than that.
+    """Make a trial's model a version of the registered model ``name``, once, and its champion if it is better.
 
     Args:
         found: the search.
         chosen: the trial.
+        model: which of its models.
         name: the registered model's.
         by: the objective by which the version and the champion are compared; the search's first one for the knee.
         force: make it the champion in any case.
@@ -64,10 +67,10 @@ def register_trial(
         EigTuneError: as :func:`~eig_tune.export.export_trial.export_trial`.
         TrackingError: the store cannot be reached, or refuses.
     """
-    tags = _tags(found, chosen)
-    earlier = find_version(found.store, name, chosen.run_id)
+    tags = _tags(found, chosen, model)
+    earlier = find_version(found.store, name, model.run_id)
     if earlier is None:
-        version = _add(found, chosen, name, by, exported, tags)
+        version = _add(found, chosen, model, name, by, exported, tags)
     else:
         version = earlier
         update_tags(found.store, version, tags)
@@ -78,15 +81,21 @@ def register_trial(
 
 
 def _add(
-    found: TrackedSearch, chosen: TrackedTrial, name: str, by: str, exported: Path | None, tags: dict[str, str]
+    found: TrackedSearch,
+    chosen: TrackedTrial,
+    model: TrialModel,
+    name: str,
+    by: str,
+    exported: Path | None,
+    tags: dict[str, str],
 ) -> Any:
     with tempfile.TemporaryDirectory() as temporary:
         bundle = Path(temporary, BUNDLE)
         if exported is None:
-            export_trial(found, chosen, bundle, by)
+            export_trial(found, chosen, model, bundle, by)
         else:
             shutil.copytree(exported, bundle)
-        return add_version(found.store, name, chosen.run_id, bundle, _example(bundle), tags)
+        return add_version(found.store, name, model.run_id, bundle, _example(bundle), tags)
 
 
 def _example(bundle: Path) -> NDArray[np.uint8]:
@@ -96,12 +105,13 @@ def _example(bundle: Path) -> NDArray[np.uint8]:
     return np.asarray(images, dtype=np.uint8)
 
 
-def _tags(found: TrackedSearch, chosen: TrackedTrial) -> dict[str, str]:
+def _tags(found: TrackedSearch, chosen: TrackedTrial, model: TrialModel) -> dict[str, str]:
     """Where a version came from and what it has reached, found and confirmed."""
     return {
         "search": found.name,
         "trial": str(chosen.number),
-        "run_id": chosen.run_id,
+        "run_id": model.run_id,
+        "seed": model.seed,
         DATA_TAG: found.provenance[DATA_TAG],
         **{name: str(value) for name, value in chosen.valid_metrics.items() if not name.endswith("_seconds")},
     }

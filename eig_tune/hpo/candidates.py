@@ -7,6 +7,7 @@ trial was, and the best of these on fresh seeds (``confirmed``), which another e
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from eig_tune.hpo.model_choice import best_model
 from eig_tune.hpo.objectives import Metrics
 from eig_tune.hpo.trial import Trial
 
@@ -29,6 +30,7 @@ class Confirmed:
         means: by metric.
         deviations: by metric.
         splits: on how many imbalances each seed is trained; 0 is the search's own images.
+        models: what each run on the search's own images has reached, by the key of its MLflow run.
     """
 
     trial: int
@@ -38,6 +40,7 @@ class Confirmed:
     means: Mapping[str, float]
     deviations: Mapping[str, float]
     splits: int = 0
+    models: Mapping[str, Metrics] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -102,6 +105,13 @@ class Candidate:
     def splits(self) -> int:
         """Imbalances on which they were trained; 0 where that is the search's own one."""
         return 0 if self._complete is None else self._complete.splits
+
+    @property
+    def model(self) -> str:
+        """The key of the MLflow run that has the model which is taken home."""
+        own = self.trial.last.metrics if self.trial.last is not None else {}
+        fresh = {} if self.confirmation is None else self.confirmation.models
+        return best_model({str(self.number): own, **fresh})
 
     def as_metrics(self) -> dict[str, float]:
         """What its parameters have reached on other seeds, as it stands in MLflow on the trial's own run."""

@@ -34,7 +34,7 @@ class MlflowRuns(Observer):
         classes: names of the true classes, for the pictures.
         method: the method of trials whose params name none.
         rungs: steps at which trials are compared.
-        models: keep the weights of every finished trial.
+        models: keep the weights of every finished trial that was trained on the search's own images.
         confirming: the trials are second or fresh seeds, whose runs lie below those of the trials they confirm.
     """
 
@@ -127,8 +127,9 @@ class MlflowRuns(Observer):
             self._log_picture(trial)
         if location is not None:
             self._tracker.log_artifacts(key, lambda folder: self._draw(trial, location, folder))
-            # Of every finished trial, because the best is not known before the confirmations have ended.
-            if self._models and trial.status == "finished":
+            # Of every finished trial, because the best is not known before the confirmations have ended, and of every
+            # fresh seed, because the best of them is taken home; on other images they are models of other images.
+            if self._models and trial.status == "finished" and not (self._confirming and SPLIT in trial.params):
                 copy = partial(self._copy_weights, trial, location)
                 self._tracker.log_artifacts(key, copy, MODEL_FOLDER)
         status, at = _MLFLOW_STATUS[trial.status], trial.ended_at or trial.at

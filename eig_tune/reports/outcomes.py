@@ -142,7 +142,11 @@ def search_document(outcome: SearchOutcome) -> dict[str, Any]:
         "front": [trial.number for trial in outcome.front],
         "second_seeds": {str(trial.number): dict(trial.second) for trial in outcome.finished if trial.second},
         "confirmed": [
-            {**vars(confirmed), "complete": confirmed.complete, **_missed(confirmed.means, limits)}
+            {
+                **{name: value for name, value in vars(confirmed).items() if name != "models"},
+                "complete": confirmed.complete,
+                **_missed(confirmed.means, limits),
+            }
             for confirmed in outcome.confirmed
         ],
         "selection_bias": biases_document(outcome.finished, outcome.spec.objectives),

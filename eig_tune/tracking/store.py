@@ -37,7 +37,11 @@ class Store:
 
     def trial_runs(self, parent_id: str) -> list[Any]:
         """Every run of a trial below the parent run ``parent_id``, in no certain order."""
-        return list(self._search(f"tags.`{PARENT_TAG}` = '{parent_id}' and tags.`{KIND_TAG}` = 'trial'"))
+        return self.runs_below(parent_id, "trial")
+
+    def runs_below(self, parent_id: str, kind: str) -> list[Any]:
+        """Every run of a kind right below the run ``parent_id``, in no certain order."""
+        return list(self._search(f"tags.`{PARENT_TAG}` = '{parent_id}' and tags.`{KIND_TAG}` = '{kind}'"))
 
     def runs_of(self, search_id: str, key: str | None = None) -> list[Any]:
         """Every run with the id of a search: its parent run, children and grandchildren; with ``key``, only the runs

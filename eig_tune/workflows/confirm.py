@@ -13,7 +13,7 @@ parameters may expect, and the difference is the selection bias of the search (:
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from eig_tune.cluster.tuner import TrialSpec
@@ -117,7 +117,7 @@ def _train_fresh_seeds(session: Session, search: Engine) -> bool:
         own = prepare_confirming_classifier(spec, data, session.home, session.view, check)
         return {IMAGES: own, **{str(split): _imbalanced(own, split) for split in on if split is not None}}
 
-    engine = _run(session, search, event_log, runs, datasets)
+    engine = _run(session, search, event_log, runs, datasets, models=True)
     if engine.complete:
         note_complete(event_log, chosen, spec.confirm.seeds, on)
     return engine.complete
@@ -132,7 +132,13 @@ def _imbalanced(own: TrialData, split: int) -> TrialData:
 
 
 def _run(
-    session: Session, search: Engine, event_log: EventLog, runs: Sequence[Mapping[str, Any]], datasets: Any = None
+    session: Session,
+    search: Engine,
+    event_log: EventLog,
+    runs: Sequence[Mapping[str, Any]],
+    datasets: Callable[[], Mapping[str, TrialData]] | None = None,
+    *,
+    models: bool = False,
 ) -> Engine:
     """Train those runs that are not in the event log yet, and those in it that have not ended."""
     spec = session.spec
@@ -144,7 +150,7 @@ def _run(
         event_log,
         lambda trial: _trial_spec(spec, search, trial.params),
         policy.num_trials * spec.train.steps,
-        MlflowRuns(session.tracker, session.runtime.storage, classes, spec.method, confirming=True),
+        MlflowRuns(session.tracker, session.runtime.storage, classes, spec.method, models=models, confirming=True),
         datasets=datasets,
     )
 
@@ -224,4 +230,9 @@ def _summary(number: int, runs: Iterable[Trial], seeds: int, on: Sequence[int | 
     deviations = {name: deviation for name, (_, deviation) in spread.items()}
     splits = 0 if list(on) == [None] else len(on)
     asked, failed = seeds * len(on), len(ended) - len(reached)
-    return Confirmed(number, len(reached), asked, failed, means, deviations, splits)
+    models = {
+        f"{number}.{run.params['seed']}": run.last.metrics
+        for run in ended
+        if run.status == "finished" and run.last is not None and SPLIT not in run.params
+    }
+    return Confirmed(number, len(reached), asked, failed, means, deviations, splits, models)

@@ -181,9 +181,10 @@ def write_results(
         tracker.set_tags(str(trial.number), tags)
     every = tuple(engine.state.trials.values())
     drawn = tuple(pictures(every, spec))
-    if best is not None:
-        tracker.log_artifacts(None, partial(tracker.fetch, str(best.number), {CATEGORIES_PICTURE}))
-    tracker.describe(lambda: describe_search(spec, every, finished, drawn, tracker, _categories(tracker, best)))
+    model = next((candidate.model for candidate in finished if candidate.trial is best), None)
+    if model is not None:
+        tracker.log_artifacts(None, partial(tracker.fetch, model, {CATEGORIES_PICTURE}))
+    tracker.describe(lambda: describe_search(spec, every, finished, drawn, tracker, _categories(tracker, model)))
     return front
 
 
@@ -191,11 +192,11 @@ def _constraints_tag(spec: SearchSpec) -> dict[str, str]:
     return {CONSTRAINTS_TAG: strict_json.dumps(written(spec.constraints))}
 
 
-def _categories(tracker: SearchTracker, best: Trial | None) -> list[Category]:
-    """Those of the best trial's model, as MLflow has them."""
+def _categories(tracker: SearchTracker, model: str | None) -> list[Category]:
+    """Those of the model of a run, by its key, as MLflow has them."""
     with TemporaryDirectory() as folder:
-        if best is not None:
-            tracker.fetch(str(best.number), {CATEGORIES_JSON}, Path(folder))
+        if model is not None:
+            tracker.fetch(model, {CATEGORIES_JSON}, Path(folder))
         return read_categories(Path(folder))
 
 

@@ -1,6 +1,6 @@
 """The model of every trial that can be chosen is in MLflow, whole, before its checkpoint is deleted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -51,13 +51,15 @@ def reopened(store: Store, folder: Path) -> Store:
 class Search:
     """Trials that a test ends, their checkpoints of weights and an optimiser's moments."""
 
-    def __init__(self, store: Store, folder: Path, trials: int = 3, **mlflow_runs: Any) -> None:
+    def __init__(
+        self, store: Store, folder: Path, trials: int = 3, runs: Sequence[dict[str, int]] = (), **mlflow_runs: Any
+    ) -> None:
         self._folder, self._store = folder, store
         self._event_log = EventLog(folder / "events.jsonl")
-        self._tracker = SearchTracker(store, "search", id_of(store), {}, {OBJECTIVES_TAG: '{"nmi": "maximize"}'})
-        runs = [{"trial": trial, "seed": 0} for trial in range(trials)]
+        self.tracker = SearchTracker(store, "search", id_of(store), {}, {OBJECTIVES_TAG: '{"nmi": "maximize"}'})
+        runs = runs or [{"trial": trial, "seed": 0} for trial in range(trials)]
         known = [trial.params for trial in self._event_log.trials.values()]
-        to = MlflowRuns(self._tracker, Storage(str(folder)), (), "elastic-infogan", **(mlflow_runs or {"models": True}))
+        to = MlflowRuns(self.tracker, Storage(str(folder)), (), "elastic-infogan", **(mlflow_runs or {"models": True}))
         self.engine = Engine(FixedRuns(runs, lambda params: STEPS, TWO, known), self._event_log, [to])
         to.catch_up(self._event_log.trials)
 
@@ -73,9 +75,9 @@ class Search:
             self.engine.carry_out(trial.number)
 
     def close(self) -> list[str]:
-        self._tracker.close("FINISHED", {})
+        self.tracker.close("FINISHED", {})
         self._event_log.__exit__(None, None, None)
-        return self._tracker.errors
+        return self.tracker.errors
 
     def models(self, to: Path) -> dict[str, float]:
         """Run to the weight that its model in MLflow has, without what only training needs."""
@@ -105,13 +107,25 @@ def test_every_finished_trial_has_its_model_dominated_ones_too(
 
 
 @pytest.mark.parametrize("mlflow_runs", [{"confirming": True}, {"models": False}])
-def test_confirmations_and_cells_of_a_comparison_keep_no_models(
-    store: Store, tmp_path: Path, tiny_config: TrainConfig, mlflow_runs: dict[str, bool]
+def test_second_seeds_and_cells_of_a_comparison_keep_no_models(
+    store: Store, tmp_path: Path, tiny_config: TrainConfig, mlflow_runs: dict[str, Any]
 ) -> None:
     search = Search(store, tmp_path, **mlflow_runs)
     search.train(tiny_config, REACHED, REACHED)
     search.close()
     assert search.models(tmp_path) == {}
+
+
+def test_confirmations_on_the_searchs_own_images_keep_their_models(
+    store: Store, tmp_path: Path, tiny_config: TrainConfig
+) -> None:
+    """One of them may be the best; a model of other images is not what is taken home."""
+    runs = [{"trial": 0, "seed": 0}, {"trial": 0, "seed": 0, "split": 2}]
+    search = Search(store, tmp_path, runs=runs, models=True, confirming=True)
+    search.tracker.start_run("0", "the trial itself", {}, at=1.0)
+    search.train(tiny_config, REACHED, REACHED)
+    assert search.close() == []
+    assert search.models(tmp_path) == {"0.0": 0.0} and search.checkpoints() == []
 
 
 def cut_short(upload: Callable[..., None]) -> Callable[..., None]:
@@ -225,4 +239,4 @@ def test_trial_of_which_mlflow_lacks_an_objective_is_left_out_and_named(
         assert search.close() == ["too large"]
     shown = CliRunner().invoke(app, ["best", "--name", store.name, "--tracking-uri", store.uri])
     assert shown.exit_code == 0, shown.exception
-    assert ": trial 1, the best of 1 finished trials" in shown.stderr and "trial 0 is left out" in shown.stderr
+    assert ": trial 1, the only finished trial" in shown.stderr and "trial 0 is left out" in shown.stderr

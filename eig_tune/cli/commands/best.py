@@ -67,20 +67,23 @@ def best(
     choice = result.best(by)
     found, chosen = choice.search, choice.trial
     print_best(chosen, found, by, console)
-    categories = read_trial_categories(found, chosen)
-    print_categories(categories, chosen.found, console)
-    lacking = lacks_model(found, chosen)
+    model = choice.trial_model
+    console.print(f"its model: {model}", markup=False, highlight=False, soft_wrap=True)
+    categories = read_trial_categories(found, model)
+    print_categories(categories, model.metrics, console)
+    lacking = lacks_model(found, chosen, model)
     if lacking is not None and export is None and register is None:
         console.print(lacking, style="yellow", markup=False, highlight=False, soft_wrap=True)
     document = {**best_document(chosen, found, by, categories), "has_model": lacking is None}
+    document["model"] = {"run_id": model.run_id, "seed": model.seed, "why": model.why, "metrics": dict(model.metrics)}
     if export is not None:
-        groups = export_trial(found, chosen, export, by, merge_to)
+        groups = export_trial(found, chosen, model, export, by, merge_to)
         console.print(f"model written to {export}", highlight=False, soft_wrap=True)
         if groups is not None:
             print_groups(groups, console)
             document["groups"] = {"of_category": groups.of_category, "shares": groups.shares, **groups.metrics}
     if register is not None:
-        made = register_trial(found, chosen, register, by, force, export)
+        made = register_trial(found, chosen, model, register, by, force, export)
         console.print(str(made), markup=False, highlight=False, soft_wrap=True)
         document["registered"] = {"name": made.name, "version": made.version, "champion": made.champion}
     if as_json:
