@@ -6,6 +6,7 @@ trial was, and the best of these on fresh seeds (``confirmed``), which another e
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from eig_tune.hpo.model_choice import best_model
 from eig_tune.hpo.objectives import Metrics
@@ -117,6 +118,14 @@ class Candidate:
         """What its parameters have reached on other seeds, as it stands in MLflow on the trial's own run."""
         confirmed = {} if self._complete is None else self._complete.as_metrics()
         return {**{f"{SECOND}{name}": value for name, value in self.second.items()}, **confirmed}
+
+
+def run_in_words(params: Mapping[str, Any]) -> str:
+    """``second seed of trial 3``, ``confirmation of trial 3 · seed 0``, by the params of a run that is no trial."""
+    if params["seed"] == SECOND_SEED:
+        return f"second seed of trial {params['trial']}"
+    split = f" · split {params[SPLIT]}" if SPLIT in params else ""
+    return f"confirmation of trial {params['trial']} · seed {params['seed']}{split}"
 
 
 def mean_of(own: Metrics, second: Metrics) -> Metrics:

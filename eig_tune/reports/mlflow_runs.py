@@ -10,7 +10,7 @@ from eig_tune.cluster.storage import Storage
 from eig_tune.errors import CheckpointError, one_line
 from eig_tune.evaluation import figures
 from eig_tune.evaluation.record import EVALUATION_FILE, SAMPLES_FILE, read_evaluation
-from eig_tune.hpo.candidates import SECOND_SEED, SPLIT
+from eig_tune.hpo.candidates import SECOND_SEED, SPLIT, run_in_words
 from eig_tune.hpo.observers import Observer
 from eig_tune.hpo.trial import HALVED_BATCH, Action, Report, Trial
 from eig_tune.reports.categories import write_categories
@@ -79,12 +79,8 @@ class MlflowRuns(Observer):
 
     def trial_started(self, trial: Trial) -> None:
         if self._confirming:
-            below, kind = str(trial.params["trial"]), "confirmation"
-            name = f"confirmation of trial {below} · seed {trial.params['seed']}"
-            if trial.params["seed"] == SECOND_SEED:
-                kind, name = "second-seed", f"second seed of trial {below}"
-            if SPLIT in trial.params:
-                name += f" · split {trial.params[SPLIT]}"
+            name, below = run_in_words(trial.params), str(trial.params["trial"])
+            kind = "second-seed" if trial.params["seed"] == SECOND_SEED else "confirmation"
             self._tracker.start_run(self._key(trial), name, trial.params, trial.at, kind, below)
         else:
             self._tracker.start_run(self._key(trial), trial.name, trial.params, trial.at)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 
+from eig_tune.hpo.candidates import run_in_words
 from eig_tune.hpo.observers import Observer
 from eig_tune.hpo.trial import Trial
 
@@ -26,6 +27,8 @@ class TrialLog(Observer):
     def _line(self, trial: Trial) -> str:
         reached = zip(self._objectives, objective_texts(trial, self._objectives), strict=True)
         name = trial.name if trial.status == "failed" else f"trial {trial.number}"
+        if "trial" in trial.params:  # it is no trial itself, but a further seed of one
+            name = run_in_words(trial.params)
         step = trial.last.step if trial.last else 0
         texts = " ".join(f"{metric}={text}" for metric, text in reached)
         return f"{name} {trial.status} at step {step:,}: {texts} ({trial.reason})"
