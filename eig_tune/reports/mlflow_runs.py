@@ -140,7 +140,8 @@ class MlflowRuns(Observer):
     def _copy_weights(self, trial: Trial, location: str, folder: Path) -> None:
         with self._opened(trial, location, "model") as checkpoint:
             checkpoints.write_weights(checkpoint, folder)
-            shutil.copy(checkpoint / EVALUATION_FILE, folder)  # which categories look alike
+            if (checkpoint / EVALUATION_FILE).is_file():  # says which categories look alike
+                shutil.copy(checkpoint / EVALUATION_FILE, folder)
 
     @contextmanager
     def _opened(self, trial: Trial, location: str, what: str) -> Iterator[Path]:

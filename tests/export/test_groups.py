@@ -140,3 +140,18 @@ def test_number_of_groups_is_a_number_or_auto() -> None:
     for text in ("0", "-1", "all", "1.5", ""):
         with pytest.raises(EigTuneError, match="--merge-to: got"):
             parse_merge_to(text)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--merge-to", "3"], "goes with --export DIR only"), (["--merge-to", "few", "--export", "x"], "got 'few'")],
+)
+def test_merge_to_is_checked_before_a_search_is_looked_for(
+    options: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["eig-tune", "best", "--home", str(tmp_path), *options])
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert f"--merge-to: {message}" in capfd.readouterr().err
