@@ -187,7 +187,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "classes_found",
-            lambda seen: classes_found(seen.table_KC),
+            lambda seen: float(classes_found(seen.table_KC)),
             "classes that are the most frequent one of some category's generated images",
             direction="maximize", needs_labels=True, unit="classes", bounds=(0.0, math.inf), source="count",
         ),
