@@ -75,7 +75,7 @@ def computed(observations: Observations) -> dict[str, float]:
 
 def _compute(metric: Metric, observations: LabelledObservations) -> float:
     if metric.name in _BUILT_IN:
-        return metric.compute(observations)
+        return float(metric.compute(observations))
     try:
         return float(metric.compute(observations))
     except Exception as error:  # whatever a user's own function raises

@@ -155,3 +155,7 @@ def test_trial_data_takes_own_metrics_into_another_process(
     assert "by_value" not in evaluated(few_digits, classifier)
     pickle.loads(pickled).register()
     assert evaluated(few_digits, classifier)["by_value"] == 0.25
+
+
+def test_every_value_is_a_float_as_in_mlflow(few_digits: ImageData, classifier: EvaluationClassifier) -> None:
+    assert {type(value) for value in evaluated(few_digits, classifier).values()} == {float}
