@@ -10,6 +10,7 @@ from eig_tune.reports.categories import (
     COLUMNS,
     NOT_KNOWN,
     Category,
+    empty_in_words,
     table_of,
     what_was_checked,
 )
@@ -140,7 +141,7 @@ def _page(categories: Sequence[Category], metrics: Mapping[str, float], *, label
         f"![generated images, and real ones of which Q is surest and least sure]({CATEGORIES_PICTURE})",
         "\n".join(table),
         f"The same as numbers: `{CATEGORIES_JSON}`. {COLUMNS}.",
-        "What was checked:\n\n" + _listed(what_was_checked(metrics)),
+        "What was checked:\n\n" + _listed([*filter(None, [empty_in_words(categories)]), *what_was_checked(metrics)]),
     ]
     if not labelled:
         parts.append("What no number here can tell:\n\n" + _listed(NOT_KNOWN))

@@ -20,6 +20,7 @@ from eig_tune.evaluation.record import EvaluationRecord
 logger = logging.getLogger(__name__)
 
 CATEGORIES_JSON, CATEGORIES_PICTURE = "categories.json", "categories.png"
+_MOST_ALIKE, _MOST_EMPTY = 3, 20
 
 
 @dataclass(frozen=True)
@@ -120,10 +121,24 @@ def table_of(categories: Sequence[Category]) -> list[dict[str, str]]:
             "prior": f"{category.prior:.1%}",
             "images": f"{category.images:.1%}",
             "mean Q": f"{category.mean_probability:.2f}",
-            "looks like": ", ".join(f"{other} ({much:.2f})" for other, much in category.alike.items()) or "–",
+            "looks like": _alike_in_words(category.alike),
         }
         for category in categories
     ]
+
+
+def _alike_in_words(alike: Mapping[int, float]) -> str:
+    """The categories that look most like one."""
+    most = sorted(alike.items(), key=lambda pair: -pair[1])
+    more = ", …" if len(most) > _MOST_ALIKE else ""
+    return ", ".join(f"{other} ({much:.2f})" for other, much in most[:_MOST_ALIKE]) + more or "–"
+
+
+def empty_in_words(categories: Sequence[Category]) -> str:
+    """Which categories Q puts no image into; empty where there is none."""
+    empty = [str(category.category) for category in categories if category.images == 0]
+    named = ", ".join(empty[:_MOST_EMPTY]) + (", …" if len(empty) > _MOST_EMPTY else "")
+    return f"Q puts no image into {len(empty)} of the {len(categories)} categories: {named}." if empty else ""
 
 
 COLUMNS = (

@@ -18,6 +18,7 @@ from eig_tune.reports.categories import (
     CATEGORIES_PICTURE,
     NOT_KNOWN,
     Category,
+    empty_in_words,
     has_classes,
     table_of,
 )
@@ -38,8 +39,9 @@ from eig_tune.reports.phrases import (
 from eig_tune.reports.plots import FRONT, PAGE, RUNGS
 from eig_tune.reports.suggestion import PICTURE, Suggestion
 from eig_tune.reports.suggestion import markdown as suggestion_table
+from eig_tune.tracking import LONGEST_TAG
 
-_MOST_ROWS = 10  # of the front: MLflow keeps 8,000 characters of a description
+_MOST_ROWS = 10  # of a table
 _MOST_CHARACTERS = 2000  # about trials that ended early
 
 
@@ -71,20 +73,29 @@ def describe_search(
         categories: of the best trial.
     """
     steps = sum(trial.last.step for trial in trials if trial.last)
-    parts = [f"**{len(trials)} trials: {count_outcomes(trials)}**, {steps:,} steps of training in all."]
+    parts = [(0, f"**{len(trials)} trials: {count_outcomes(trials)}**, {steps:,} steps of training in all.")]
     if finished:
-        parts.append(_best(spec, finished))
+        parts.append((0, _best(spec, finished)))
     if finished and spec.constraints:
-        parts.append(_constraints(spec, finished))
+        parts.append((2, _constraints(spec, finished)))
     if categories:
-        parts.append(_categories(categories, artifacts))
+        parts += [(1, _categories(categories, artifacts)), (3, _not_known(categories))]
     if any(trial.second or trial.confirmation for trial in finished):
-        parts.append(_confirmed(spec, finished))
+        parts.append((2, _confirmed(spec, finished)))
     if finished and len(spec.objectives) > 1:
-        parts.append(_front(spec, [candidate.trial for candidate in finished]))
+        parts.append((4, _front(spec, [candidate.trial for candidate in finished])))
     if early := [trial for of in ("failed", "collapsed", "stopped") for trial in trials if trial.status == of]:
-        parts.append(_ended_early(early))
-    return "\n\n".join([*parts, *_shown(pictures, artifacts)]) + "\n"
+        parts.append((6, _ended_early(early)))
+    return _fitted([*parts, (5, _shown(pictures, artifacts))])
+
+
+def _fitted(parts: Sequence[tuple[int, str]]) -> str:
+    """The parts, each with its place in the order of importance; the least important are left out where all of them are
+    longer than MLflow takes."""
+    kept = [part for part in parts if part[1]]
+    while len(text := "\n\n".join(part for _, part in kept) + "\n") > LONGEST_TAG and len(kept) > 1:
+        kept.remove(max(kept, key=lambda part: part[0]))
+    return text
 
 
 def describe_comparison(rows: Sequence[Row], artifacts: Artifacts) -> str:
@@ -127,12 +138,15 @@ def _categories(categories: Sequence[Category], artifacts: Artifacts) -> str:
     picture = f"![{CATEGORIES_PICTURE}]({artifacts.address(CATEGORIES_PICTURE)})"
     rows = table_of(categories)
     more = f"\n\n… and {len(rows) - _MOST_ROWS} more in the trial's {CATEGORIES_JSON}" if len(rows) > _MOST_ROWS else ""
-    unknown = (
-        ""
-        if has_classes(categories)
-        else "\n\nWhat no number here can tell:\n" + "".join(f"\n- {sentence}" for sentence in NOT_KNOWN)
-    )
-    return f"### Its categories\n\n{picture}\n\n{_table(rows[0], rows[:_MOST_ROWS])}{more}{unknown}"
+    empty = empty_in_words(categories)
+    return "\n\n".join(filter(None, ["### Its categories", picture, _table(rows[0], rows[:_MOST_ROWS]) + more, empty]))
+
+
+def _not_known(categories: Sequence[Category]) -> str:
+    """What cannot be known without labels; nothing where there are some."""
+    if has_classes(categories):
+        return ""
+    return "What no number here can tell:\n\n" + "\n".join(f"- {sentence}" for sentence in NOT_KNOWN)
 
 
 def _confirmed(spec: SearchSpec, finished: Sequence[Candidate]) -> str:
@@ -189,10 +203,10 @@ def _apart(table: str) -> str:
     return table.replace(" |", "&emsp;|")
 
 
-def _shown(pictures: Collection[str], artifacts: Artifacts) -> list[str]:
+def _shown(pictures: Collection[str], artifacts: Artifacts) -> str:
     """The front and the learning curves as pictures, and links to all pictures."""
     if not pictures:
-        return []
+        return ""
     embedded = [f"![{name}]({artifacts.address(name)})" for name in (FRONT, RUNGS) if name in pictures]
     links = [f"[{name}]({artifacts.page(name)})" for name in (PAGE, *pictures)]
-    return ["### Pictures", *embedded, f"Among the artifacts: {', '.join(links)}."]
+    return "\n\n".join(["### Pictures", *embedded, f"Among the artifacts: {', '.join(links)}."])

@@ -14,7 +14,15 @@ from eig_tune.hpo.candidates import fresh_seeds
 from eig_tune.hpo.objectives import losses_of
 from eig_tune.hpo.plan import Plan
 from eig_tune.hpo.trial import Trial
-from eig_tune.reports.categories import COLUMNS, NOT_KNOWN, Category, has_classes, table_of, what_was_checked
+from eig_tune.reports.categories import (
+    COLUMNS,
+    NOT_KNOWN,
+    Category,
+    empty_in_words,
+    has_classes,
+    table_of,
+    what_was_checked,
+)
 from eig_tune.reports.comparison import best_of, p_in_words, p_text, rows_of
 from eig_tune.reports.disagreement import Disagreement, disagreement_of
 from eig_tune.reports.groups import GROUP_COLUMNS, Groups, group_rows, reached_in_words
@@ -225,7 +233,7 @@ def print_categories(categories: Sequence[Category], metrics: Mapping[str, float
     for row in rows:
         table.add_row(*map(Text, row.values()))
     console.print(table)
-    lines = [COLUMNS, *what_was_checked(metrics)]
+    lines = [COLUMNS, *filter(None, [empty_in_words(categories)]), *what_was_checked(metrics)]
     if not has_classes(categories):
         lines += ["What no number here can tell:", *(f"- {sentence}" for sentence in NOT_KNOWN)]
     for line in lines:

@@ -6,12 +6,13 @@ from eig_tune.tracking.client import check_store
 from eig_tune.tracking.find_search import SearchRun
 from eig_tune.tracking.reader import TrackedSearch, TrackedTrial, read_search
 from eig_tune.tracking.store import Store, open_store
-from eig_tune.tracking.tags import CONFIRMATION_TAG, CONSTRAINTS_TAG, OBJECTIVES_TAG
+from eig_tune.tracking.tags import CONFIRMATION_TAG, CONSTRAINTS_TAG, LONGEST_TAG, OBJECTIVES_TAG
 from eig_tune.tracking.tracker import SearchTracker
 
 __all__ = [
     "CONFIRMATION_TAG",
     "CONSTRAINTS_TAG",
+    "LONGEST_TAG",
     "OBJECTIVES_TAG",
     "SearchRun",
     "SearchTracker",

@@ -10,6 +10,8 @@ CONSTRAINTS_TAG = "eig_tune.constraints"
 CONFIRMATION_TAG = "confirmation"
 DATA_TAG = "data_sha256"
 
+LONGEST_TAG = 5000  # characters that MLflow's databases take; the description of a run is a tag
+
 PARENT_TAG = "mlflow.parentRunId"
 USER_TAG = "mlflow.user"
 DESCRIPTION_TAG = "mlflow.note.content"

@@ -21,11 +21,20 @@ from eig_tune.tracking.client import readable_errors
 from eig_tune.tracking.duplicates import delete_duplicate_runs, delete_run, make_once
 from eig_tune.tracking.replace_metrics import replace_metrics
 from eig_tune.tracking.store import Store, user_name
-from eig_tune.tracking.tags import DESCRIPTION_TAG, ENDED_TAG, KEY_TAG, KIND_TAG, PARENT_TAG, SEARCH_TAG, USER_TAG
+from eig_tune.tracking.tags import (
+    DESCRIPTION_TAG,
+    ENDED_TAG,
+    KEY_TAG,
+    KIND_TAG,
+    LONGEST_TAG,
+    PARENT_TAG,
+    SEARCH_TAG,
+    USER_TAG,
+)
 from eig_tune.tracking.writer import Batch, Job, Writer
 
 # Characters that MLflow's databases take. Older servers refuse a whole batch for one text that is longer.
-_LONGEST_NAME, _LONGEST_PARAM, _LONGEST_TAG = 250, 500, 5000
+_LONGEST_NAME, _LONGEST_PARAM = 250, 500
 _MOST_METRICS, _MOST_PARAMS, _MOST_TAGS = 800, 100, 100  # MLflow takes 1,000 of all in one request
 
 
@@ -222,7 +231,7 @@ class SearchTracker:
         metrics = [Metric(*metric) for metric in batch.metrics]
         has_ended = ENDED_TAG in batch.tags and batch.key not in self._writer.incomplete
         tags = [
-            RunTag(name, _cut(value, _LONGEST_TAG))
+            RunTag(name, _cut(value, LONGEST_TAG))
             for name, value in batch.tags.items()
             if name != ENDED_TAG or has_ended
         ]

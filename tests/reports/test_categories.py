@@ -14,6 +14,7 @@ from eig_tune.reports.categories import (
     CATEGORIES_PICTURE,
     Category,
     categories_of,
+    empty_in_words,
     has_classes,
     read_categories,
     table_of,
@@ -23,7 +24,7 @@ from eig_tune.reports.categories import (
 from eig_tune.reports.phrases import table_cell
 
 PICTURE = Image.new("L", (30, 20), 7)
-ALIKE = np.array([[1.0, 0.35, 0.1], [0.35, 1.0, 0.0], [0.1, 0.0, 1.0]])
+ALIKE = np.array([[1.0, 0.35, 0.01], [0.35, 1.0, 0.0], [0.01, 0.0, 1.0]])
 SEEN = CategoryRecord(np.array([0.5, 0.3, 0.2]), np.array([0.9, 0.8, 0.0]), ALIKE, PICTURE)
 PRIOR = np.array([0.6, 0.25, 0.15])
 TABLE = np.array([[8.0, 2.0], [1.0, 9.0], [6.0, 4.0]])
@@ -89,3 +90,11 @@ def test_metrics_are_told_in_sentences_as_far_as_they_are_there() -> None:
     sentences = what_was_checked({"neighbour_nmi": 0.834, "prior_share_gap": 0.2, "nmi": 0.5})
     assert len(sentences) == 2
     assert "neighbour_nmi 0.83" in sentences[0] and "For 20% of the images" in sentences[1]
+
+
+def test_categories_without_an_image_are_named_and_the_most_alike_come_first() -> None:
+    alike = {1: 0.21, 2: 0.5, 3: 0.3, 4: 0.25}
+    categories = [Category(0, 0.5, 1.0, 0.9, alike), Category(1, 0.5, 0.0, 0.0, {})]
+    assert empty_in_words(categories) == "Q puts no image into 1 of the 2 categories: 1."
+    assert empty_in_words(categories[:1]) == ""
+    assert table_of(categories)[0]["looks like"] == "2 (0.50), 3 (0.30), 4 (0.25), …"

@@ -8,6 +8,7 @@ from eig_tune.config.space import SearchSpec, parse_spec
 from eig_tune.hpo.candidates import Confirmed, candidates_of
 from eig_tune.hpo.objectives import Metrics
 from eig_tune.hpo.trial import Decision, Report, Trial
+from eig_tune.reports.categories import Category
 from eig_tune.reports.comparison import rows_of
 from eig_tune.reports.description import describe_comparison, describe_search
 
@@ -186,6 +187,20 @@ def test_long_front_fits_into_a_description() -> None:
     front = [ended(n, "finished", n / 1000, n / 1000, distance="l2") for n in range(400)]
     text = described(front)
     assert "… and 390 more" in text and len(text) < 8000
+
+
+def test_description_leaves_out_what_matters_least_where_mlflow_would_cut_it() -> None:
+    front = [ended(n, "finished", n / 1000, n / 1000, distance="l2") for n in range(400)]
+    stopped = [Trial(n, {}, 0.0, "stopped", reason="because " * 20) for n in range(400, 420)]
+    categories = [Category(k, 0.01, 0.01, 0.5, {1: 0.5, 2: 0.4, 3: 0.3}) for k in range(100)]
+    pictures = [f"history_{n}.png" for n in range(40)]
+    finished = candidates_of([*front, *stopped], ())
+    text = describe_search(spec(), [*front, *stopped], finished, pictures, Artifacts(), categories)
+    assert len(text) <= 5000
+    assert "![categories.png]" in text and "… and 90 more in the trial's categories.json" in text
+    assert "**Trial " in text and "What no number here can tell" in text
+    assert "Ended early" not in text
+    assert "Ended early" in describe_search(spec(), stopped, (), (), Artifacts())
 
 
 def test_description_of_a_comparison_is_its_table() -> None:
