@@ -1,4 +1,7 @@
-"""Metrics of trials as numbers to compare."""
+"""Metrics of trials as numbers to compare.
+
+Shape suffixes: N finished trials.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
