@@ -17,7 +17,7 @@ from PIL import Image
 
 from eig_tune.config.space import parse_spec
 from eig_tune.errors import EigTuneError
-from eig_tune.evaluation.record import SAMPLES_FILE
+from eig_tune.evaluation.record import EVALUATION_FILE, SAMPLES_FILE
 from eig_tune.home import Home
 from eig_tune.hpo import state as state_module
 from eig_tune.hpo.event_log import EventLog
@@ -81,6 +81,7 @@ class Progress:
         record = checkpoint.RunRecord(self.config, self.step, 16, 1, ("0", "1"))
         checkpoint.save(directory, {"model": torch.tensor([self.config.seed, self.step])}, record)
         Image.new("L", (4, 4), 0).save(directory / SAMPLES_FILE)
+        (directory / EVALUATION_FILE).write_text("{}")
 
 
 def fit(config: TrainConfig, data: Any, resume: Path | None = None, device: Any = None) -> Iterator[Progress]:

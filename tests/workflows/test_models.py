@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from eig_tune.cli.app import app
 from eig_tune.cluster.storage import Storage
 from eig_tune.errors import EigTuneError
+from eig_tune.evaluation.record import EVALUATION_FILE
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.policies import FixedRuns
@@ -71,6 +72,7 @@ class Search:
             tensors = {"generator.w": torch.full((3, 5), float(trial.number)), "optimizer.g.0.step": torch.ones(1)}
             where = self._folder / f"checkpoint-{trial.number}"
             checkpoint.save(where, tensors, checkpoint.RunRecord(config, STEPS, 16, 1, ()))
+            (where / EVALUATION_FILE).write_text("{}")
             self.engine.checkpointed(trial.number, str(where), STEPS)
             self.engine.carry_out(trial.number)
 
