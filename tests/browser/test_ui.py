@@ -133,8 +133,8 @@ def test_description_has_the_result_and_the_plots(pages: Pages, browser: webdriv
     browser.find_element(By.CSS_SELECTOR, "[aria-label='Expand description']").click()
     for words in ("steps of training in all", "the only confirmed trial", "selection bias", "Pareto front"):
         assert words in _text(browser)
-    _wait(browser, lambda: len(_widths(browser, "get-artifact?path=")) == 2)  # the front and the rungs
-    assert min(_widths(browser, "get-artifact?path=")) > 600
+    _wait(browser, lambda: len(_widths(browser, "get-artifact?path=")) == 3)  # the front, the rungs, the categories
+    assert min(_widths(browser, "get-artifact?path=")) > 300
     link = browser.find_element(By.CSS_SELECTOR, "a[href*='artifacts/search.html']")
     assert str(link.get_property("href")) == pages.run("tags.`eig_tune.kind` = 'search'", "artifacts/search.html")
 
