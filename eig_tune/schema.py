@@ -20,16 +20,14 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _no_number_is_true(cls, value: Any, info: ValidationInfo) -> Any:
-        annotation = cls.model_fields[str(info.field_name)].annotation
-        boolean = any(isinstance(each, bool) for each in (value if isinstance(value, list) else [value]))
-        if boolean and _takes(annotation, (int, float)) and not _takes(annotation, (bool,)):
+        if isinstance(value, bool) and _takes_numbers(cls.model_fields[str(info.field_name)].annotation):
             raise PydanticCustomError("true_for_number", "must be a number, not true or false")
         return value
 
 
-def _takes(annotation: Any, kinds: tuple[type, ...]) -> bool:
-    """Whether a field declared so has values of these kinds, as ``float | None`` or ``Literal[1, 3]`` has numbers."""
-    return annotation in kinds or type(annotation) in kinds or any(_takes(part, kinds) for part in get_args(annotation))
+def _takes_numbers(annotation: Any) -> bool:
+    """Whether a field declared so has numbers: ``int``, ``float | None`` or ``Literal[1, 3]``."""
+    return annotation in (int, float) or type(annotation) is int or any(map(_takes_numbers, get_args(annotation)))
 
 
 _PLAIN_WORDS = {

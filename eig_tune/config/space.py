@@ -38,7 +38,7 @@ class ConfirmSettings(Section):
     )
     top: int = Field(default=3, ge=0, le=100, description="how many trials are confirmed; 0 is no confirmation")
     seeds: int = Field(default=3, ge=1, le=100, description="fresh seeds on which each of them is trained")
-    splits: tuple[Annotated[int, Field(ge=0, le=MOST)], ...] = Field(
+    splits: tuple[Annotated[int, Field(ge=0, le=MOST, strict=True)], ...] = Field(
         default=(),
         max_length=100,
         description="numbers of imbalances, as in `dataset.imbalance.split`: the fresh seeds are trained on each of "

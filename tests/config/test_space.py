@@ -121,6 +121,7 @@ def test_a_mistake_is_one_problem_at_its_key(change: dict[str, object], where: s
         ({"compare": {"joint-vae": 3}}, "compare.joint-vae", "must be a mapping"),
         ({"compare": {"joint_vae": {}}}, "compare.joint_vae", "did you mean 'joint-vae'"),
         ({"trials": True}, "trials", "must be a number"),
+        ({"confirm": {"splits": [1, True]}}, "confirm.splits.1", "must be a whole number"),
         ({"trials": "many"}, "trials", "must be a whole number"),
     ],
 )
