@@ -83,7 +83,7 @@ def _remedy(labelled: bool, is_confirmed: bool, judged: Collection[str]) -> str:
         bound = "a bound, such as `constraints: {nmi_real: '>= 0.8'}`"
         search = f"search again with {bound}, or with nmi_real as an objective"
     else:
-        search = "search again with augment_information as an objective"
+        search = "search again with augment_information as a further objective"
     if {"nmi_real", "augment_information"} & set(judged):
         search = "search again with a stricter bound, or with more steps or trials"
     first = "" if is_confirmed else "confirm it before it is used; "

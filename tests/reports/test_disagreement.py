@@ -42,7 +42,7 @@ def test_lower_nmi_of_real_images_is_told() -> None:
 
 def test_without_labels_there_is_no_word_of_them() -> None:
     text = str(disagreement({"prior_posterior_gap": 0.5, "prior_share_gap": 0.4}, {}))
-    assert "augment_information as an objective" in text and "puts 50%" in text
+    assert "augment_information as a further objective" in text and "puts 50%" in text
     assert not any(word in text.lower() for word in ("nmi", "label", "class"))
 
 
