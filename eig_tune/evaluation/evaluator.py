@@ -78,7 +78,8 @@ class Evaluator:
         self._classes = len(data.classes)
         self._classifier = None if classifier is None else classifier.network(device)
         self._class_distribution = data.class_distribution
-        self._training_images = torch.tensor(_spread(data.training.pixels, _MOST_TRAINING_IMAGES), device=device)
+        self._training_pixels = _spread(data.training.pixels, _MOST_TRAINING_IMAGES)
+        self._training_images = torch.tensor(self._training_pixels, device=device)
         self._nearest = NearestImages(to_unit_range(self._training_images))
         self._held_out = torch.tensor(data.held_out.pixels, device=device)
         self._held_out_labels = data.held_out.labels
@@ -92,7 +93,7 @@ class Evaluator:
             observations.prior_K,
             self._class_distribution,
             sample_grid(model, samples_per_category(model.categories), self._device),
-            view_categories(observations, self._training_images.cpu().numpy()),
+            view_categories(observations, self._training_pixels),
             observations.read,
         )
 
