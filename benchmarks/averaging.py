@@ -23,6 +23,7 @@ from benchmarks.machine import description
 from eig_tune.config.space import SearchSpec, load_spec
 from eig_tune.data import ImbalanceSplit, load_images
 from eig_tune.evaluation.classifier import train_classifier
+from eig_tune.evaluation.registry import direction_of
 from eig_tune.training.loop import Run, TrialData
 
 METRICS = ("nmi", "prior_rmse", "nmi_real", "average_entropy", "label_free_score")
@@ -77,7 +78,7 @@ def _table(runs: list[Reports]) -> str:
         live, averaged = (_values(runs, which, metric) for which in ("live", "averaged"))
         change = averaged.mean(axis=1) - live.mean(axis=1)
         error = change.std(ddof=1) / np.sqrt(len(runs))
-        better = int((change < 0).sum() if metric in ("prior_rmse", "average_entropy") else (change > 0).sum())
+        better = int((change < 0).sum() if direction_of(metric) == "minimize" else (change > 0).sum())
         cells = (
             f"{live.mean():.4f} | {averaged.mean():.4f} | {change.mean():+.4f} ± {error:.4f} | {better} of {len(runs)}"
         )

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,6 @@ class SearchOutcome:
         disk: what it takes.
         tracking_errors: what MLflow did not take.
         stopped: why it has ended before all was trained; nothing when all was.
-        constraints: metric to bound.
     """
 
     name: str
@@ -67,7 +66,6 @@ class SearchOutcome:
     disk: DiskUse
     tracking_errors: tuple[str, ...]
     stopped: str = ""
-    constraints: Constraints = field(default_factory=dict)
 
     @property
     def confirmed(self) -> tuple[Confirmed, ...]:
@@ -75,38 +73,14 @@ class SearchOutcome:
         return tuple(trial.confirmation for trial in self.finished if trial.confirmation is not None)
 
 
-@dataclass(frozen=True)
-class ComparisonOutcome:
-    """What a comparison has come to.
+@dataclass(frozen=True, kw_only=True)
+class FixedRunsOutcome:
+    """What a list of fixed runs has come to.
 
     Attributes:
-        name: of the comparison.
-        trials: its cells.
+        name: of the comparison, or whatever the runs were made for.
+        trials: the runs.
         folder: where table and pictures lie.
-        complete: whether every cell has ended.
-        disk: what it takes.
-        tracking_errors: what MLflow did not take.
-        stopped: why it has ended before all cells had; nothing when all have.
-    """
-
-    name: str
-    trials: tuple[Trial, ...]
-    folder: Path
-    complete: bool
-    disk: DiskUse
-    tracking_errors: tuple[str, ...]
-    stopped: str = ""
-
-
-@dataclass(frozen=True)
-class SuggestionOutcome:
-    """What ``suggest-k`` has come to.
-
-    Attributes:
-        name: of it.
-        trials: its runs.
-        suggestion: the agreement of every K, and the K that is recommended, as far as runs have finished.
-        folder: where table and curve lie.
         complete: whether every run has ended.
         disk: what it takes.
         tracking_errors: what MLflow did not take.
@@ -115,7 +89,6 @@ class SuggestionOutcome:
 
     name: str
     trials: tuple[Trial, ...]
-    suggestion: Suggestion
     folder: Path
     complete: bool
     disk: DiskUse
@@ -123,12 +96,28 @@ class SuggestionOutcome:
     stopped: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ComparisonOutcome(FixedRunsOutcome):
+    """What a comparison has come to; its runs are the cells of its table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuggestionOutcome(FixedRunsOutcome):
+    """What ``suggest-k`` has come to.
+
+    Attributes:
+        suggestion: the agreement of every K, and the K that is recommended, as far as runs have finished.
+    """
+
+    suggestion: Suggestion
+
+
 def search_document(outcome: SearchOutcome) -> dict[str, Any]:
     """The outcome of a search as JSON has it; times in seconds, sizes in bytes.
 
     Of a search with constraints every trial has by how much it misses each that it does not meet, finished or not.
     """
-    limits = outcome.constraints
+    limits = outcome.spec.constraints
     return {
         "name": outcome.name,
         "wall_seconds": outcome.wall_seconds,

@@ -26,7 +26,7 @@ from eig_tune.reports.categories import (
 from eig_tune.reports.comparison import best_of, p_in_words, p_text, rows_of
 from eig_tune.reports.disagreement import Disagreement, disagreement_of
 from eig_tune.reports.groups import GROUP_COLUMNS, Groups, group_rows, reached_in_words
-from eig_tune.reports.outcomes import ComparisonOutcome, DiskUse, SearchOutcome, SuggestionOutcome
+from eig_tune.reports.outcomes import ComparisonOutcome, DiskUse, FixedRunsOutcome, SearchOutcome, SuggestionOutcome
 from eig_tune.reports.phrases import (
     chosen_in_words,
     confirmation_in_words,
@@ -135,7 +135,7 @@ def print_comparison(outcome: ComparisonOutcome, methods: Sequence[str], console
     _print_unfinished(outcome, "cells", console)
 
 
-def _print_unfinished(outcome: ComparisonOutcome | SuggestionOutcome, runs: str, console: Console) -> None:
+def _print_unfinished(outcome: FixedRunsOutcome, runs: str, console: Console) -> None:
     """What has not ended or has failed, and what the rest takes on the disk."""
     if not outcome.complete:
         why = f"{outcome.stopped}: " if outcome.stopped else ""

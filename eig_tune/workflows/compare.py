@@ -185,7 +185,15 @@ def run_comparison(
         disk = session.close(engine.complete, {})
         stopped = "" if engine.complete else session.runtime.stop.reason
         errors = tuple(session.tracker.errors)
-        return ComparisonOutcome(options.name, trials, folder, engine.complete, disk, errors, stopped)
+        return ComparisonOutcome(
+            name=options.name,
+            trials=trials,
+            folder=folder,
+            complete=engine.complete,
+            disk=disk,
+            tracking_errors=errors,
+            stopped=stopped,
+        )
 
 
 def _write_results(

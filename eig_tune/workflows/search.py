@@ -103,7 +103,6 @@ def run_search(
             finished=tuple(finished),
             best=best,
             disk=disk,
-            constraints=spec.constraints,
             slots=session.runtime.slots.most,
             wall_seconds=time.monotonic() - started,
             tracking_errors=tuple(session.tracker.errors),

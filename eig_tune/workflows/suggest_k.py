@@ -152,7 +152,16 @@ def run_suggestion(
         disk = session.close(engine.complete, {})
         stopped = "" if engine.complete else session.runtime.stop.reason
         errors = tuple(session.tracker.errors)
-        return SuggestionOutcome(options.name, trials, suggestion, folder, engine.complete, disk, errors, stopped)
+        return SuggestionOutcome(
+            name=options.name,
+            trials=trials,
+            folder=folder,
+            complete=engine.complete,
+            disk=disk,
+            tracking_errors=errors,
+            stopped=stopped,
+            suggestion=suggestion,
+        )
 
 
 def _reported() -> dict[str, Direction]:

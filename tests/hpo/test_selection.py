@@ -245,7 +245,6 @@ class Everywhere:
             trials, front = tuple(event_log.trials.values()), tuple(engine.front())
         self.outcome = SearchOutcome(
             store.name, spec, trials, front, tuple(finished), best, 1, 1.0, DiskUse(str(folder), 0, 0), (),
-            constraints=spec.constraints,
         )  # fmt: skip
 
     def names(self) -> Iterator[tuple[str, int]]:
