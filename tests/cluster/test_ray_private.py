@@ -24,8 +24,9 @@ def source(module: ModuleType) -> str:
 def test_signal_functions_are_called_where_they_are_replaced() -> None:
     from ray._private import node, services, utils, worker
 
-    assert list(inspect.signature(utils.set_sigterm_handler).parameters) == ["sigterm_handler"]
-    assert not inspect.signature(utils.set_kill_on_parent_death_linux).parameters
+    # Read as text, because a test that has run before in this process may have replaced the functions.
+    assert "def set_sigterm_handler(sigterm_handler):" in source(utils)
+    assert "def set_kill_on_parent_death_linux():" in source(utils)
     for module in (node, worker):
         assert "ray._private.utils.set_sigterm_handler(sigterm_handler)" in source(module)
     assert "ray._private.utils.set_kill_on_parent_death_linux()" in source(services)
@@ -34,7 +35,7 @@ def test_signal_functions_are_called_where_they_are_replaced() -> None:
 def test_driver_prints_output_of_workers_only_when_enabled() -> None:
     from ray._private import worker
 
-    assert worker._worker_logs_enabled is True
+    assert "\n_worker_logs_enabled = True" in source(worker)
     assert "if not _worker_logs_enabled:" in source(worker)
 
 

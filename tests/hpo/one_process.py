@@ -8,13 +8,17 @@ import logging
 import traceback
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 from ray.train._internal.storage import StorageContext
+
+from eig_tune.stopping import Stop
+from eig_tune.tracking import SearchTracker
+from eig_tune.tracking.client import open_client
 
 MEAN_STEPS_BETWEEN_DEATHS = 12
 
@@ -32,6 +36,47 @@ class Running:
     process: Any = None
     last_result: dict[str, Any] | None = None
     error_file: str | None = None
+
+
+@dataclass
+class Life:
+    """A process, as far as MLflow and the disk are concerned: when it is killed it writes nothing any more."""
+
+    alive: bool = True
+    stop: Stop = field(default_factory=Stop)
+    trackers: list[SearchTracker] = field(default_factory=list)
+
+    @staticmethod
+    def install(patch: pytest.MonkeyPatch, living: "Callable[[], Life]") -> None:
+        """What is opened from now on belongs to the life that is then the present one."""
+
+        def tracked(*given: Any, **named: Any) -> SearchTracker:
+            living().trackers.append(SearchTracker(*given, **named))
+            return living().trackers[-1]
+
+        def opened(*given: Any, **named: Any) -> Client:
+            return Client(open_client(*given, **named), living())
+
+        patch.setattr("eig_tune.tracking.store.open_client", opened)
+        patch.setattr("eig_tune.workflows.session.SearchTracker", tracked)
+
+    def kill(self) -> None:
+        self.alive = False
+        for tracker in self.trackers:
+            tracker.describe(lambda: "")  # its writer wakes, and ends because the client raises
+            tracker.join(timeout=20)
+
+
+class Client:
+    """MLflow's client in a process that may be dead."""
+
+    def __init__(self, client: Any, life: Life) -> None:
+        self._client, self._life = client, life
+
+    def __getattr__(self, name: str) -> Any:
+        if not self._life.alive:
+            raise SystemExit
+        return getattr(self._client, name)
 
 
 class OneProcess:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from mlflow.tracking import MlflowClient
-from one_process import KilledError, OneProcess
+from one_process import KilledError, Life, OneProcess
 
 from eig_tune.config.space import parse_spec
 from eig_tune.data import ImageData
@@ -60,14 +60,20 @@ def suggest(
         if left[0] < 0:
             raise KilledError
 
+    life = Life()
+    Life.install(patch, lambda: life)
     (home / "ray").mkdir(exist_ok=True)
     OneProcess(Random(0), 1, between, home / "ray").install(patch)
     patch.setattr("one_process.OneProcess._dies", lambda self: False)
     options = RunOptions(NAME, local_uri(home), gpus=0, cpus=1, resume=True)
     assert isinstance(spec, type(SPEC))
-    return run_suggestion(spec, SuggestionPlan((2, 3), seeds), options, Home(home), View())
+    try:
+        return run_suggestion(spec, SuggestionPlan((2, 3), seeds), options, Home(home), View())
+    finally:
+        life.kill()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # a killed process
 def test_killed_suggestion_goes_on_takes_more_seeds_and_is_in_mlflow(
     tmp_path: Path, patched: pytest.MonkeyPatch
 ) -> None:

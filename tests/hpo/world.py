@@ -4,7 +4,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from mlflow.entities import ViewType
-from one_process import KilledError
+from one_process import KilledError, Life
 from PIL import Image
 
 from eig_tune.config.space import parse_spec
@@ -22,8 +22,6 @@ from eig_tune.home import Home
 from eig_tune.hpo import state as state_module
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.trial import Trial
-from eig_tune.stopping import Stop
-from eig_tune.tracking import SearchTracker
 from eig_tune.tracking.client import open_client
 from eig_tune.training import TrainConfig, checkpoint
 from eig_tune.workflows.options import RunOptions
@@ -95,33 +93,6 @@ def fit(config: TrainConfig, data: Any, resume: Path | None = None, device: Any 
         yield Progress(step, config)
 
 
-@dataclass
-class Life:
-    """A process, as far as MLflow and the disk are concerned: when it is killed it writes nothing any more."""
-
-    alive: bool = True
-    stop: Stop = field(default_factory=Stop)
-    trackers: list[SearchTracker] = field(default_factory=list)
-
-    def kill(self) -> None:
-        self.alive = False
-        for tracker in self.trackers:
-            tracker.describe(lambda: "")  # its writer wakes, and ends because the client raises
-            tracker.join(timeout=20)
-
-
-class Client:
-    """MLflow's client in a process that may be dead."""
-
-    def __init__(self, client: Any, life: Life) -> None:
-        self._client, self._life = client, life
-
-    def __getattr__(self, name: str) -> Any:
-        if not self._life.alive:
-            raise SystemExit
-        return getattr(self._client, name)
-
-
 def expected_further(trials: Sequence[Trial]) -> int:
     """How many runs confirm the best of a search that has ended: second seeds, if more have finished than go on."""
     finished = sum(trial.status == "finished" for trial in trials)
@@ -141,18 +112,10 @@ class World:
         self._install(patch)
 
     def _install(self, patch: pytest.MonkeyPatch) -> None:
-        tracker, world = SearchTracker, self
+        world = self
         self.client = open_client(self._uri)
 
-        def tracked(*given: Any, **named: Any) -> SearchTracker:
-            world._life.trackers.append(tracker(*given, **named))
-            return world._life.trackers[-1]
-
-        def opened(*given: Any, **named: Any) -> Client:
-            return Client(open_client(*given, **named), world._life)
-
-        patch.setattr("eig_tune.tracking.store.open_client", opened)
-        patch.setattr("eig_tune.workflows.session.SearchTracker", tracked)
+        Life.install(patch, lambda: world._life)
         clock = SimpleNamespace(time=lambda: time.time() + world._clock, monotonic=time.monotonic)
         patch.setattr(state_module, "time", clock)
 
