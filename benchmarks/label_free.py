@@ -30,6 +30,7 @@ import optuna
 import eig_tune
 from benchmarks.machine import description
 from benchmarks.replay import Curves, Table, our_engine, read_curves
+from eig_tune.config.constraints import NO_CONSTRAINTS
 from eig_tune.config.space import SearchSpec, load_spec
 from eig_tune.hpo.candidates import candidates_of
 from eig_tune.hpo.objectives import Metrics, Objectives
@@ -142,7 +143,7 @@ def _finished(number: int, curves: Curves, row: int) -> Trial:
 
 def chosen(trials: Sequence[Trial], objectives: Objectives) -> Metrics:
     """What the one that a search would choose has reached."""
-    best = choose(candidates_of(trials), objectives)
+    best = choose(candidates_of(trials), objectives, NO_CONSTRAINTS)
     return best.found
 
 
@@ -198,7 +199,7 @@ def confirm(arguments: argparse.Namespace) -> None:
         for name in (LABELLED, LABEL_FREE):
             objectives = OBJECTIVES[name]
             trials = searched(table, arguments.trials, arguments.slots, objectives, 0)
-            top = to_confirm(candidates_of(trials), objectives, 3)
+            top = to_confirm(candidates_of(trials), objectives, NO_CONSTRAINTS, 3)
             one = partial(_confirmed, spec, train, budget["steps"], Path(cache))
             runs = [(trial.trial.params, 1000 + seed) for trial in top for seed in range(3)]
             reached = list(pool.map(one, *zip(*runs, strict=True)))

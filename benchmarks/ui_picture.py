@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--name", default="digits")
     arguments = parser.parse_args()
     search = read_search(local_uri(arguments.home), arguments.name)
-    best = choose(search.finished(), search.objectives, constraints=search.constraints)
+    best = choose(search.finished(), search.objectives, search.constraints)
     checkpoints = len(search.store.client.get_metric_history(best.run_id, "nmi"))
     with served(arguments.home) as address, browser() as driver:
         enter(driver, address)

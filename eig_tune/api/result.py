@@ -151,7 +151,7 @@ class SearchResult:
             >>> result.best("prior_rmse").params
         """
         found = self.found
-        return BestTrial(found, choose(found.finished(), found.objectives, by, found.constraints), by)
+        return BestTrial(found, choose(found.finished(), found.objectives, found.constraints, by), by)
 
     def plot_front(self) -> "Figure":
         """The first two objectives of all finished trials, with the Pareto front.

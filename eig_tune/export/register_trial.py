@@ -76,7 +76,9 @@ def register_trial(
         update_tags(found.store, version, tags)
     number = int(version.version)
     metric = next(iter(found.objectives)) if by == KNEE else by
-    champion, decision = set_champion(found.store, name, number, tags, metric, found.objectives[metric], force)
+    champion, decision = set_champion(
+        found.store, name, number, tags, metric, found.objectives[metric], found.constraints, force
+    )
     return Registered(name, number, earlier is None, champion, decision)
 
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from eig_tune.config.constraints import NO_CONSTRAINTS, Constraints
+from eig_tune.config.constraints import Constraints
 from eig_tune.hpo import pareto
 
 Metrics = Mapping[str, float]
@@ -29,9 +29,7 @@ def missed(metrics: Metrics, constraints: Constraints) -> dict[str, float]:
     return {name: math.inf if math.isnan(by) else by for name, by in excess.items() if not by <= 0}
 
 
-def on_front(
-    finished: Sequence[Metrics], objectives: Objectives, constraints: Constraints = NO_CONSTRAINTS
-) -> NDArray[np.bool_]:
+def on_front(finished: Sequence[Metrics], objectives: Objectives, constraints: Constraints) -> NDArray[np.bool_]:
     """Which of the finished trials no other one dominates, shape [N]: among those that meet all constraints, or among
     all where none does."""
     compared_N = np.array([not missed(metrics, constraints) for metrics in finished], dtype=np.bool_)
@@ -47,7 +45,7 @@ def front_of(
     finished: Sequence[T],
     metrics_of: Callable[[T], Metrics],
     objectives: Objectives,
-    constraints: Constraints = NO_CONSTRAINTS,
+    constraints: Constraints,
 ) -> list[T]:
     """The trials of :func:`on_front`, in the order in which they are given."""
     is_best = on_front([metrics_of(trial) for trial in finished], objectives, constraints)

@@ -22,7 +22,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from eig_tune.config.constraints import NO_CONSTRAINTS, Constraints
+from eig_tune.config.constraints import Constraints
 from eig_tune.errors import ResultError
 from eig_tune.hpo import pareto
 from eig_tune.hpo.objectives import Metrics, Objectives, front_of, losses_of, missed
@@ -65,15 +65,15 @@ def eligible(finished: Sequence[FinishedT]) -> list[FinishedT]:
 
 
 def ranked(
-    finished: Sequence[FinishedT], objectives: Objectives, by: str = KNEE, constraints: Constraints = NO_CONSTRAINTS
+    finished: Sequence[FinishedT], objectives: Objectives, constraints: Constraints, by: str = KNEE
 ) -> list[FinishedT]:
     """The eligible trials from best to worst.
 
     Args:
         finished: all finished trials of the search.
         objectives: metric to direction.
-        by: an objective, or ``knee``.
         constraints: metric to bound.
+        by: an objective, or ``knee``.
 
     Raises:
         ResultError: no trial has finished, or ``by`` is no objective of this search.
@@ -92,14 +92,14 @@ def ranked(
 
 
 def choose(
-    finished: Sequence[FinishedT], objectives: Objectives, by: str = KNEE, constraints: Constraints = NO_CONSTRAINTS
+    finished: Sequence[FinishedT], objectives: Objectives, constraints: Constraints, by: str = KNEE
 ) -> FinishedT:
     """The best trial; arguments and errors are those of :func:`ranked`."""
-    return ranked(finished, objectives, by, constraints)[0]
+    return ranked(finished, objectives, constraints, by)[0]
 
 
 def to_confirm(
-    finished: Sequence[FinishedT], objectives: Objectives, top: int, constraints: Constraints = NO_CONSTRAINTS
+    finished: Sequence[FinishedT], objectives: Objectives, constraints: Constraints, top: int
 ) -> list[FinishedT]:
     """The ``top`` best by what was found: of those that meet all constraints the front from its knee outwards, then
     what only the front dominates; then those that do not, from the least violation on.
@@ -119,13 +119,11 @@ def to_confirm(
     return [chosen_from[index] for index in order[:top]]
 
 
-def start_points(
-    finished: Sequence[FinishedT], objectives: Objectives, constraints: Constraints = NO_CONSTRAINTS
-) -> list[FinishedT]:
+def start_points(finished: Sequence[FinishedT], objectives: Objectives, constraints: Constraints) -> list[FinishedT]:
     """Trials to begin another search with, best first: the front of the eligible ones, then the front as found."""
     if not finished:
         return []
-    best_first = ranked(finished, objectives, constraints=constraints)
+    best_first = ranked(finished, objectives, constraints)
     best = front_of(best_first, reached, objectives, constraints)
     as_found = front_of(finished, lambda trial: trial.found, objectives, constraints)
     others = [trial for trial in as_found if not trial.confirmed]

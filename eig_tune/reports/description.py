@@ -110,7 +110,7 @@ def describe_suggestion(suggestion: Suggestion, artifacts: Artifacts) -> str:
 
 def _best(spec: SearchSpec, finished: Sequence[Candidate]) -> str:
     """The trial that ``eig-tune best`` chooses by default."""
-    chosen = choose(finished, spec.objectives, constraints=spec.constraints)
+    chosen = choose(finished, spec.objectives, spec.constraints)
     best = chosen.trial
     if confirmed := chosen.confirmed:
         reached_in_words = found_and_confirmed(_judged(spec), chosen.found, confirmed, chosen.confirmed_deviations)

@@ -122,7 +122,7 @@ def winners_of(search: str, methods: Sequence[str], options: RunOptions, home: H
     searched = any("method" in trial.params for trial in finished)
     for method in methods:
         of_method = [trial for trial in finished if trial.params.get("method") == method]
-        chosen = choose(of_method or finished, found.objectives, constraints=found.constraints)
+        chosen = choose(of_method or finished, found.objectives, found.constraints)
         winners[method] = params_of(chosen, search)
         foreign = " (of another method, since none of its own has finished)" if searched and not of_method else ""
         sources.append(f"{method} from trial {chosen.number}{foreign}")

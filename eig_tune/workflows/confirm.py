@@ -83,7 +83,7 @@ def _train_second_seeds(session: Session, search: Engine) -> bool:
     spec, event_log = session.spec, _opened(session.second_seeds)
     finished = candidates_of(search.finished())
     number = spec.confirm.finalists_of(len(finished)) if _has_second_seeds(session) else 0
-    chosen = [trial.number for trial in to_confirm(finished, spec.objectives, number, spec.constraints)]
+    chosen = [trial.number for trial in to_confirm(finished, spec.objectives, spec.constraints, number)]
     if chosen and not session.runtime.stop.asked:
         logger.info("training the best %d on a second seed each; the best by both seeds are confirmed", len(chosen))
     engine = _run(session, search, event_log, [{"trial": number, "seed": SECOND_SEED} for number in chosen])
@@ -103,7 +103,7 @@ def _has_second_seeds(session: Session) -> bool:
 def _train_fresh_seeds(session: Session, search: Engine) -> bool:
     spec, event_log = session.spec, _opened(session.confirmations)
     candidates = candidates_of(search.finished(), second=second_seeds(_opened(session.second_seeds)))
-    best = to_confirm(candidates, spec.objectives, spec.confirm.top, spec.constraints)
+    best = to_confirm(candidates, spec.objectives, spec.constraints, spec.confirm.top)
     chosen = [trial.number for trial in best]
     on = imbalances(spec)
     runs = [_params(number, seed, split) for seed in range(spec.confirm.seeds) for split in on for number in chosen]

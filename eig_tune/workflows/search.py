@@ -92,7 +92,7 @@ def run_search(
         _draw(session.tracker, trials, spec, options.name)
         complete = engine.complete and confirm(session, engine)
         finished = candidates(session, engine)
-        best = choose(finished, spec.objectives, constraints=spec.constraints).trial if finished else None
+        best = choose(finished, spec.objectives, spec.constraints).trial if finished else None
         front = write_results(session.tracker, engine, spec, finished, best)
         disk = session.close(complete, {"front": ",".join(str(trial.number) for trial in front)})
         return SearchOutcome(

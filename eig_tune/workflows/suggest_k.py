@@ -99,7 +99,7 @@ def best_params(search: str, options: RunOptions, home: Home) -> Mapping[str, Pa
     if options.resume and (noted := noted_header(home, options.name).get("params")) is not None:
         return dict(noted)
     found = read_search(options.tracking_uri, search, own_searches(home, search))
-    chosen = choose(found.finished(), found.objectives)
+    chosen = choose(found.finished(), found.objectives, found.constraints)
     params = {name: value for name, value in params_of(chosen, search).items() if name not in _RUN}
     logger.info("--best-of: hyperparameters of trial %d of %s, %s", chosen.number, found.name, found.run)
     return params

@@ -101,9 +101,11 @@ def assert_best_by_both_seeds_go_on(
 ) -> None:
     """Whatever was killed in between: the choice is that of all finalists' two seeds, and no other trial is trained."""
     finished = candidates_of(trials)
-    finalists = to_confirm(finished, SPEC.objectives, SPEC.confirm.finalists_of(len(finished)))
+    finalists = to_confirm(finished, SPEC.objectives, SPEC.constraints, SPEC.confirm.finalists_of(len(finished)))
     assert {trial.number for trial in finalists} == set(second)
-    chosen = to_confirm(candidates_of([c.trial for c in finished], second=second), SPEC.objectives, SPEC.confirm.top)
+    chosen = to_confirm(
+        candidates_of([c.trial for c in finished], second=second), SPEC.objectives, SPEC.constraints, SPEC.confirm.top
+    )
     assert {run.params["trial"] for run in confirm.trials.values()} == {trial.number for trial in chosen}
 
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from eig_tune.cli.app import app
 from eig_tune.cluster.storage import Storage
-from eig_tune.config.constraints import Bound, written
+from eig_tune.config.constraints import NO_CONSTRAINTS, Bound, written
 from eig_tune.config.space import SearchSpec, parse_spec
 from eig_tune.errors import ResultError
 from eig_tune.home import Home
@@ -69,10 +69,9 @@ def test_confirmed_comes_before_found_and_complete_before_partial() -> None:
     partial = tracked(1, 0.98, 0.1, confirmed=(0.97, 0.1), confirmation="1 of 3 fresh seeds finished")
     trials = [tracked(0, 0.99, 0.1), partial, tracked(2, 0.7, 0.2, confirmed=(0.6, 0.2))]
     assert [trial.number for trial in eligible(trials)] == [2]
-    assert [trial.number for trial in ranked([*trials, tracked(3, 0.9, 0.3, confirmed=(0.8, 0.3))], TWO, "nmi")] == [
-        3, 2
-    ]  # fmt: skip
-    assert [trial.number for trial in ranked(trials[:2], TWO, "nmi")] == [0, 1], "both as found"
+    trials.append(tracked(3, 0.9, 0.3, confirmed=(0.8, 0.3)))
+    assert [trial.number for trial in ranked(trials, TWO, NO_CONSTRAINTS, "nmi")] == [3, 2]
+    assert [trial.number for trial in ranked(trials[:2], TWO, NO_CONSTRAINTS, "nmi")] == [0, 1], "both as found"
 
 
 def test_mean_of_two_seeds_comes_before_the_luck_of_one() -> None:
@@ -84,8 +83,8 @@ def test_mean_of_two_seeds_comes_before_the_luck_of_one() -> None:
     ]
     assert [trial.found["nmi"] for trial in trials] == pytest.approx([0.99, 0.83, 0.89])
     assert trials[1].own == {"nmi": 0.95, "prior_rmse": 0.1}, "what it has reached itself stays what it was"
-    assert [trial.number for trial in ranked(trials, TWO, "nmi")] == [2, 1]
-    assert [trial.number for trial in to_confirm(trials, TWO, 3)] == [2, 1]
+    assert [trial.number for trial in ranked(trials, TWO, NO_CONSTRAINTS, "nmi")] == [2, 1]
+    assert [trial.number for trial in to_confirm(trials, TWO, NO_CONSTRAINTS, 3)] == [2, 1]
     confirmed = tracked(3, 0.8, 0.1, confirmed=(0.7, 0.1))
     assert eligible([*trials, confirmed]) == [confirmed], "confirmed before found"
 
@@ -93,24 +92,24 @@ def test_mean_of_two_seeds_comes_before_the_luck_of_one() -> None:
 def test_knee_of_a_two_point_front_goes_by_the_range_of_all_finished_trials() -> None:
     """The front alone gives both points the distance 1, whichever they are."""
     a, b, far = tracked(0, 0.90, 0.10), tracked(1, 0.80, 0.05), tracked(2, 0.40, 0.20)
-    assert choose([a, b, far], TWO).number == 1, "0.10 of 0.5 is less than 0.05 of 0.15"
-    assert choose([replace(b, number=0), replace(a, number=1), far], TWO).number == 0
+    assert choose([a, b, far], TWO, NO_CONSTRAINTS).number == 1, "0.10 of 0.5 is less than 0.05 of 0.15"
+    assert choose([replace(b, number=0), replace(a, number=1), far], TWO, NO_CONSTRAINTS).number == 0
     narrow = tracked(2, 0.75, 0.90)
-    assert choose([a, b, narrow], TWO).number == 0, "0.05 of 0.85 is less than 0.10 of 0.15"
+    assert choose([a, b, narrow], TWO, NO_CONSTRAINTS).number == 0, "0.05 of 0.85 is less than 0.10 of 0.15"
 
 
 def test_of_equals_the_first_objective_decides_then_the_number() -> None:
     a, b = tracked(0, 0.8, 0.05), tracked(1, 0.9, 0.10)
-    assert choose([a, b], TWO).number == 1
-    assert choose([replace(b, number=0), replace(a, number=1)], TWO).number == 0
+    assert choose([a, b], TWO, NO_CONSTRAINTS).number == 1
+    assert choose([replace(b, number=0), replace(a, number=1)], TWO, NO_CONSTRAINTS).number == 0
     turned = dict(reversed(TWO.items()))
-    assert choose([a, b], turned).number == 0
-    assert [t.number for t in ranked([tracked(3, 0.9, 0.1), tracked(1, 0.9, 0.1)], TWO)] == [1, 3]
-    assert choose([tracked(0, 0.9, 0.3), tracked(1, 0.9, 0.1)], TWO, "nmi").number == 1
+    assert choose([a, b], turned, NO_CONSTRAINTS).number == 0
+    assert [t.number for t in ranked([tracked(3, 0.9, 0.1), tracked(1, 0.9, 0.1)], TWO, NO_CONSTRAINTS)] == [1, 3]
+    assert choose([tracked(0, 0.9, 0.3), tracked(1, 0.9, 0.1)], TWO, NO_CONSTRAINTS, "nmi").number == 1
 
 
 def test_noise_of_the_last_bit_outweighs_no_other_objective() -> None:
-    assert choose([tracked(0, 0.5, 0.1), tracked(1, float(np.nextafter(0.5, 1)), 0.3)], TWO).number == 0
+    assert choose([tracked(0, 0.5, 0.1), tracked(1, float(np.nextafter(0.5, 1)), 0.3)], TWO, NO_CONSTRAINTS).number == 0
 
 
 @pytest.mark.parametrize("objectives", ALL)
@@ -125,19 +124,19 @@ def test_no_choice_is_dominated_and_none_depends_on_the_order_of_reading(objecti
         return signs * [trial.found[name] for name in objectives]
 
     for by in ("knee", *objectives):
-        best = choose(trials, objectives, by)
-        assert choose(shuffled, objectives, by) is best
+        best = choose(trials, objectives, NO_CONSTRAINTS, by)
+        assert choose(shuffled, objectives, NO_CONSTRAINTS, by) is best
         assert not any((value(t) >= value(best)).all() and (value(t) > value(best)).any() for t in trials)
-    assert to_confirm(shuffled, objectives, 1) == [choose(trials, objectives)]
-    assert start_points(shuffled, objectives)[0] is choose(trials, objectives)
+    assert to_confirm(shuffled, objectives, NO_CONSTRAINTS, 1) == [choose(trials, objectives, NO_CONSTRAINTS)]
+    assert start_points(shuffled, objectives, NO_CONSTRAINTS)[0] is choose(trials, objectives, NO_CONSTRAINTS)
 
 
 def test_nothing_finished_or_no_such_objective_is_one_line() -> None:
     with pytest.raises(ResultError, match="no trial of this search has finished yet"):
-        choose([], TWO)
+        choose([], TWO, NO_CONSTRAINTS)
     with pytest.raises(ResultError, match=r"--by loss: this search's objectives are nmi, prior_rmse; choose one"):
-        choose([tracked(0, 0.5, 0.5)], TWO, "loss")
-    assert to_confirm([], TWO, 3) == [] and start_points([], TWO) == []
+        choose([tracked(0, 0.5, 0.5)], TWO, NO_CONSTRAINTS, "loss")
+    assert to_confirm([], TWO, NO_CONSTRAINTS, 3) == [] and start_points([], TWO, NO_CONSTRAINTS) == []
 
 
 def spec_of(objectives: dict[str, str], trials: int, seed: int, constraints: Mapping[str, str] = NONE) -> SearchSpec:
@@ -219,8 +218,8 @@ def test_event_log_and_mlflow_name_the_same_best_trial(objectives: dict[str, str
     ]
     for by in ("knee", *objectives) if finished else ():
         for constraints in ({}, FLOOR, {**FLOOR, "prior_rmse": Bound.parse("<= 0.1")}):
-            expected = choose(finished, objectives, by, constraints)
-            assert choose(read, objectives, by, constraints).number == expected.number
+            expected = choose(finished, objectives, constraints, by)
+            assert choose(read, objectives, constraints, by).number == expected.number
         assert bool(expected.confirmed) == any(one.confirmation and one.confirmation.complete for one in finished)
     for name in objectives:
         assert selection_bias(read, name) == selection_bias(finished, name)
@@ -238,7 +237,7 @@ class Everywhere:
             MlflowRuns(tracker, Storage(str(folder)), (), spec.method).catch_up(event_log.trials)
             engine = Engine(SearchPolicy(spec), event_log)
             finished = candidates(event_log.trials.values(), spec, self.home, store.name)
-            best = choose(finished, spec.objectives).trial
+            best = choose(finished, spec.objectives, spec.constraints).trial
             write_results(tracker, engine, spec, finished, best)
             tracker.close("FINISHED", {})
             assert tracker.errors == []
@@ -271,7 +270,7 @@ class Everywhere:
         warm = warm_started(self.spec, self.store.name, options, self.home)
         yield "--warm-start", int(warm.start_from[0]["lambda_1"])
         if not any(trial.confirmed for trial in found.finished()):
-            yield "confirmation", to_confirm(found.finished(), found.objectives, 1, found.constraints)[0].number
+            yield "confirmation", to_confirm(found.finished(), found.objectives, found.constraints, 1)[0].number
 
 
 @pytest.fixture(scope="module")
@@ -314,7 +313,7 @@ def test_extended_confirmation_is_what_is_read_back_and_a_failed_seed_ends_it(da
             MlflowRuns(tracker, Storage(str(tmp_path)), (), spec.method).catch_up(event_log.trials)
             engine = Engine(SearchPolicy(spec), event_log)
             finished = candidates_of(engine.finished(), summaries(confirming, seed + 1))
-            write_results(tracker, engine, spec, finished, choose(finished, TWO).trial)
+            write_results(tracker, engine, spec, finished, choose(finished, TWO, NO_CONSTRAINTS).trial)
             tracker.close("FINISHED", {})
             assert tracker.errors == []
         (trial,) = read_search(store.uri, store.name).trials

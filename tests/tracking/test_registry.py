@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from eig_tune.config.constraints import NO_CONSTRAINTS, Bound
 from eig_tune.errors import EigTuneError, ResultError
 from eig_tune.tracking import Store, open_store
 from eig_tune.tracking.champion import Tags, compare, set_champion
@@ -103,10 +104,10 @@ def test_only_a_better_version_becomes_champion(store: Store, bundle: Path) -> N
     for number, (tags, force, expected, part) in enumerate(steps, start=1):
         all_tags = {**DIGITS, **tags}
         assert add(store, "best", bundle, all_tags) == number
-        is_champion, message = set_champion(store, "best", number, all_tags, "nmi", "maximize", force)
+        is_champion, message = set_champion(store, "best", number, all_tags, "nmi", "maximize", NO_CONSTRAINTS, force)
         assert (is_champion, champion(store, "best")) == (expected == number, expected)
         assert part in message and "\n" not in message
-    assert set_champion(store, "best", 8, DIGITS, "nmi", "maximize", force=False)[0]
+    assert set_champion(store, "best", 8, DIGITS, "nmi", "maximize", NO_CONSTRAINTS, force=False)[0]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,30 @@ def test_only_a_better_version_becomes_champion(store: Store, bundle: Path) -> N
 def test_versions_are_compared_by_what_was_confirmed(
     tags: Tags, champion_tags: Tags, direction: str, better: bool
 ) -> None:
-    assert compare({**DIGITS, **tags}, {**DIGITS, **champion_tags}, "m", direction)[0] is better
+    assert compare({**DIGITS, **tags}, {**DIGITS, **champion_tags}, "m", direction, NO_CONSTRAINTS)[0] is better
+
+
+@pytest.mark.parametrize(
+    ("tags", "champion_tags", "better", "why"),
+    [
+        ({"m": "0.9", "q": "0.7"}, {"m": "0.8", "q": "0.9"}, False, "this misses q >= 0.8 (both found)"),
+        ({"m": "0.8", "q": "0.9"}, {"m": "0.9", "q": "0.7"}, True, "the champion misses q >= 0.8 (both found)"),
+        ({"m": "0.8", "q": "0.9"}, {"m": "0.9"}, True, "the champion misses q >= 0.8 (both found)"),
+        ({"m": "0.9", "q": "0.7"}, {"m": "0.8", "q": "0.6"}, True, "m 0.9000 beats the champion's 0.8000 (both found)"),
+        ({"m": "0.9", "q": "0.9"}, {"m": "0.8", "q": "0.8"}, True, "m 0.9000 beats the champion's 0.8000 (both found)"),
+        (
+            {"m": "0.9", "q": "0.9", "confirmed.m": "0.9", "confirmed.q": "0.7"},
+            {"m": "0.8", "q": "0.7", "confirmed.m": "0.8", "confirmed.q": "0.8"},
+            False,
+            "this misses q >= 0.8 (both confirmed)",
+        ),
+    ],
+)
+def test_version_that_misses_a_constraint_is_no_champion_over_one_that_meets_it(
+    tags: Tags, champion_tags: Tags, better: bool, why: str
+) -> None:
+    given = {**DIGITS, **tags}, {**DIGITS, **champion_tags}
+    assert compare(*given, "m", "maximize", {"q": Bound.parse(">= 0.8")}) == (better, why)
 
 
 @pytest.mark.parametrize("name", ["", " ", "a/b", "models:/a", "a:b", "..", "a\nb", "x" * 300])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eig_tune.config.constraints import NO_CONSTRAINTS
 from eig_tune.config.space import SearchSpec, parse_spec
 from eig_tune.errors import ConfigError
 from eig_tune.hpo.candidates import Confirmed, candidates_of
@@ -29,13 +30,13 @@ def test_front_is_confirmed_before_what_it_dominates_and_its_knee_first() -> Non
         finished(0, 0.5, 0.50), finished(1, 0.9, 0.30), finished(2, 0.7, 0.10), finished(3, 0.89, 0.31),
         finished(4, 0.1, 0.05),
     ])  # fmt: skip
-    assert [trial.number for trial in to_confirm(trials, OBJECTIVES, 3)] == [2, 1, 4]
-    assert [trial.number for trial in to_confirm(trials, OBJECTIVES, 9)] == [2, 1, 4, 3, 0]
+    assert [trial.number for trial in to_confirm(trials, OBJECTIVES, NO_CONSTRAINTS, 3)] == [2, 1, 4]
+    assert [trial.number for trial in to_confirm(trials, OBJECTIVES, NO_CONSTRAINTS, 9)] == [2, 1, 4, 3, 0]
 
 
 def test_nothing_finished_or_wanted_is_nothing_to_confirm() -> None:
-    assert to_confirm([], OBJECTIVES, 3) == []
-    assert to_confirm(candidates_of([finished(0, 0.5, 0.5)]), OBJECTIVES, 0) == []
+    assert to_confirm([], OBJECTIVES, NO_CONSTRAINTS, 3) == []
+    assert to_confirm(candidates_of([finished(0, 0.5, 0.5)]), OBJECTIVES, NO_CONSTRAINTS, 0) == []
 
 
 class Runs:
