@@ -182,18 +182,7 @@ def run_comparison(
         )
         trials = tuple(session.event_log.trials.values())
         folder = _write_results(session, trials, plan.methods, classes, kept.folder)
-        disk = session.close(engine.complete, {})
-        stopped = "" if engine.complete else session.runtime.stop.reason
-        errors = tuple(session.tracker.errors)
-        return ComparisonOutcome(
-            name=options.name,
-            trials=trials,
-            folder=folder,
-            complete=engine.complete,
-            disk=disk,
-            tracking_errors=errors,
-            stopped=stopped,
-        )
+        return ComparisonOutcome(**vars(session.end(engine, folder)))
 
 
 def _write_results(

@@ -44,7 +44,7 @@ from eig_tune.hpo.trial import Trial
 from eig_tune.reports.kept_evaluations import KeptEvaluations
 from eig_tune.reports.mlflow_runs import MlflowRuns, needed_checkpoints
 from eig_tune.reports.optuna_study import StudyFile
-from eig_tune.reports.outcomes import DiskUse
+from eig_tune.reports.outcomes import DiskUse, FixedRunsOutcome
 from eig_tune.reports.provenance import write_spec
 from eig_tune.stopping import Interrupted, TimeIsOverError
 from eig_tune.tracking import SearchTracker, masked
@@ -154,6 +154,19 @@ class Session:
         """
         self.tracker.close("FINISHED" if complete else "KILLED", tags, lambda: self.runtime.stop.patience)
         return self.clean_up()
+
+    def end(self, engine: Engine, folder: Path) -> FixedRunsOutcome:
+        """Close a session of fixed runs, whose results lie in ``folder``; what it has come to."""
+        disk = self.close(engine.complete, {})
+        return FixedRunsOutcome(
+            name=self.name,
+            trials=tuple(self.event_log.trials.values()),
+            folder=folder,
+            complete=engine.complete,
+            disk=disk,
+            tracking_errors=tuple(self.tracker.errors),
+            stopped="" if engine.complete else self.runtime.stop.reason,
+        )
 
     def clean_up(self) -> DiskUse:
         """Delete every checkpoint that is not needed any more, those of processes that were killed too."""

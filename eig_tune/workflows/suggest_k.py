@@ -149,19 +149,7 @@ def run_suggestion(
         trials = tuple(session.event_log.trials.values())
         suggestion = suggest(trials, plan.categories, kept.folder)
         folder = _write_results(session, suggestion, trials)
-        disk = session.close(engine.complete, {})
-        stopped = "" if engine.complete else session.runtime.stop.reason
-        errors = tuple(session.tracker.errors)
-        return SuggestionOutcome(
-            name=options.name,
-            trials=trials,
-            folder=folder,
-            complete=engine.complete,
-            disk=disk,
-            tracking_errors=errors,
-            stopped=stopped,
-            suggestion=suggestion,
-        )
+        return SuggestionOutcome(**vars(session.end(engine, folder)), suggestion=suggestion)
 
 
 def _reported() -> dict[str, Direction]:
