@@ -13,10 +13,14 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.alternating import ALTERNATING
 from benchmarks.authors_recipe import AuthorsRecipe
 from benchmarks.machine import description
 from eig_tune.data import DatasetConfig, ImageData, load_images
+from eig_tune.models import METHODS, register_method
+from eig_tune.models.base import Model
 from eig_tune.training import TrainConfig
 from eig_tune.training.loop import Run, TrialData
 
@@ -63,18 +67,46 @@ def _images(root: Path | None) -> ImageData:
 
 
 def _contestants(images: ImageData, width: int, batch_size: int) -> dict[str, Advance]:
-    # As in the recipe, D's optimiser alone moves the front end; our default, which does more, is measured beside it.
-    values = {"width": width, "batch_size": batch_size, "category_loss_trains_front_end": False}
-    reference = TrainConfig().with_params(values)
+    if ALTERNATING.name not in METHODS:
+        register_method(ALTERNATING)
+    reference = TrainConfig().with_params({"width": width, "batch_size": batch_size})
     data, device = TrialData(images, classifier=None), torch.device("cpu")
-    ours = {
-        f"eig_tune, {precision}{name}": Run(
-            reference.with_params({"precision": precision, **more}), data, device
+    ours: dict[str, Advance] = {
+        f"{name}, {precision}": Run(
+            reference.with_params({"precision": precision, "method": method}), data, device
         ).advance
-        for name, more in (("", {}), (", Q's losses train the front end", {"category_loss_trains_front_end": True}))
+        for name, method in (("alternating, as before", ALTERNATING.name), ("eig_tune", reference.method))
         for precision in ("fp32", "bf16")
     }
-    return {YARDSTICK: AuthorsRecipe(reference, images).advance, **ours}
+    operations = _operations(Run(reference, data, device).model, batch_size)
+    floors: dict[str, Advance] = {
+        f"products alone, {name}": _products(operations, dtype)
+        for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16))
+    }
+    return {YARDSTICK: AuthorsRecipe(reference, images).advance, **ours, **floors}
+
+
+def _operations(model: Model, batch_size: int) -> int:
+    """Floating-point operations of the products of one step: G once forward and twice backward (to weights and to what
+    is below them), the front end so for real, generated and augmented images, and once more to G's images."""
+    with FlopCounterMode(display=False) as of_g:
+        images = model.generate(torch.zeros(batch_size, dtype=torch.long), torch.zeros(batch_size, model.noise_dim))
+    with FlopCounterMode(display=False) as of_front_end:
+        model.category_logits(images)
+    return int(3 * of_g.get_total_flops() + 10 * of_front_end.get_total_flops())
+
+
+def _products(operations: int, dtype: torch.dtype) -> Advance:
+    """As many operations as a step has, in square products, which a processor does fastest: no step can be faster."""
+    side = 1024
+    one, other = torch.randn(2, side, side).to(dtype)
+    repeats = round(operations / (2 * side**3))
+
+    def advance(steps: int) -> None:
+        for _ in range(steps * repeats):
+            torch.mm(one, other)
+
+    return advance
 
 
 def _take_turns(

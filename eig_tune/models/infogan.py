@@ -1,9 +1,11 @@
 """InfoGAN with a fixed or learned prior: one training step for the six InfoGAN rows of the methods table.
 
-Shape suffixes: N images of a batch, C channels, H and W the side S, K categories, D noise numbers. A trunk is the front
-end's output, [N, T].
+Shape suffixes: N images of a batch, C channels, H and W the side S, K categories, D noise numbers; M the trunks, of T
+numbers each, of real, generated and augmented images, one below the other. A trunk is the front end's output.
 """
 
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,13 +13,14 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from eig_tune.models import losses
+from eig_tune.models.balance import GradientBalance
 from eig_tune.models.base import ModelSetup
 from eig_tune.models.distances import DISTANCES, QOutput
 from eig_tune.models.networks import CategoryHead, Discriminator, FrontEnd, Generator, initialise
 from eig_tune.models.precision import autocast
 from eig_tune.models.prior import FixedPrior, LearnedPrior, Prior
 
-_ADAM_BETAS = (0.5, 0.999)
+ADAM_BETAS = (0.5, 0.999)
 
 
 class InfoGan:
@@ -38,6 +41,7 @@ class InfoGan:
         self.discriminator = Discriminator(setup.networks)
         self.category_head = CategoryHead(setup.networks)
         self.prior: Prior = _make_prior(setup)
+        self.balance = GradientBalance()
         for module in self.modules().values():
             module.to(self.device)
             initialise(module, setup.generator)
@@ -57,13 +61,14 @@ class InfoGan:
         return self.method.transformation or self.method.entropy
 
     def modules(self) -> dict[str, nn.Module]:
-        """Everything with weights, by name."""
+        """Everything with weights or state, by name."""
         return {
             "generator": self.generator,
             "front_end": self.front_end,
             "discriminator": self.discriminator,
             "category_head": self.category_head,
             "prior": self.prior,
+            "balance": self.balance,
         }
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
@@ -71,62 +76,65 @@ class InfoGan:
         return self._optimizers
 
     def train_step(self, real_NCHW: Tensor, augmented_NCHW: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """One update of D and the front end, then one of G, Q and the prior; returns detached losses."""
+        """One simultaneous update of D, the front end, G, Q and the prior; returns detached losses.
+
+        All losses are taken at the same weights, so that one forward pass of G, and one of the front end for each of
+        real, generated and augmented images, serve all of them.
+        """
         for module in self.modules().values():
             module.train()
         with autocast(self.device, self.settings.precision):
             fake_NCHW, code_NK = self._generate(len(real_NCHW), generator)
-        discriminator_loss, real_trunk = self._discriminator_step(real_NCHW, fake_NCHW)
-        parts = self._generator_step(fake_NCHW, code_NK, real_NCHW, real_trunk, augmented_NCHW)
-        return {
-            "discriminator_loss": discriminator_loss.detach(),
-            **{k: v.detach() for k, v in parts.items()},
-        }
+            images_NCHW = fake_NCHW.detach().requires_grad_()  # so that G's part of the backward pass comes last
+            passed_MT = self._front_end_pass(real_NCHW, images_NCHW, augmented_NCHW)
+        trunks_MT = passed_MT.detach().float().requires_grad_()  # so that each loss's gradient is known there
+        parts = self._losses(trunks_MT.split(len(real_NCHW)), code_NK)
+        for optimizer in self._optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+        to_weights_MT, to_images_MT = self._backward_to_trunks(parts, trunks_MT)
+        self._backward_to_weights(passed_MT, to_weights_MT, to_images_MT, images_NCHW, fake_NCHW)
+        for optimizer in self._optimizers.values():
+            optimizer.step()
+        if self._prior_follows_posterior:
+            self._follow_posterior(trunks_MT[: len(real_NCHW)])
+        return {name: loss.detach() for name, loss in parts.items()}
 
     def _generate(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         noise = torch.randn(count, self.noise_dim, generator=generator, device=self.device)
         code_NK = self.prior.sample(count, generator)
         return self.generator(noise, code_NK), code_NK
 
-    def _discriminator_step(self, real_NCHW: Tensor, fake_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-        with autocast(self.device, self.settings.precision):
-            real_trunk, fake_trunk = self._trunks(real_NCHW, fake_NCHW.detach())
-        loss = losses.discriminator_loss(self.discriminator(real_trunk.float()), self.discriminator(fake_trunk.float()))
-        self._update("discriminator", loss)
-        return loss, real_trunk.detach()
+    def _front_end_pass(self, real_NCHW: Tensor, images_NCHW: Tensor, augmented_NCHW: Tensor) -> Tensor:
+        """The trunks of real, generated and, where the method looks at them, augmented images, one below the other.
 
-    def _trunks(self, real_NCHW: Tensor, fake_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-        if not self.settings.shared_batch_statistics:
-            return self.front_end(real_NCHW), self.front_end(fake_NCHW)
-        real_trunk, fake_trunk = self.front_end(torch.cat([real_NCHW, fake_NCHW])).split(len(real_NCHW))
-        return real_trunk, fake_trunk
+        Batch normalisation keeps the three apart, unless the switch says that real and generated ones are one batch.
+        """
+        if self.settings.shared_batch_statistics:
+            trunks = [self.front_end(torch.cat([real_NCHW, images_NCHW]))]
+        else:
+            trunks = [self.front_end(real_NCHW), self.front_end(images_NCHW)]
+        if self.uses_augmented:
+            with torch.set_grad_enabled(self.settings.category_loss_trains_front_end):
+                trunks.append(self.front_end(augmented_NCHW))
+        return torch.cat(trunks)
 
-    def _generator_step(
-        self,
-        fake_NCHW: Tensor,
-        code_NK: Tensor,
-        real_NCHW: Tensor,
-        real_trunk: Tensor,
-        augmented_NCHW: Tensor,
-    ) -> dict[str, Tensor]:
-        # Here the front end is a fixed function unless the switch says otherwise: its weights get no gradient,
-        # which spares a third of its backward pass, and the real images need no backward pass at all.
-        self.front_end.requires_grad_(self.settings.category_loss_trains_front_end)
-        self.discriminator.requires_grad_(False)
-        seen_NCHW = fake_NCHW.detach().requires_grad_()
-        with autocast(self.device, self.settings.precision):
-            fake_trunk = self.front_end(seen_NCHW).float()
-        parts = self._real_image_losses(real_NCHW, real_trunk, augmented_NCHW)
-        parts["generator_loss"] = losses.generator_loss(self.discriminator(fake_trunk))
-        parts["mutual_information"] = self._mutual_information(self.category_head(fake_trunk)[1], code_NK)
-        optimizer = self._optimizers["generator"]
-        optimizer.zero_grad(set_to_none=True)
-        self._backward(parts["generator_loss"], self._category_objective(parts), fake_trunk, seen_NCHW, fake_NCHW)
-        optimizer.step()
-        if self._prior_follows_posterior:
-            self._follow_posterior(real_trunk)
-        self.front_end.requires_grad_(True)
-        self.discriminator.requires_grad_(True)
+    def _losses(self, trunks: Sequence[Tensor], code_NK: Tensor) -> dict[str, Tensor]:
+        """Every loss of the method's row, by name, from the trunks of real, generated and augmented images."""
+        real, fake, *augmented = trunks
+        fake_logits_N = self.discriminator(fake)
+        parts = {
+            "discriminator_loss": losses.discriminator_loss(self.discriminator(real), fake_logits_N),
+            "generator_loss": losses.generator_loss(fake_logits_N),
+            "mutual_information": self._mutual_information(self.category_head(fake)[1], code_NK),
+        }
+        if not augmented:
+            return parts
+        seen, seen_augmented = (QOutput(*self.category_head(trunk)) for trunk in (real, *augmented))
+        if self.method.transformation:
+            distance = DISTANCES[self.settings.distance]
+            parts["transformation"] = distance.between(seen, seen_augmented, self.settings)
+        if self.method.entropy:
+            parts["entropy"] = losses.entropy(seen.logits) + losses.entropy(seen_augmented.logits)
         return parts
 
     def _mutual_information(self, logits_NK: Tensor, code_NK: Tensor) -> Tensor:
@@ -137,17 +145,7 @@ class InfoGan:
             logits_NK, code_NK, prior_K if self.settings.prior_entropy_in_information else prior_K.detach()
         )
 
-    @property
-    def _prior_follows_posterior(self) -> bool:
-        return isinstance(self.prior, LearnedPrior) and self.settings.prior_update == "posterior"
-
-    @torch.no_grad()
-    def _follow_posterior(self, real_trunk: Tensor) -> None:
-        posterior_K = self.category_head(real_trunk.float())[1].softmax(dim=1).mean(dim=0)
-        moved_K = torch.lerp(self.prior.probabilities(), posterior_K, self.settings.prior_lr)
-        self.prior.get_parameter("logits").copy_(moved_K.log())
-
-    def _category_objective(self, parts: dict[str, Tensor]) -> Tensor:
+    def _category_objective(self, parts: Mapping[str, Tensor]) -> Tensor:
         """−λ1·L1 + λ2·L_trans + λ3·L_ent, with the terms that the method's row has."""
         objective = -self.settings.lambda_1 * parts["mutual_information"]
         if "transformation" in parts:
@@ -156,64 +154,63 @@ class InfoGan:
             objective = objective + self.settings.lambda_3 * parts["entropy"]
         return objective
 
-    def _real_image_losses(self, real_NCHW: Tensor, real_trunk: Tensor, augmented_NCHW: Tensor) -> dict[str, Tensor]:
-        parts: dict[str, Tensor] = {}
-        if not (self.method.transformation or self.method.entropy):
-            return parts
-        trains_front_end = self.settings.category_loss_trains_front_end
-        with autocast(self.device, self.settings.precision), torch.set_grad_enabled(trains_front_end):
-            augmented_trunk = self.front_end(augmented_NCHW)
-            if trains_front_end:
-                real_trunk = self.front_end(real_NCHW)
-        seen = QOutput(*self.category_head(real_trunk.float()))
-        seen_augmented = QOutput(*self.category_head(augmented_trunk.float()))
-        if self.method.transformation:
-            distance = DISTANCES[self.settings.distance]
-            parts["transformation"] = distance.between(seen, seen_augmented, self.settings)
-        if self.method.entropy:
-            parts["entropy"] = losses.entropy(seen.logits) + losses.entropy(seen_augmented.logits)
-        return parts
+    def _backward_to_trunks(self, parts: Mapping[str, Tensor], trunks_MT: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients of D's and Q's own layers and, by Q's objective, of the prior.
 
-    def _backward(
-        self, adversarial: Tensor, objective: Tensor, fake_trunk: Tensor, seen_NCHW: Tensor, fake_NCHW: Tensor
-    ) -> None:
-        """Gradients of G's step; ``seen_NCHW`` are G's images ``fake_NCHW`` as a leaf, so that G's part comes last.
-
-        The adversarial loss goes through the front end to the images alone: the trunk that D decides by must not
-        learn to be fooled. Q's objective may also train it.
+        Returns:
+            The gradient at the trunks by which the front end's weights move, and that which goes on to G's images. The
+            adversarial loss is in the second one alone: the trunk that D decides by must not learn to be fooled.
         """
+        objective, of_prior = self._category_objective(parts), list(self.prior.parameters())
+        of_d_MT = _gradient(parts["discriminator_loss"], trunks_MT, self.discriminator.parameters())
+        of_g_MT = _gradient(parts["generator_loss"], trunks_MT)
+        of_q_MT = _gradient(objective, trunks_MT, [*self.category_head.parameters(), *of_prior])
         if not self.settings.category_loss_trains_front_end:
-            (adversarial + objective).backward(retain_graph=True)
-            fake_NCHW.backward(seen_NCHW.grad)
-            return
-        (to_trunk,) = torch.autograd.grad(adversarial, fake_trunk, retain_graph=True)
-        (to_images,) = torch.autograd.grad(fake_trunk, seen_NCHW, to_trunk, retain_graph=True)
-        objective.backward(retain_graph=True)
-        assert seen_NCHW.grad is not None
-        fake_NCHW.backward(seen_NCHW.grad + to_images)
+            return of_d_MT, of_g_MT + of_q_MT
+        return of_d_MT + self.balance(of_d_MT, of_q_MT) * of_q_MT, of_g_MT + of_q_MT
 
-    def _update(self, name: str, loss: Tensor) -> None:
-        optimizer = self._optimizers[name]
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
+    def _backward_to_weights(
+        self, passed_MT: Tensor, to_weights_MT: Tensor, to_images_MT: Tensor, images_NCHW: Tensor, fake_NCHW: Tensor
+    ) -> None:
+        """Gradients of the front end, of G and, through G's images, of the prior."""
+        (of_images_NCHW,) = torch.autograd.grad(
+            passed_MT, images_NCHW, to_images_MT.to(passed_MT.dtype), retain_graph=True
+        )
+        passed_MT.backward(to_weights_MT.to(passed_MT.dtype), inputs=list(self.front_end.parameters()))
+        fake_NCHW.backward(of_images_NCHW, inputs=[*self.generator.parameters(), *self.prior.parameters()])
+
+    @property
+    def _prior_follows_posterior(self) -> bool:
+        return isinstance(self.prior, LearnedPrior) and self.settings.prior_update == "posterior"
+
+    @torch.no_grad()
+    def _follow_posterior(self, real_trunk: Tensor) -> None:
+        posterior_K = self.category_head(real_trunk)[1].softmax(dim=1).mean(dim=0)
+        moved_K = torch.lerp(self.prior.probabilities(), posterior_K, self.settings.prior_lr)
+        self.prior.get_parameter("logits").copy_(moved_K.log())
 
     def _make_optimizers(self) -> dict[str, torch.optim.Optimizer]:
         generating = [*self.generator.parameters(), *self.category_head.parameters()]
-        if self.settings.category_loss_trains_front_end:
-            generating += self.front_end.parameters()
         prior_lr = 0.0 if self._prior_follows_posterior else self.settings.prior_lr
-        groups: list[dict[str, Any]] = [
-            {"params": generating},
-            {"params": list(self.prior.parameters()), "lr": prior_lr},
-        ]
-        discriminating = [*self.front_end.parameters(), *self.discriminator.parameters()]
         return {
-            "generator": torch.optim.Adam(groups, lr=self.settings.generator_lr, betas=_ADAM_BETAS, fused=True),
-            "discriminator": torch.optim.Adam(
-                discriminating, lr=self.settings.discriminator_lr, betas=_ADAM_BETAS, fused=True
+            "generator": _adam(
+                self.settings.generator_lr,
+                {"params": generating},
+                {"params": list(self.prior.parameters()), "lr": prior_lr},
+            ),
+            "discriminator": _adam(
+                self.settings.discriminator_lr,
+                {"params": list(self.discriminator.parameters())},
+                {"params": list(self.front_end.parameters()), "lr": self._front_end_lr},
             ),
         }
+
+    @property
+    def _front_end_lr(self) -> float:
+        """Between Q's rate and D's where the losses of both move the front end."""
+        if not self.settings.category_loss_trains_front_end:
+            return self.settings.discriminator_lr
+        return math.sqrt(self.settings.generator_lr * self.settings.discriminator_lr)
 
     def prior_probabilities(self) -> Tensor:
         """The prior p, shape [K], on the CPU."""
@@ -242,6 +239,18 @@ class InfoGan:
     def generator_program(self) -> nn.Module:
         """Noise [N, D] and categories [N] to images [N, C, S, S]."""
         return _GeneratorProgram(self.generator, self.categories)
+
+
+def _adam(lr: float, *groups: dict[str, Any]) -> torch.optim.Optimizer:
+    return torch.optim.Adam(groups, lr=lr, betas=ADAM_BETAS, fused=True)
+
+
+def _gradient(loss: Tensor, trunks_MT: Tensor, weights: Iterable[nn.Parameter] = ()) -> Tensor:
+    """The gradient of a loss at the trunks; that of ``weights`` is left with them."""
+    loss.backward(inputs=[trunks_MT, *weights], retain_graph=True)
+    gradient_MT, trunks_MT.grad = trunks_MT.grad, None
+    assert gradient_MT is not None
+    return gradient_MT
 
 
 class _EncoderProgram(nn.Module):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from eig_tune.models.base import Model
 
 PriorKind = Literal["uniform", "ground-truth", "learned"]
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,11 @@ class InfoGanSettings(DistanceSettings):
         description="learning rate of the prior's logits, or the share by which a posterior moves it",
     )
     generator_lr: float = Field(default=2e-4, gt=0, description="learning rate of G and Q")
-    discriminator_lr: float = Field(default=2e-4, gt=0, description="learning rate of D and the front end")
+    discriminator_lr: float = Field(
+        default=2e-4,
+        gt=0,
+        description="learning rate of D; the front end has the geometric mean of both, or this where only D trains it",
+    )
     category_loss_trains_front_end: bool = Field(
         default=True, description="Q's losses move the trunk that D and Q share, not Q's own layers only"
     )
@@ -106,7 +110,10 @@ class InfoGanSettings(DistanceSettings):
     shared_batch_statistics: bool = Field(
         default=False, description="D's step normalises real and generated images as one batch"
     )
-    precision: Precision = Field(default="fp32", description="number format of matrix products and convolutions")
+    precision: Precision = Field(
+        default="auto",
+        description="number format of matrix products and convolutions; auto is bf16 where the processor has it",
+    )
 
 
 class JointVaeSettings(Section):
@@ -119,7 +126,10 @@ class JointVaeSettings(Section):
     capacity_gamma: float = Field(default=30.0, ge=0, description="weight γ of being off a capacity")
     code_temperature: float = Field(default=0.67, gt=0, description="temperature of the categorical latent's samples")
     vae_lr: float = Field(default=5e-4, gt=0, description="learning rate of encoder and decoder")
-    precision: Precision = Field(default="fp32", description="number format of matrix products and convolutions")
+    precision: Precision = Field(
+        default="auto",
+        description="number format of matrix products and convolutions; auto is bf16 where the processor has it",
+    )
 
 
 class ModelSettings(InfoGanSettings, JointVaeSettings):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from eig_tune.errors import CheckpointError, StorageError, one_line
 from eig_tune.models import METHODS
+from eig_tune.models.balance import GradientBalance
 from eig_tune.training.config import TrainConfig
 
 TENSORS_FILE = "state.safetensors"
@@ -206,7 +207,9 @@ def distribute(
     """
     try:
         for name, module in modules.items():
-            module.load_state_dict(below(tensors, f"{name}."))
+            state = below(tensors, f"{name}.")
+            if state or not isinstance(module, GradientBalance):  # which earlier bundles do not have
+                module.load_state_dict(state)
         for name, optimizer in optimizers.items():
             document = optimizer.state_dict()
             document["state"] = _nested(below(tensors, f"{_OPTIMIZER}{name}."))

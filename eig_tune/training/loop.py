@@ -55,7 +55,7 @@ class Progress:
     """What a run has reached at a report.
 
     Attributes:
-        step: optimisation steps done, one D and one G update each.
+        step: optimisation steps done, one update of every weight each.
         losses: mean of every loss since the last report.
         evaluation: metrics, table, prior and samples at this step.
         train_seconds: seconds spent in training steps since the last report.

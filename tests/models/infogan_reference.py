@@ -1,5 +1,6 @@
 """InfoGAN's training step written out with plain functions and autograd in float64, for test_infogan."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -23,6 +24,7 @@ SIZE, BATCH = 16, 12
 NETWORKS = NetworkSettings(width=4, noise_dim=6, categories=5)
 TRUE_SHARES = torch.tensor([0.1, 0.3, 0.2, 0.25, 0.15], dtype=torch.float64)
 SETTINGS = ModelSettings(
+    precision="fp32",
     lambda_1=0.7,
     lambda_2=3.0,
     lambda_3=0.5,
@@ -154,8 +156,7 @@ def naive_q_loss(model: InfoGan, p: Weights, drawn: tuple[Tensor, Tensor], trunk
 
 
 def naive_step(model: InfoGan, seed: int) -> Weights:
-    """Every weight after one step of D and the front end, then one of G, Q and the prior (and, by the switch, of
-    the front end under Q's losses), from the state that ``model`` is in."""
+    """Every weight after one simultaneous step, from the state that ``model`` is in."""
     p = {name: [w.double().requires_grad_() for w in ws] for name, ws in weights_of(model).items()}
     generator, (real, augmented) = seeded(seed), (batch.double() for batch in images())
     noise = torch.randn(BATCH, NETWORKS.noise_dim, generator=generator).double()
@@ -163,28 +164,38 @@ def naive_step(model: InfoGan, seed: int) -> Weights:
     fake = naive_generator(p["generator"], noise, drawn[0])
 
     if model.settings.shared_batch_statistics:
-        real_trunk, fake_trunk = naive_front_end(p["front_end"], torch.cat([real, fake.detach()])).split(BATCH)
+        real_trunk, fake_trunk = naive_front_end(p["front_end"], torch.cat([real, fake])).split(BATCH)
     else:
-        real_trunk, fake_trunk = (naive_front_end(p["front_end"], x) for x in (real, fake.detach()))
-    loss = naive_adversarial_loss(p, real_trunk, 1) + naive_adversarial_loss(p, fake_trunk, 0)
-    naive_adam(model, "discriminator", p, gradients_of(loss, p, ["front_end", "discriminator"]))
+        real_trunk, fake_trunk = (naive_front_end(p["front_end"], x) for x in (real, fake))
+    trunks = (fake_trunk, real_trunk, naive_front_end(p["front_end"], augmented))
+    d_loss = naive_adversarial_loss(p, real_trunk, 1) + naive_adversarial_loss(p, fake_trunk, 0)
+    q_loss = naive_q_loss(model, p, drawn, trunks)
+    g_loss = naive_adversarial_loss(p, fake_trunk, 1) + q_loss
 
-    if model.settings.category_loss_trains_front_end:
-        real_trunk = naive_front_end(p["front_end"], real)
-    fake_trunk, other_trunk = (naive_front_end(p["front_end"], x) for x in (fake, augmented))
-    q_loss = naive_q_loss(model, p, drawn, (fake_trunk, real_trunk, other_trunk))
-    loss = naive_adversarial_loss(p, fake_trunk, 1) + q_loss
-    gradients = gradients_of(loss, p, ["generator", "category_head", "prior"])
+    of_d = gradients_of(d_loss, p, ["front_end", "discriminator"])
+    of_g = gradients_of(g_loss, p, ["generator", "category_head", "prior"])
     if model.settings.category_loss_trains_front_end:  # G's aim is to fool D: it must not train D's eyes
-        gradients |= gradients_of(q_loss, p, ["front_end"])
+        before = model.balance.get_buffer("squared_lengths").double()  # moving averages
+        now = torch.stack([squared_length_at(trunks, loss) for loss in (d_loss, q_loss)])
+        of_both = 0.99 * before + 0.01 * now
+        balance = (of_both[0] / of_both[1]).sqrt()
+        of_q = gradients_of(q_loss, p, ["front_end"])["front_end"]
+        of_d["front_end"] = [d + balance * q for d, q in zip(of_d["front_end"], of_q, strict=True)]
     if model.settings.prior_update == "posterior":
-        del gradients["prior"]
-    naive_adam(model, "generator", p, gradients)
+        del of_g["prior"]
+    naive_adam(model, "discriminator", p, of_d)
+    naive_adam(model, "generator", p, of_g)
     if model.settings.prior_update == "posterior":
         posterior = naive_category_head(p["category_head"], real_trunk)[1].softmax(dim=1).mean(dim=0)
         share = model.settings.prior_lr
         p["prior"][0] = ((1 - share) * drawn[1] + share * posterior).log()
     return {name: [w.detach() for w in ws] for name, ws in p.items()}
+
+
+def squared_length_at(trunks: tuple[Tensor, ...], loss: Tensor) -> Tensor:
+    """Of a loss's gradient at the trunks, all images together."""
+    gradients = torch.autograd.grad(loss, trunks, retain_graph=True, materialize_grads=True)
+    return torch.cat(gradients).square().sum()
 
 
 def gradients_of(loss: Tensor, p: Weights, names: list[str]) -> Weights:
@@ -198,6 +209,8 @@ def naive_adam(model: InfoGan, optimizer: str, p: Weights, gradients: Weights) -
     states = model.optimizers()[optimizer].state
     for name, of_module in gradients.items():
         rate = model.settings.prior_lr if name == "prior" else rates[optimizer]
+        if name == "front_end" and model.settings.category_loss_trains_front_end:
+            rate = math.sqrt(rates["generator"] * rates["discriminator"])
         for index, (parameter, g) in enumerate(zip(model.modules()[name].parameters(), of_module, strict=True)):
             state = states[parameter]
             t = int(state["step"]) + 1

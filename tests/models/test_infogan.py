@@ -100,7 +100,7 @@ def test_each_loss_of_q_trains_the_front_end_when_switched_on(weight: str) -> No
 
 def test_adversarial_loss_of_g_never_trains_the_front_end() -> None:
     """The switch is about Q's losses; a front end trained to let G fool D would work against D."""
-    changes = {"lambda_1": 0.0, "lambda_2": 0.0, "lambda_3": 0.0}
+    changes = {"lambda_1": 0.0, "lambda_2": 0.0, "lambda_3": 0.0, "generator_lr": 1e-3, "discriminator_lr": 1e-3}
     off = front_end_after_a_step("uniform-infogan", **changes)
     on = front_end_after_a_step("uniform-infogan", **changes, category_loss_trains_front_end=True)
     assert not moved(off, on)

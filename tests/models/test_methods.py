@@ -41,7 +41,15 @@ def test_every_row_is_found_by_its_own_name_and_cites_its_paper() -> None:
         assert "arXiv" in method.citation
 
 
-FEW = {"width": 4, "noise_dim": 4, "batch_size": 8, "categories": 10, "steps": 2, "capacity_steps": 7}
+FEW = {
+    "width": 4,
+    "noise_dim": 4,
+    "batch_size": 8,
+    "categories": 10,
+    "steps": 2,
+    "capacity_steps": 7,
+    "precision": "fp32",
+}
 # Another value of each field, near enough to the usual one that training goes on, and far enough to be seen.
 OTHER: dict[str, Any] = {
     "width": 5, "categories": 11, "noise_dim": 5, "batch_size": 9, "rotation": 3.0, "zoom": 0.2, "shear": 1.0,

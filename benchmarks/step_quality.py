@@ -1,0 +1,102 @@
+"""What is learned by the simultaneous step, against the alternating one that it replaced: same seeds, same reports.
+
+    python -m benchmarks.step_quality --space search_spaces/digits.yaml [--seeds 5] [--set lambda_2=30]
+
+Seed i trains on imbalance i. Shown are the first rung and the end; a difference is the mean over the pairs with its
+standard error. ``benchmarks.step_throughput`` measures how long either takes.
+"""
+
+import argparse
+import json
+import multiprocessing
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.alternating import ALTERNATING
+from benchmarks.machine import description
+from eig_tune.config.space import SearchSpec, load_spec
+from eig_tune.data import ImbalanceSplit, load_images
+from eig_tune.evaluation.classifier import train_classifier
+from eig_tune.evaluation.registry import direction_of
+from eig_tune.models import METHODS, register_method
+from eig_tune.training import TrainConfig
+from eig_tune.training.loop import TrialData, fit
+
+METRICS = ("nmi", "prior_rmse", "nmi_real", "average_entropy", "label_free_score", "classes_found")
+STEPS = ("alternating", "elastic-infogan")
+Reports = dict[int, dict[str, float]]  # step to metrics
+
+
+def main() -> None:
+    """Train, and print a Markdown table for each of the two reports."""
+    arguments = _arguments()
+    spec = load_spec(arguments.space, {"dataset.root": arguments.root} if arguments.root else None)
+    params = dict(_set(text) for text in arguments.set)
+    with tempfile.TemporaryDirectory() as cache:
+        train_classifier(load_images(spec.dataset), Path(cache))
+        one = partial(reports_of, spec, cache, params)
+        jobs = list(product(range(arguments.first, arguments.first + arguments.seeds), STEPS))
+        with ProcessPoolExecutor(arguments.processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+            runs = dict(zip(jobs, pool.map(one, jobs), strict=True))
+    if arguments.log is not None:
+        lines = (json.dumps({"seed": seed, "model": model, **runs[seed, model]}) for seed, model in jobs)
+        arguments.log.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    shown = f", {' '.join(arguments.set)}" if params else ""
+    print(f"{description()}\n\n{spec.dataset.name}, width {spec.model.width}{shown}, {arguments.seeds} pairs\n")
+    for step in (spec.asha.grace, spec.train.steps):
+        print(_table(step, *([runs[job][step] for job in jobs if job[1] == model] for model in STEPS)))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--space", type=Path, required=True)
+    parser.add_argument("--root", help="where the images lie")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER", help="a hyperparameter")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--log", type=Path, help="every report of every run, a line of JSON for each run")
+    return parser.parse_args()
+
+
+def _set(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    return name, float(value)
+
+
+def config_of(spec: SearchSpec, params: dict[str, float], seed: int, model: str) -> TrainConfig:
+    """The run of one seed by one of the two steps."""
+    return spec.fixed_config("elastic-infogan", seed, params).model_copy(update={"method": model})
+
+
+def reports_of(spec: SearchSpec, cache: str, params: dict[str, float], job: tuple[int, str]) -> Reports:
+    """What one run has reached at every report."""
+    torch.set_num_threads(1)
+    if ALTERNATING.name not in METHODS:
+        register_method(ALTERNATING)
+    seed, model = job
+    images = load_images(spec.dataset).with_imbalance(ImbalanceSplit(split=seed))
+    data = TrialData(images, train_classifier(images, Path(cache)))
+    return {progress.step: progress.metrics() for progress in fit(config_of(spec, params, seed, model), data)}
+
+
+def _table(step: int, before: list[dict[str, float]], after: list[dict[str, float]]) -> str:
+    lines = [f"Step {step:,}:\n", "| metric | alternating | simultaneous | Δ | better in |", "|" + "---|" * 5]
+    for metric in METRICS:
+        old, new = (np.array([report[metric] for report in reports]) for reports in (before, after))
+        change = new - old
+        error = change.std(ddof=1) / np.sqrt(len(change))
+        better = int((change < 0).sum() if direction_of(metric) == "minimize" else (change > 0).sum())
+        cells = f"{old.mean():.4f} | {new.mean():.4f} | {change.mean():+.4f} ± {error:.4f}"
+        lines.append(f"| {metric} | {cells} | {better} of {len(change)} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
