@@ -22,7 +22,11 @@ RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(256, size=(80, 16, 16), dtype=np.uint8)
 SPACE: dict[str, Any] = {
     "model": {"width": 4, "noise_dim": 4, "categories": 5},
-    "train": {"steps": 60, "report_every": 20, "batch_size": 16, "images_per_category": 4},
+    # At rates that tell something about an image within half of the steps; else a trial counts as collapsed.
+    "train": {
+        **{"steps": 60, "report_every": 20, "batch_size": 16, "images_per_category": 4},
+        **{"generator_lr": 1e-3, "discriminator_lr": 5e-4},
+    },
     "search": {"lambda_1": {"loguniform": [0.3, 3]}},
     "objectives": {"code_recovery": "maximize", "category_spread": "minimize"},
     "asha": {"grace": 20},
