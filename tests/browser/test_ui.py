@@ -29,7 +29,8 @@ EIG_TUNE = Path(sys.executable).with_name("eig-tune")
 SPACE = """
 dataset: {name: digits}
 model: {width: 8, noise_dim: 8}
-train: {steps: 60, report_every: 20, batch_size: 32, images_per_category: 10, final_images_per_category: 20}
+train: {steps: 60, report_every: 20, batch_size: 32, images_per_category: 10, final_images_per_category: 20,
+        generator_lr: 1.0e-3, discriminator_lr: 5.0e-4}
 search: {lambda_1: {loguniform: [0.3, 3]}}
 objectives: {neighbour_nmi: maximize, prior_share_gap: minimize}
 asha: {grace: 20, brackets: 2}       # the first trial to come passes the rung, and number 3 is safe there
