@@ -18,7 +18,9 @@ def test_exception_killed_worker_and_want_of_memory_fail_their_trials_alone(tmp_
         "EIG_TUNE_FAULTS": json.dumps(faults),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(FAULTS), os.environ.get("PYTHONPATH")])),
     }
-    process = start(write_space(tmp_path), home, "--trials", "7", "--cpus", "1", environment=environment)
+    space = write_space(tmp_path)
+    space.write_text(space.read_text().replace("grace: 20", "grace: 60"))  # three reports of trial 0 for sure
+    process = start(space, home, "--trials", "7", "--cpus", "1", environment=environment)
     assert process.wait(timeout=300) == 0
     trials, log = trials_of(home), log_of(home)
     assert {number for number, trial in trials.items() if trial.status == "failed"} == {2, 4, 5}
