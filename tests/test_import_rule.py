@@ -122,7 +122,7 @@ def test_code_that_mlflow_serves_needs_no_eig_tune_and_nobody_imports_it() -> No
 
 @pytest.mark.parametrize("module", ["eig_tune", "eig_tune.errors"])
 def test_import_loads_nothing_heavy(module: str) -> None:
-    heavy = {"torch", "ray", "mlflow", "optuna", "numpy", "kornia", "sklearn", "matplotlib"}
+    heavy = {"torch", "ray", "mlflow", "optuna", "numpy", "sklearn", "matplotlib"}
     code = f"import sys, {module}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert heavy & set(done.stdout.split()) == set()
@@ -132,7 +132,7 @@ def test_search_algorithm_needs_no_training_tracking_cluster_or_terminal_library
     rooms = [".".join(["eig_tune", *file.with_suffix("").parts]) for file in FILES if file.parts[0] == "hpo"]
     code = f"import sys, {', '.join(rooms)}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
-    forbidden = {"torch", "ray", "mlflow", "rich", "typer", "kornia", "sklearn", "matplotlib", "pandas"}
+    forbidden = {"torch", "ray", "mlflow", "rich", "typer", "sklearn", "matplotlib", "pandas"}
     assert forbidden & set(done.stdout.split()) == set()
 
 
@@ -143,4 +143,4 @@ def test_reading_a_space_loads_no_training_search_or_tracking_library() -> None:
         f"load_spec(Path({str(space)!r})); print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
-    assert {"torch", "ray", "mlflow", "optuna", "kornia", "sklearn", "pandas"} & set(done.stdout.split()) == set()
+    assert {"torch", "ray", "mlflow", "optuna", "sklearn", "pandas"} & set(done.stdout.split()) == set()

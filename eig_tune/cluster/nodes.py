@@ -13,7 +13,7 @@ from eig_tune.errors import one_line
 from eig_tune.home import missing_folders
 
 # What a trial is made of: another version may break it, or change what it measures.
-LIBRARIES = ("eig-tune", "ray", "torch", "numpy", "scipy", "scikit-learn", "kornia", "pydantic", "pyarrow")
+LIBRARIES = ("eig-tune", "ray", "torch", "numpy", "scipy", "scikit-learn", "pydantic", "pyarrow")
 _ANSWER_SECONDS = 60.0
 _DRIVER = "driver"
 

@@ -3,14 +3,15 @@
 Each image has random numbers of its own, from a generator that is passed in, and only what is switched on draws any:
 with all of it off, nothing of a run changes. Factors are those of torchvision's ``ColorJitter``.
 
-Shape suffixes: N images, C channels (3 where a digit says so), H and W their height and width; N111 one number each.
+Shape suffixes: N images, C channels (3 where a digit says so), H and W their height and width; N111 one number each; T
+pixels of a filter.
 """
 
 import math
 
 import torch
-from kornia.filters import gaussian_blur2d
 from torch import Tensor
+from torch.nn.functional import conv2d, pad
 
 from eig_tune.data.settings import AugmentSettings
 
@@ -70,22 +71,28 @@ def shift_hue(images_N3HW: Tensor, turns_N111: Tensor) -> Tensor:
     divisor = chroma.clamp(min=torch.finfo(chroma.dtype).tiny)
     of_green_or_blue = torch.where(value == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor)
     sixths = torch.where(value == red, (green - blue) / divisor, of_green_or_blue)
-    starts = torch.tensor([5.0, 3.0, 1.0], device=images_N3HW.device).view(1, 3, 1, 1)  # of red, green and blue
-    places_N3HW = (starts + sixths[:, None] + 6 * turns_N111) % 6
+    place_N1HW = sixths[:, None] + 6 * turns_N111
+    places_N3HW = torch.cat([5 + place_N1HW, 3 + place_N1HW, 1 + place_N1HW], dim=1) % 6  # of red, green and blue
     return value[:, None] - chroma[:, None] * torch.minimum(places_N3HW, 4 - places_N3HW).clamp(0, 1)
 
 
 def blur(images_NCHW: Tensor, sigma_N111: Tensor, largest: float) -> Tensor:
     """Images under a Gaussian filter of a standard deviation each, up to ``largest`` pixels; the border repeats."""
-    width = 2 * math.ceil(3 * largest) + 1
-    sigmas_N2 = sigma_N111.view(-1, 1).expand(-1, 2).clamp(min=_SHARP)
-    blurred: Tensor = gaussian_blur2d(images_NCHW, (width, width), sigmas_N2, border_type="replicate")
-    return blurred
+    count, channels, height, width = images_NCHW.shape
+    reach = math.ceil(3 * largest)
+    offsets_T = torch.arange(-reach, reach + 1, device=images_NCHW.device)
+    weights_NT = (-0.5 * (offsets_T / sigma_N111.view(-1, 1).clamp(min=_SHARP)).square()).softmax(dim=1)
+    filters = weights_NT.repeat_interleave(channels, dim=0)  # one of each image and channel, which are all in one batch
+    padded = pad(images_NCHW, (reach, reach, reach, reach), mode="replicate")
+    joined = padded.view(1, count * channels, height + 2 * reach, width + 2 * reach)
+    across = conv2d(joined, filters[:, None, None, :], groups=count * channels)
+    return conv2d(across, filters[:, None, :, None], groups=count * channels).view_as(images_NCHW)
 
 
 def _grey(images_NCHW: Tensor) -> Tensor:
     """[N, 1, H, W]: the luminance of colour images; grey ones as they are."""
     if images_NCHW.shape[1] == 1:
         return images_NCHW
-    weights = torch.tensor(_GREY, device=images_NCHW.device, dtype=images_NCHW.dtype).view(1, 3, 1, 1)
-    return (weights * images_NCHW).sum(dim=1, keepdim=True)
+    red, green, blue = images_NCHW.split(1, dim=1)
+    grey_N1HW: Tensor = _GREY[0] * red + _GREY[1] * green + _GREY[2] * blue
+    return grey_N1HW

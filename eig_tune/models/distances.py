@@ -9,6 +9,7 @@ Shape suffixes: N images, K categories, F features.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -46,7 +47,7 @@ def js_divergence(logits_NK: Tensor, other_NK: Tensor) -> Tensor:
     import torch
 
     log_p_NK, log_q_NK = logits_NK.log_softmax(dim=1), other_NK.log_softmax(dim=1)
-    log_mean_NK = torch.logaddexp(log_p_NK, log_q_NK) - torch.log(torch.tensor(2.0))
+    log_mean_NK = torch.logaddexp(log_p_NK, log_q_NK) - math.log(2)
     kl_p = (log_p_NK.exp() * (log_p_NK - log_mean_NK)).sum(dim=1)
     kl_q = (log_q_NK.exp() * (log_q_NK - log_mean_NK)).sum(dim=1)
     return (kl_p + kl_q).mean() / 2

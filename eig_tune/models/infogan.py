@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 from eig_tune.models import losses
 from eig_tune.models.balance import GradientBalance
@@ -18,7 +17,7 @@ from eig_tune.models.base import ModelSetup
 from eig_tune.models.distances import DISTANCES, QOutput
 from eig_tune.models.networks import CategoryHead, Discriminator, FrontEnd, Generator, initialise
 from eig_tune.models.precision import autocast
-from eig_tune.models.prior import FixedPrior, LearnedPrior, Prior
+from eig_tune.models.prior import FixedPrior, LearnedPrior, Prior, one_hot
 
 ADAM_BETAS = (0.5, 0.999)
 
@@ -139,7 +138,7 @@ class InfoGan:
 
     def _mutual_information(self, logits_NK: Tensor, code_NK: Tensor) -> Tensor:
         if self.settings.code_target == "hard":
-            code_NK = one_hot(code_NK.argmax(dim=1), self.categories).float()
+            code_NK = one_hot(code_NK.argmax(dim=1), self.categories)
         prior_K = self.prior.probabilities()
         return losses.mutual_information(
             logits_NK, code_NK, prior_K if self.settings.prior_entropy_in_information else prior_K.detach()
@@ -220,7 +219,7 @@ class InfoGan:
     def generate(self, categories_N: Tensor, noise_ND: Tensor) -> Tensor:
         """Images [N, C, S, S] of the given categories, in [-1, 1], in evaluation mode."""
         self.generator.eval()
-        code_NK = one_hot(categories_N, self.categories).float()
+        code_NK = one_hot(categories_N, self.categories)
         images: Tensor = self.generator(noise_ND, code_NK)
         return images
 
@@ -242,7 +241,8 @@ class InfoGan:
 
 
 def _adam(lr: float, *groups: dict[str, Any]) -> torch.optim.Optimizer:
-    return torch.optim.Adam(groups, lr=lr, betas=ADAM_BETAS, fused=True)
+    on_gpu = any(weight.is_cuda for group in groups for weight in group["params"])
+    return torch.optim.Adam(groups, lr=lr, betas=ADAM_BETAS, fused=True, capturable=on_gpu)
 
 
 def _gradient(loss: Tensor, trunks_MT: Tensor, weights: Iterable[nn.Parameter] = ()) -> Tensor:
@@ -269,7 +269,7 @@ class _GeneratorProgram(nn.Module):
         self.generator, self.categories = generator, categories
 
     def forward(self, noise: Tensor, category: Tensor) -> Tensor:
-        images_NCHW: Tensor = self.generator(noise, one_hot(category, self.categories).float())
+        images_NCHW: Tensor = self.generator(noise, one_hot(category, self.categories))
         return images_NCHW
 
 

@@ -129,7 +129,8 @@ class JointVae:
             module.to(self.device)
             _initialise(module, setup.generator)
         weights = [*self.encoder.parameters(), *self.decoder.parameters()]
-        self._optimizer = torch.optim.Adam(weights, lr=self.settings.vae_lr, fused=True)
+        on_gpu = self.device.type == "cuda"
+        self._optimizer = torch.optim.Adam(weights, lr=self.settings.vae_lr, fused=True, capturable=on_gpu)
 
     @property
     def uses_augmented(self) -> bool:

@@ -27,12 +27,22 @@ Precision = Literal["auto", "fp32", "bf16"]
 
 @dataclass(frozen=True)
 class ModelKind:
-    """A model: its class, imported when a run needs it, the settings that it reads, and, in words, what trains it."""
+    """A model.
+
+    Attributes:
+        load: gives its class, which is imported when a run needs it.
+        settings: those that it reads.
+        trained_by: what trains it, in words.
+        capturable: its ``train_step`` launches the same work on the same tensors at every call and reads nothing back
+            to the CPU, so that a GPU may replay it as a CUDA graph. What Python code decides anew at a step would be
+            frozen there.
+    """
 
     name: str
     load: "Callable[[], type[Model]]"
     settings: type[Section]
     trained_by: str
+    capturable: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,13 +56,14 @@ class Method:
     citation: str
     model: ModelKind
 
-    def with_model(self, name: str, model: "type[Model]") -> "Method":
+    def with_model(self, name: str, model: "type[Model]", capturable: bool = False) -> "Method":
         """A method ``name`` like this one that trains an own model, which reads the same settings.
 
         Args:
             model: a class that fulfils :class:`eig_tune.models.base.Model`, such as a child of ``InfoGan``.
+            capturable: see :class:`ModelKind`; faster on a GPU.
         """
-        return replace(self, name=name, model=ModelKind(name, lambda: model, self.model.settings, name))
+        return replace(self, name=name, model=ModelKind(name, lambda: model, self.model.settings, name, capturable))
 
 
 _INFOGAN_NOISE = Use("with an InfoGAN method", lambda method, _: issubclass(method.model.settings, InfoGanSettings))
@@ -148,8 +159,8 @@ def _joint_vae() -> "type[Model]":
     return JointVae
 
 
-INFOGAN = ModelKind("infogan", _infogan, InfoGanSettings, trained_by="an InfoGAN method")
-JOINT_VAE = ModelKind("joint-vae", _joint_vae, JointVaeSettings, trained_by="joint-vae")
+INFOGAN = ModelKind("infogan", _infogan, InfoGanSettings, trained_by="an InfoGAN method", capturable=True)
+JOINT_VAE = ModelKind("joint-vae", _joint_vae, JointVaeSettings, trained_by="joint-vae", capturable=True)
 
 _INFOGAN_PAPER = "Chen et al. 2016, arXiv 1606.03657"
 _ELASTIC_PAPER = "Ojha et al. 2020, arXiv 1910.01112"

@@ -8,7 +8,6 @@ Shape suffixes: N codes, K categories.
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 
 class FixedPrior(nn.Module):
@@ -26,7 +25,7 @@ class FixedPrior(nn.Module):
         """One-hot codes [N, K] drawn from p."""
         fixed_K = self.probabilities()
         drawn = torch.multinomial(fixed_K, count, replacement=True, generator=generator)
-        return one_hot(drawn, len(fixed_K)).float()
+        return one_hot(drawn, len(fixed_K))
 
 
 class LearnedPrior(nn.Module):
@@ -51,11 +50,16 @@ class LearnedPrior(nn.Module):
         soft_NK = gumbel_softmax(self.logits.log_softmax(dim=0).expand(count, -1), self.tau, generator)
         if not self.straight_through:
             return soft_NK
-        hard_NK = one_hot(soft_NK.argmax(dim=1), len(self.logits)).float()
+        hard_NK = one_hot(soft_NK.argmax(dim=1), len(self.logits))
         return hard_NK - soft_NK.detach() + soft_NK
 
 
 Prior = FixedPrior | LearnedPrior
+
+
+def one_hot(categories_N: Tensor, count: int) -> Tensor:
+    """Codes [N, K] in float; unlike PyTorch's function, this one does not wait for the device to check its input."""
+    return (categories_N[:, None] == torch.arange(count, device=categories_N.device)).float()
 
 
 def gumbel_softmax(log_p_NK: Tensor, tau: float, generator: torch.Generator) -> Tensor:

@@ -10,7 +10,7 @@ import yaml
 from eig_tune.config.space import SearchSpec
 
 SPEC_FILE = "resolved_space.yaml"
-_LIBRARIES = ("eig-tune", "ray", "optuna", "mlflow", "torch", "torchvision", "kornia", "numpy", "scikit-learn")
+_LIBRARIES = ("eig-tune", "ray", "optuna", "mlflow", "torch", "torchvision", "numpy", "scikit-learn")
 
 
 def provenance() -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The training loop, as a generator: callers own stopping, logging and checkpoints.
 
-Shape suffixes: N images of a batch, C channels (of images) or classes (of shares), H and W the side S.
+Shape suffixes: C classes.
 """
 
 import time
@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 from eig_tune.data import ImageData
-from eig_tune.data.augment import augment
 from eig_tune.errors import CheckpointError
 from eig_tune.evaluation.base import Metric
 from eig_tune.evaluation.classifier import EvaluationClassifier
-from eig_tune.evaluation.evaluator import Evaluation, Evaluator, to_unit_range
+from eig_tune.evaluation.evaluator import Evaluation, Evaluator
 from eig_tune.evaluation.record import write_evaluation
 from eig_tune.evaluation.registry import own_metrics, register_metric
 from eig_tune.models import METHODS, Method, own_methods, register_method
@@ -24,6 +23,7 @@ from eig_tune.models.base import Model, ModelSetup, build_model
 from eig_tune.training import checkpoint
 from eig_tune.training.average import WeightAverage
 from eig_tune.training.config import TrainConfig
+from eig_tune.training.step import CapturedStep, TrainingStep
 
 
 @dataclass(frozen=True)
@@ -112,12 +112,15 @@ class Run:
         self.step = 0
         self._images = data.images
         self._random = torch.Generator(device).manual_seed(config.seed)
-        self._training_images = torch.tensor(data.images.training.pixels, device=device)
         self._evaluator = Evaluator(data.images, data.classifier, config.augment, device)
         distribution = data.images.class_distribution
         shares = None if distribution is None else torch.tensor(distribution)
         setup = _setup(config, data.images.image_size, data.images.channels, shares, self._random)
         self.model = build_model(setup)
+        pixels = torch.tensor(data.images.training.pixels, device=device)
+        self._step = TrainingStep(self.model, pixels, config, self._random)
+        captured = device.type == "cuda" and METHODS[config.method].model.capturable
+        self._train_step = CapturedStep(self._step, self._random) if captured else self._step
         self._average: WeightAverage | None = None
         if config.train.ema_decay > 0:
             second = build_model(replace(setup, generator=torch.Generator(device)))
@@ -130,25 +133,12 @@ class Run:
 
     def advance(self, steps: int) -> dict[str, float]:
         """Train for ``steps`` steps; the mean of every loss over them."""
-        totals: dict[str, Tensor] = {}
         for _ in range(steps):
-            for name, loss in self._train_step().items():
-                totals[name] = totals[name] + loss if name in totals else loss
+            self._train_step()
             self.step += 1
             if self._average is not None:
                 self._average.update(self.step)
-        return {name: total.item() / steps for name, total in totals.items()}
-
-    def _train_step(self) -> dict[str, Tensor]:
-        batch = (self.config.train.batch_size,)
-        chosen = torch.randint(
-            len(self._training_images), batch, generator=self._random, device=self._training_images.device
-        )
-        real_NCHW = to_unit_range(self._training_images[chosen])
-        augmented_NCHW = real_NCHW
-        if self.model.uses_augmented:
-            augmented_NCHW = augment(real_NCHW, self.config.augment, self._random)
-        return self.model.train_step(real_NCHW, augmented_NCHW, self._random)
+        return self._step.take_mean_losses(steps)
 
     def evaluate(self, live: bool = False) -> Evaluation:
         """Evaluate the model now; at the last step on more images.
