@@ -14,29 +14,29 @@ the second classifier.
 
 import argparse
 import json
-import multiprocessing
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
 
-import eig_tune
 from benchmarks.machine import description
+from benchmarks.many_runs import Done, Job, train_all
 from benchmarks.replay import Curves, Table, our_engine, read_curves
 from eig_tune.config.constraints import NO_CONSTRAINTS
 from eig_tune.config.space import SearchSpec, load_spec
-from eig_tune.hpo.candidates import candidates_of
+from eig_tune.hpo.candidates import Candidate, candidates_of
 from eig_tune.hpo.objectives import Metrics, Objectives
+from eig_tune.hpo.sampler import OptunaSampler, Params
 from eig_tune.hpo.selection import choose, to_confirm
 from eig_tune.hpo.trial import Report, Trial
-from eig_tune.paths import expanded
+from eig_tune.reports.curves import CURVES_FILE, write_curves
 
 TABLES = Path(__file__).parent / "curves"
 WIDE = {
@@ -58,6 +58,7 @@ OBJECTIVES: dict[str, dict[str, str]] = {
     "neighbour_nmi and prior_posterior_gap": {"neighbour_nmi": "maximize", "prior_posterior_gap": "minimize"},
     "code_recovery": {"code_recovery": "maximize"},
 }
+SEEDS = 3
 SHOWN = {"nmi": 1, "prior_rmse": -1, "nmi_real": 1, "classes_found": 1}  # and which way is better
 
 
@@ -78,7 +79,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the recorded trials")
     parser.add_argument("--steps", type=int, help="of a recorded trial; by default those of the space")
     parser.add_argument("--every", type=int, help="steps between two recorded reports")
-    parser.add_argument("--home", type=Path, default=Path("eig-runs"), help="where `record` keeps its search")
+    parser.add_argument(
+        "--log", type=Path, help="where runs are kept until all are done; with it, a later call goes on"
+    )
+    parser.add_argument("--cache", type=Path, default=Path("~/.cache/eig-tune"), help="of evaluation classifiers")
     parser.add_argument("--replays", type=int, default=50)
     parser.add_argument("--slots", type=int, default=2)
     parser.add_argument("--processes", type=int, default=2)
@@ -88,22 +92,45 @@ def _arguments() -> argparse.Namespace:
 def record(arguments: argparse.Namespace) -> None:
     """Train random trials to the full budget and keep their curves; goes on where an earlier call was stopped."""
     (table,) = arguments.table
-    changes: dict[str, Any] = {"search": WIDE, "sampler": "random", "seed": arguments.seed, "start_from": []}
-    changes |= {"trials": arguments.trials or 48, "confirm": {"top": 0}}
-    if arguments.root:
-        changes["dataset"] = {"root": arguments.root}
-    grace = arguments.steps or eig_tune.load_space(arguments.space).train.steps  # nothing is stopped
-    space = eig_tune.load_space(arguments.space, **changes, train=_train(arguments), asha={"grace": grace})
-    eig_tune.search(space, name=table, home=arguments.home, resume=True, gpus=0)
+    spec, jobs = recorded_jobs(arguments)
+    done = train_all(
+        {str(number): job for number, (_, job) in enumerate(jobs)},
+        arguments.log or TABLES / f"{table}.jsonl",
+        arguments.cache.expanduser(),
+        arguments.processes,
+    )
     TABLES.mkdir(exist_ok=True)
-    shutil.copy(expanded(arguments.home, "--home") / "studies" / table / "curves.parquet", TABLES / f"{table}.parquet")
-    budget = {"steps": space.train.steps, "every": space.train.report_every, "seed": arguments.seed}
+    trials = [_recorded(number, jobs[number][0], done[str(number)]) for number in range(len(jobs))]
+    with tempfile.TemporaryDirectory() as folder:
+        write_curves(trials, Path(folder))
+        shutil.copy(Path(folder, CURVES_FILE), TABLES / f"{table}.parquet")
+    budget = {"steps": spec.train.steps, "every": spec.train.report_every, "seed": arguments.seed}
     (TABLES / f"{table}.json").write_text(json.dumps(budget), encoding="utf-8")
+
+
+def recorded_jobs(arguments: argparse.Namespace) -> tuple[SearchSpec, list[tuple[Params, Job]]]:
+    """The space of a recording, and the params and run of each of its trials."""
+    changes: dict[str, Any] = {"search": WIDE, "sampler": "random", "seed": arguments.seed, "start_from": []}
+    changes |= {f"train.{name}": value for name, value in _train(arguments).items()}
+    if arguments.steps:
+        changes["asha.grace"] = arguments.steps  # nothing is stopped
+    if arguments.root:
+        changes["dataset.root"] = arguments.root
+    spec = load_spec(arguments.space, changes)
+    sampler = OptunaSampler(spec)
+    drawn = [sampler.propose(number) for number in range(arguments.trials or 48)]
+    configs = [spec.trial_config(number, params) for number, params in enumerate(drawn)]
+    return spec, [(params, Job(spec.dataset, config)) for params, config in zip(drawn, configs, strict=True)]
 
 
 def _train(arguments: argparse.Namespace) -> dict[str, int]:
     given = {"steps": arguments.steps, "report_every": arguments.every}
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _recorded(number: int, params: Params, done: Done) -> Trial:
+    reports = {step: Report(step, metrics, 0.0) for step, metrics in done.reports.items()}
+    return Trial(number, params, 0.0, status="finished", reports=reports)
 
 
 def space_of(table: str, trials: int, seed: int, objectives: Objectives) -> SearchSpec:
@@ -188,42 +215,34 @@ def confirm(arguments: argparse.Namespace) -> None:
     (table,) = arguments.table
     spec = load_spec(arguments.space, {"dataset.root": arguments.root} if arguments.root else None)
     budget = json.loads((TABLES / f"{table}.json").read_text())
-    train = {"steps": budget["steps"], "report_every": budget["steps"]}
-    os.environ["OMP_NUM_THREADS"] = "1"
+    jobs, found = confirming_jobs(spec, table, budget["steps"], arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        done = train_all(jobs, arguments.log or Path(folder, "log"), arguments.cache.expanduser(), arguments.processes)
     print(f"{description()}\n\n{table}: the best three of each search on three fresh seeds each\n")
-    with (
-        tempfile.TemporaryDirectory() as cache,
-        ProcessPoolExecutor(arguments.processes, mp_context=multiprocessing.get_context("spawn")) as pool,
-    ):
-        _confirmed(spec, train, 0, Path(cache), {}, 0)  # trains the classifiers, which the others find
-        for name in (LABELLED, LABEL_FREE):
-            objectives = OBJECTIVES[name]
-            trials = searched(table, arguments.trials, arguments.slots, objectives, 0)
-            top = to_confirm(candidates_of(trials), objectives, NO_CONSTRAINTS, 3)
-            one = partial(_confirmed, spec, train, budget["steps"], Path(cache))
-            runs = [(trial.trial.params, 1000 + seed) for trial in top for seed in range(3)]
-            reached = list(pool.map(one, *zip(*runs, strict=True)))
-            for index, trial in enumerate(top):
-                _print(name, trial.found, reached[3 * index : 3 * index + 3])
+    for name, trials in found.items():
+        for trial in trials:
+            reached = [done[_job_name(trial, seed)].reports[budget["steps"]] for seed in range(SEEDS)]
+            _print(name, trial.found, reached)
 
 
-def _confirmed(
-    spec: SearchSpec, train: Mapping[str, int], steps: int, cache: Path, params: Mapping[str, Any], seed: int
-) -> Metrics:
-    import torch
+def confirming_jobs(
+    spec: SearchSpec, table: str, steps: int, arguments: argparse.Namespace
+) -> tuple[dict[str, Job], dict[str, Sequence[Candidate]]]:
+    """The runs that confirm what the first replays have found, and the finalists of either search."""
+    jobs: dict[str, Job] = {}
+    found: dict[str, Sequence[Candidate]] = {}
+    for name in (LABELLED, LABEL_FREE):
+        trials = searched(table, arguments.trials, arguments.slots, OBJECTIVES[name], 0)
+        found[name] = to_confirm(candidates_of(trials), OBJECTIVES[name], NO_CONSTRAINTS, 3)
+        for trial, seed in product(found[name], range(SEEDS)):
+            params = {**trial.trial.params, "steps": steps, "report_every": steps}
+            config = spec.fixed_config(spec.method, 1000 + seed, params)
+            jobs[_job_name(trial, seed)] = Job(spec.dataset, config, "confirmation")
+    return jobs, found
 
-    from eig_tune.data import load_images
-    from eig_tune.evaluation.classifier import train_classifier
-    from eig_tune.training.loop import TrialData, fit
 
-    torch.set_num_threads(1)
-    images = load_images(spec.dataset)
-    data = TrialData(images, train_classifier(images, cache, role="confirmation"))
-    if not steps:
-        return {}
-    config = spec.fixed_config(spec.method, seed, {**params, **train})
-    (progress,) = fit(config, data, device=torch.device("cpu"))
-    return progress.metrics()
+def _job_name(trial: Candidate, seed: int) -> str:
+    return f"trial {trial.trial.number} params {dict(trial.trial.params)} seed {seed}"
 
 
 def _print(name: str, found: Metrics, reached: Sequence[Metrics]) -> None:

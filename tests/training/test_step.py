@@ -44,15 +44,15 @@ def coloured(few_digits: ImageData) -> TrialData:
     def of(images: Images) -> Images:
         return Images(np.repeat(images.pixels, 3, axis=1), images.labels)
 
-    parts = {name: of(getattr(few_digits, name)) for name in ("training", "trainable", "held_out")}
-    return TrialData(replace(few_digits, **parts), classifier=None)
+    training, trainable, held_out = map(of, (few_digits.training, few_digits.trainable, few_digits.held_out))
+    return TrialData(replace(few_digits, training=training, trainable=trainable, held_out=held_out), classifier=None)
 
 
 class _Launched(TorchDispatchMode):
     """Notes the name of every operation."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # PyTorch's own
         self.names: list[str] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -62,7 +62,8 @@ class _Launched(TorchDispatchMode):
 
 def _launched(run: Run) -> list[str]:
     """What the training step of a run launches, without the reading of its losses at the end."""
-    with _Launched() as launched:
+    launched = _Launched()
+    with launched:
         run._train_step()
     return launched.names
 
