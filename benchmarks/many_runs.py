@@ -96,7 +96,7 @@ def _train(job: Job, cache: Path, until: float) -> Done | None:
     return Done(reports, _end(progress.evaluation), time.time() - started)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _data(dataset: str, role: Role, cache: Path) -> TrialData:
     torch.set_num_threads(1)
     images: ImageData = load_images(DatasetConfig.model_validate_json(dataset))

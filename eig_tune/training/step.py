@@ -114,10 +114,16 @@ class CapturedStep:
                 self._step()
         except RuntimeError as error:
             _raise_if_out_of_memory(error)
-            self._random.set_state(random_state)
+            self._forget_capture(random_state)
             _log.warning("this run's steps cannot be captured as a CUDA graph, so that they take longer: %s", error)
             return self._step
         return graph.replay
+
+    def _forget_capture(self, random_state: Tensor) -> None:
+        """A generator that was part of a failed capture would refuse to draw: it goes on with a new inner state."""
+        anew = torch.Generator(self._random.device)
+        anew.set_state(random_state)
+        self._random.graphsafe_set_state(anew)
 
 
 def _raise_if_out_of_memory(error: BaseException | None) -> None:
