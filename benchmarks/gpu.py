@@ -100,7 +100,7 @@ def _memory(width: int) -> str:
     mib = 2**20
     return (
         f"A trial takes {need.reserved / mib:,.0f} MiB and {need.context / mib:,.0f} MiB of CUDA's own, of "
-        f"{need.total / mib:,.0f} MiB: `--trials-per-gpu auto` puts {need.trials} on this GPU.\n"
+        f"{need.total / mib:,.0f} MiB: `--trials-per-gpu auto` puts {need.trials} on this GPU as it is now.\n"
     )
 
 

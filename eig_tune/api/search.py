@@ -53,7 +53,7 @@ def search(
         resume: go on with the search of that name, which must have had the same images and the same space but for
             ``trials``, ``confirm`` and ``constraints``.
         gpus: how many GPUs to use; 0 is the CPU, None is all.
-        trials_per_gpu: trials that share a GPU; ``auto`` is as many as its memory takes.
+        trials_per_gpu: trials that share a GPU; ``auto`` goes by its memory: at most 2, under NVIDIA's MPS 16.
         cpus: trials at once on the CPU; None is all.
         address: a Ray cluster; RAY_ADDRESS, or this machine.
         storage: where checkpoints lie, a folder or ``s3://bucket/prefix``; EIG_TUNE_STORAGE, or the home.

@@ -48,7 +48,11 @@ UriOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 GpusOption = Annotated[int | None, typer.Option(min=0, help="GPUs to use at most; all by default, 0 is the CPU.")]
 TrialsPerGpuOption = Annotated[
-    str, typer.Option(help="Trials that share one GPU; auto is as many as fit into its memory.", metavar="INTEGER|auto")
+    str,
+    typer.Option(
+        help="Trials that share one GPU; auto goes by its memory: at most 2, under NVIDIA's MPS 16.",
+        metavar="INTEGER|auto",
+    ),
 ]
 CpusOption = Annotated[
     int | None, typer.Option(min=1, help="Most trials at once where there are no GPUs; one for each CPU by default.")

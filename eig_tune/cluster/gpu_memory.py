@@ -1,8 +1,10 @@
-"""How many trials one GPU's memory takes, from a few steps of the largest on the real device."""
+"""How many trials shall share one GPU, by its memory, from a few steps of the largest on the real device."""
 
 import itertools
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -11,7 +13,10 @@ from eig_tune.training import TrainConfig
 from eig_tune.training.loop import TrialData, fit
 
 _SHARE = 0.9  # of the device's memory; the rest is for what fragments
-_STEPS = 3
+_STEPS = 5  # the last of them as a CUDA graph, whose memory is its own
+# A GPU computes for one process at a time: two trials use the gaps of each other's evaluations, more only wait. Under
+# NVIDIA's Multi-Process Service they compute side by side (benchmarks/RESULTS.md, "On a GPU").
+_MOST, _MOST_UNDER_MPS = 2, 16
 _NUMBERS = ("width", "noise_dim", "categories", "continuous_dim", "batch_size")
 _CHOICES = ("method", "distance", "precision")
 
@@ -24,17 +29,20 @@ class Need:
         total: the device's memory.
         reserved: the most that PyTorch had reserved.
         context: what CUDA takes for the process itself.
+        shared_by_mps: whether NVIDIA's Multi-Process Service runs there.
     """
 
     device: str
     total: int
     reserved: int
     context: int
+    shared_by_mps: bool
 
     @property
     def trials(self) -> int:
-        """How many such trials fit; at least one, even where it may run out of memory."""
-        return max(1, int(_SHARE * self.total / (self.reserved + self.context)))
+        """How many such trials shall share it; at least one, even where it may run out of memory."""
+        fit = max(1, int(_SHARE * self.total / (self.reserved + self.context)))
+        return min(fit, _MOST_UNDER_MPS if self.shared_by_mps else _MOST)
 
 
 def largest_runs(spec: SearchSpec) -> list[TrainConfig]:
@@ -80,4 +88,9 @@ def measure(runs: Sequence[TrainConfig], data: TrialData) -> Need | None:
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info()
     context = max(0, total - free - torch.cuda.memory_reserved())
-    return Need(torch.cuda.get_device_name(0), total, reserved, context)
+    return Need(torch.cuda.get_device_name(0), total, reserved, context, _mps_runs())
+
+
+def _mps_runs() -> bool:
+    """Whether the service's daemon has its pipe where CUDA programs of this process's environment look for it."""
+    return Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps"), "control").exists()

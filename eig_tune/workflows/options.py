@@ -19,7 +19,7 @@ class RunOptions:
         name: of the search or comparison, and of its experiment in MLflow.
         tracking_uri: the MLflow store.
         gpus: at most so many; 0 is the CPU, None is all.
-        trials_per_gpu: how many share one GPU; None is as many as its memory takes.
+        trials_per_gpu: how many share one GPU; None goes by its memory.
         cpus: without GPUs at most so many trials at once; None is all.
         address: of a Ray cluster; None is this machine.
         storage: where checkpoints lie; None is in the home.

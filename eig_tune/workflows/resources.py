@@ -103,11 +103,12 @@ def _as_many_as_fit(spec: SearchSpec, data: TrialData, given: Resources) -> int:
         logger.info("--trials-per-gpu auto: 1, because %s", why)
         return 1
     logger.info(
-        "--trials-per-gpu auto: %d; the largest trial takes %s of the %s of a %s",
+        "--trials-per-gpu auto: %d; the largest trial takes %s of the %s of a %s%s",
         need.trials,
         _gigabytes(need.reserved + need.context),
         _gigabytes(need.total),
         need.device,
+        "" if need.shared_by_mps else ", and without NVIDIA's MPS more trials only wait for each other",
     )
     return need.trials
 

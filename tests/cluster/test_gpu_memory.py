@@ -1,9 +1,12 @@
 """How many trials a GPU takes: the arithmetic, and what is measured."""
 
+import os
+from pathlib import Path
+
 import pytest
 import torch
 
-from eig_tune.cluster.gpu_memory import Need, largest_runs, measure
+from eig_tune.cluster.gpu_memory import Need, _mps_runs, largest_runs, measure
 from eig_tune.config.space import parse_spec
 from eig_tune.training.loop import TrialData
 
@@ -20,7 +23,20 @@ GIB = 2**30
     ],
 )
 def test_trials_share_nine_tenths_of_the_memory(total: int, reserved: int, context: int, trials: int) -> None:
-    assert Need("a device", total, reserved, context).trials == trials
+    assert Need("a device", total, reserved, context, shared_by_mps=True).trials == trials
+    assert Need("a device", total, reserved, context, shared_by_mps=False).trials == min(trials, 2)
+
+
+@pytest.mark.parametrize(("shared_by_mps", "trials"), [(True, 16), (False, 2)])
+def test_large_gpu_is_given_no_more_trials_than_compute_side_by_side(shared_by_mps: bool, trials: int) -> None:
+    assert Need("a device", 140 * GIB, GIB, GIB, shared_by_mps).trials == trials
+
+
+def test_multi_process_service_is_known_by_its_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
+    assert not _mps_runs()
+    os.mkfifo(tmp_path / "control")
+    assert _mps_runs()
 
 
 def test_largest_run_has_all_that_needs_memory_at_its_most() -> None:

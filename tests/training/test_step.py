@@ -1,7 +1,7 @@
 """The training step: what it launches on the CPU, and its replay as a CUDA graph where there is a GPU."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from eig_tune.data import ImageData, Images
-from eig_tune.models import METHODS, Method, register_method
+from eig_tune.models import METHODS, register_method
 from eig_tune.models.distances import DISTANCES
 from eig_tune.models.infogan import InfoGan
 from eig_tune.training.config import TrainConfig
@@ -89,16 +89,13 @@ class ReadsBack(InfoGan):
 
 
 @pytest.fixture
-def own_methods(monkeypatch: pytest.MonkeyPatch) -> None:
+def own_methods() -> Iterator[None]:
     """Elastic-InfoGAN again: never captured, and as one that wrongly says it can be."""
-    monkeypatch.setattr("eig_tune.models.methods.METHODS", METHODS)
-    elastic: Method = METHODS["elastic-infogan"]
-    for method in (
-        elastic.with_model("uncaptured", InfoGan),
-        elastic.with_model("reads-back", ReadsBack, capturable=True),
-    ):
-        register_method(method)
-        monkeypatch.setitem(METHODS, method.name, method)
+    elastic = METHODS["elastic-infogan"]
+    register_method(elastic.with_model("uncaptured", InfoGan))
+    register_method(elastic.with_model("reads-back", ReadsBack, capturable=True))
+    yield
+    del METHODS["uncaptured"], METHODS["reads-back"]
 
 
 def test_a_step_that_reads_back_is_seen_by_this_test(
