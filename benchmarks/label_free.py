@@ -18,6 +18,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -31,7 +32,7 @@ from benchmarks.many_runs import Done, Job, train_all
 from benchmarks.replay import Curves, Table, our_engine, read_curves
 from eig_tune.config.constraints import NO_CONSTRAINTS
 from eig_tune.config.space import SearchSpec, load_spec
-from eig_tune.hpo.candidates import Candidate, candidates_of
+from eig_tune.hpo.candidates import Candidate, Confirmed, candidates_of
 from eig_tune.hpo.objectives import Metrics, Objectives
 from eig_tune.hpo.sampler import OptunaSampler, Params
 from eig_tune.hpo.selection import choose, to_confirm
@@ -218,11 +219,33 @@ def confirm(arguments: argparse.Namespace) -> None:
     jobs, found = confirming_jobs(spec, table, budget["steps"], arguments)
     with tempfile.TemporaryDirectory() as folder:
         done = train_all(jobs, arguments.log or Path(folder, "log"), arguments.cache.expanduser(), arguments.processes)
-    print(f"{description()}\n\n{table}: the best three of each search on three fresh seeds each\n")
-    for name, trials in found.items():
-        for trial in trials:
-            reached = [done[_job_name(trial, seed)].reports[budget["steps"]] for seed in range(SEEDS)]
-            _print(name, trial.found, reached)
+    print(f"{description()}\n\n### {table}: the best three of each search, found → mean ± deviation on {SEEDS} seeds\n")
+    print("| | " + " | ".join(SHOWN) + " | label_free_score | augment_information |\n" + "|" + "---|" * 7)
+    ends = {name: runs.reports[budget["steps"]] for name, runs in done.items()}
+    best = {name: _confirmed_best(name, trials, ends) for name, trials in found.items()}
+    regrets = [f"{SHOWN[m] * (best[LABELLED][m] - best[LABEL_FREE][m]):+.3f}" for m in SHOWN]
+    print("| regret of the confirmed choice | " + " | ".join(regrets) + " | | |\n")
+
+
+def _confirmed_best(name: str, trials: Sequence[Candidate], ends: Mapping[str, Metrics]) -> Metrics:
+    """Means of the finalist that a search would take home; prints all of them."""
+    confirmed = [_confirmed(trial, [ends[_job_name(trial, seed)] for seed in range(SEEDS)]) for trial in trials]
+    best = choose(confirmed, OBJECTIVES[name], NO_CONSTRAINTS)
+    for trial in confirmed:
+        assert trial.confirmation is not None
+        means, deviations = trial.confirmation.means, trial.confirmation.deviations
+        cells = [
+            f"{trial.found[m]:.3f} → {means[m]:.3f} ± {deviations[m]:.3f}" for m in (*SHOWN, *OBJECTIVES[LABEL_FREE])
+        ]
+        print(f"| {name}{', chosen' if trial is best else ''} | " + " | ".join(cells) + " |")
+    assert best.confirmation is not None
+    return best.confirmation.means
+
+
+def _confirmed(trial: Candidate, reached: Sequence[Metrics]) -> Candidate:
+    means = {metric: float(np.mean([metrics[metric] for metrics in reached])) for metric in reached[0]}
+    deviations = {metric: float(np.std([metrics[metric] for metrics in reached], ddof=1)) for metric in reached[0]}
+    return replace(trial, confirmation=Confirmed(trial.number, SEEDS, SEEDS, 0, means, deviations))
 
 
 def confirming_jobs(
@@ -242,16 +265,7 @@ def confirming_jobs(
 
 
 def _job_name(trial: Candidate, seed: int) -> str:
-    return f"trial {trial.trial.number} params {dict(trial.trial.params)} seed {seed}"
-
-
-def _print(name: str, found: Metrics, reached: Sequence[Metrics]) -> None:
-    objectives = {**OBJECTIVES[name], **dict.fromkeys(SHOWN)}
-    cells = []
-    for metric in objectives:
-        values = [metrics[metric] for metrics in reached]
-        cells.append(f"{metric} {found[metric]:.3f} → {np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}")
-    print(f"{name}: " + ", ".join(cells), flush=True)
+    return f"{dict(trial.trial.params)}, seed {seed}"
 
 
 if __name__ == "__main__":
