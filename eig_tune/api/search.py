@@ -46,7 +46,8 @@ def search(
             or a :class:`DatasetConfig`. None takes the images that the space names. The side S must be a multiple of
             4 from 8 to 256, unless the space's ``dataset.image_size`` says to what the images shall be resized.
         labels: true classes [N] of images given as an array, whole numbers or text; without them the search is for
-            metrics that need none, by default ``neighbour_nmi`` and ``prior_share_gap``.
+            metrics that need none, by default ``label_free_score`` and
+            ``augment_information``.
         name: of the search, and of its MLflow experiment; the space file's, or ``search``.
         home: folder for all that is left behind; EIG_TUNE_HOME, or ``eig-runs``.
         tracking_uri: the MLflow store; MLFLOW_TRACKING_URI, or the home's own.

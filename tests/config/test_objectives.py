@@ -36,7 +36,7 @@ def space(**sections: Any) -> SearchSpec:
 def test_default_follows_the_labels_and_named_objectives_stay() -> None:
     assert space().for_images(labelled=True).objectives == {"nmi": "maximize", "prior_rmse": "minimize"}
     without = space().for_images(labelled=False)
-    assert without.objectives == {"neighbour_nmi": "maximize", "prior_share_gap": "minimize"}
+    assert without.objectives == {"label_free_score": "maximize", "augment_information": "maximize"}
     assert without.for_images(labelled=True) is without, "what was resolved once stays"
     named = space(objectives={"nmi": "maximize"})
     assert named.for_images(labelled=False) is named

@@ -212,7 +212,7 @@ def test_validate_says_what_a_folder_without_labels_is_searched_for(
             standalone_mode=False,
         )
         said = " ".join(capsys.readouterr().err.split())
-        assert f"objectives: maximize neighbour_nmi, minimize prior_share_gap{why} " in said
+        assert f"objectives: maximize label_free_score, maximize augment_information{why} " in said
 
 
 def test_validate_shows_the_constraints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

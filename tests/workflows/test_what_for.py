@@ -31,12 +31,13 @@ def test_objectives_are_told_and_why(digits: ImageData, unlabelled_digits: Image
     chosen = "objectives: maximize nmi, minimize prior_rmse"
     assert objectives_line(digits) == f"{chosen} (by default, as these images have labels)"
     assert objectives_line(unlabelled_digits) == (
-        "objectives: maximize neighbour_nmi, minimize prior_share_gap (by default, as these images have no labels)"
+        "objectives: maximize label_free_score, maximize augment_information "
+        "(by default, as these images have no labels)"
     )
     assert objectives_line(digits, objectives={"nmi": "maximize"}) == "objectives: maximize nmi"
     assert objectives_line(None) == (
         "objectives: by default, maximize nmi, minimize prior_rmse where the images have labels, "
-        "or maximize neighbour_nmi, minimize prior_share_gap where the images have no labels"
+        "or maximize label_free_score, maximize augment_information where the images have no labels"
     )
 
 
@@ -46,7 +47,7 @@ def test_images_without_labels_need_no_objectives_and_get_no_labelled_ones(unlab
     with pytest.raises(ConfigError) as caught:
         check_fit(named, unlabelled_digits)
     assert "objectives: nmi cannot be computed, as these images have no labels" in str(caught.value)
-    assert "leave `objectives` out for maximize neighbour_nmi, minimize prior_share_gap" in str(caught.value)
+    assert "leave `objectives` out for maximize label_free_score, maximize augment_information" in str(caught.value)
 
 
 @pytest.mark.parametrize(
