@@ -1,7 +1,8 @@
 """The photometric part of the transformation δ: light, colour, sharpness and inversion of a batch, on its device.
 
 Each image has random numbers of its own, from a generator that is passed in, and only what is switched on draws any:
-with all of it off, nothing of a run changes. Factors are those of torchvision's ``ColorJitter``.
+with all of it off, nothing of a run changes. Factors are those of torchvision's ``ColorJitter``. The counterpart takes
+the same out of images, for comparing them.
 
 Shape suffixes: N images, C channels (3 where a digit says so), H and W their height and width; N111 one number each; T
 pixels of a filter.
@@ -16,6 +17,7 @@ from torch.nn.functional import conv2d, pad
 from eig_tune.data.settings import AugmentSettings
 
 _GREY = (0.299, 0.587, 0.114)  # luminance of red, green and blue, ITU-R BT.601
+_EVEN = 1e-2  # of an image's standard deviation, of values in [-1, 1]; less is one even grey
 _SHARP = 1e-3  # pixels; a blur of no pixel at all would divide by zero
 
 
@@ -44,6 +46,25 @@ def change_photometrically(images_NCHW: Tensor, settings: AugmentSettings, gener
     if settings.invert:
         changed_NCHW = torch.where(uniform(0, 1) < settings.invert, 1 - changed_NCHW, changed_NCHW)
     return 2 * changed_NCHW - 1
+
+
+def standardise_photometrically(images_NCHW: Tensor, settings: AugmentSettings) -> Tensor:
+    """Images without what :func:`change_photometrically` may change, so that two that differ by it alone look the same.
+
+    Where colours may change, each is its grey; where light may, or an image may be inverted, it has mean 0 and standard
+    deviation 1/2; and where it may be inverted, the rarer of its light and dark parts is the light one. Blur is left.
+    """
+    if images_NCHW.shape[1] == 3 and (settings.hue or settings.saturation):
+        images_NCHW = _grey(images_NCHW).expand(-1, 3, -1, -1)
+    if not (settings.brightness or settings.contrast or settings.invert):
+        return images_NCHW
+    centred_NCHW = images_NCHW - images_NCHW.mean(dim=(1, 2, 3), keepdim=True)
+    spread_N111 = centred_NCHW.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+    standard_NCHW = centred_NCHW / (2 * spread_N111.clamp(min=_EVEN))
+    if settings.invert:
+        skewness_N111 = standard_NCHW.pow(3).mean(dim=(1, 2, 3), keepdim=True)
+        standard_NCHW = torch.where(skewness_N111 < 0, -standard_NCHW, standard_NCHW)
+    return standard_NCHW
 
 
 def scale_brightness(images_NCHW: Tensor, factor_N111: Tensor) -> Tensor:

@@ -80,7 +80,7 @@ class Evaluator:
         self._class_distribution = data.class_distribution
         self._training_pixels = _spread(data.training.pixels, _MOST_TRAINING_IMAGES)
         self._training_images = torch.tensor(self._training_pixels, device=device)
-        self._nearest = NearestImages(to_unit_range(self._training_images))
+        self._nearest = NearestImages(to_unit_range(self._training_images), augment_settings)
         self._held_out = torch.tensor(data.held_out.pixels, device=device)
         self._held_out_labels = data.held_out.labels
 

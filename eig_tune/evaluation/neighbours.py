@@ -11,6 +11,9 @@ Shape suffixes: N images, M generated images, R real images, C channels, H and W
 import torch
 from torch import Tensor, nn
 
+from eig_tune.data import AugmentSettings
+from eig_tune.data.photometric import standardise_photometrically
+
 _FILTERS = 64
 _LARGEST_MAP = 7  # side of the last feature map; a larger one is averaged down to it
 _FEATURES = 512  # a random projection to so many keeps distances (Johnson & Lindenstrauss 1984)
@@ -49,9 +52,11 @@ class NearestImages:
 
     Args:
         real_RCHW: the real images in [-1, 1], on the device where all is computed.
+        settings: of the transformation δ; what it may change of light and colour does not make images unlike.
     """
 
-    def __init__(self, real_RCHW: Tensor) -> None:
+    def __init__(self, real_RCHW: Tensor, settings: AugmentSettings) -> None:
+        self._settings = settings
         self._network = RandomFeatures(real_RCHW.shape[-1], real_RCHW.shape[1]).to(real_RCHW.device)
         self._real_RF = self._features(real_RCHW)
 
@@ -63,4 +68,5 @@ class NearestImages:
         return torch.cat(found)
 
     def _features(self, images_NCHW: Tensor) -> Tensor:
-        return torch.cat([self._network(part) for part in images_NCHW.split(_CHUNK)])
+        parts = images_NCHW.split(_CHUNK)
+        return torch.cat([self._network(standardise_photometrically(part, self._settings)) for part in parts])

@@ -16,10 +16,11 @@ from eig_tune.data.photometric import (
     scale_contrast,
     scale_saturation,
     shift_hue,
+    standardise_photometrically,
 )
 
 FIELDS = {"brightness": 0.5, "contrast": 0.5, "saturation": 0.8, "hue": 0.3, "blur": 0.1, "invert": 0.5}
-Change = Callable[[Tensor, Tensor], Tensor]
+Change = Callable[..., Tensor]
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -124,3 +125,40 @@ def test_share_of_inverted_images(share: float, least: int, most: int) -> None:
     kept = (changed - images).abs().amax(dim=(1, 2, 3)) < 1e-5
     assert (inverted ^ kept).all()
     assert least <= inverted.sum() <= most
+
+
+@pytest.mark.parametrize(
+    ("change", "settings"),
+    [
+        (lambda images: 0.7 * images - 0.1, only(brightness=0.3)),
+        (lambda images: 0.5 * images + 0.2, only(contrast=0.5)),
+        (lambda images: -0.6 * images, only(invert=0.5)),
+        (lambda images: images.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1), only()),
+    ],
+)
+def test_standardised_images_do_not_differ_by_what_may_change(change: Change, settings: AugmentSettings) -> None:
+    images = pictures(channels=1).pow(3).expand(-1, 3, -1, -1)
+    once, again = (standardise_photometrically(some, settings) for some in (images, change(images)))
+    torch.testing.assert_close(once, again, atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(once[0], once[1])
+
+
+def test_standardised_images_are_as_they_were_where_delta_is_geometric() -> None:
+    images = pictures()
+    assert standardise_photometrically(images, AugmentSettings()) is images
+    assert standardise_photometrically(images, only(blur=0.1)) is images
+
+
+def test_standardised_image_of_one_grey_is_finite() -> None:
+    images = torch.full((2, 3, 16, 16), 0.25)
+    assert standardise_photometrically(images, only(brightness=0.4, hue=0.2, invert=0.5)).abs().max() < 1e-3
+
+
+def test_a_change_of_hue_is_taken_out_but_for_its_brightness() -> None:
+    tint = torch.tensor([0.9, 0.2, 0.4]).view(1, 3, 1, 1)
+    images = tint * (pictures(6, 1) + 1) - 1
+    settings = only(hue=0.5, saturation=0.5, brightness=0.2)
+    turned = change_photometrically(images, only(hue=0.5), seeded())
+    assert (turned - images).abs().max() > 0.2
+    once, again = (standardise_photometrically(some, settings) for some in (images, turned))
+    torch.testing.assert_close(once, again, atol=1e-3, rtol=0)

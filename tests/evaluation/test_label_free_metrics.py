@@ -6,11 +6,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from sklearn.metrics import mutual_info_score, normalized_mutual_info_score
 from test_evaluator import CPU, STILL, Puppet
 from torch import Tensor
 
-from eig_tune.data import ImageData
+from eig_tune.data import AugmentSettings, ImageData
+from eig_tune.data.photometric import change_photometrically
 from eig_tune.evaluation import metrics
 from eig_tune.evaluation.classifier import EvaluationClassifier
 from eig_tune.evaluation.evaluator import Evaluator, to_unit_range
@@ -63,20 +65,43 @@ def test_features_are_the_same_every_time_and_an_image_is_nearest_to_itself(size
     features = RandomFeatures(size, channels)(images)
     torch.manual_seed(6)
     assert torch.equal(features, RandomFeatures(size, channels)(images))
-    nearest = NearestImages(images).of(images[7:10], 5)
+    nearest = NearestImages(images, AugmentSettings()).of(images[7:10], 5)
     assert nearest[:, 0].tolist() == [7, 8, 9]
     assert nearest.shape == (3, 5)
-    assert NearestImages(images[:2]).of(images[:1], 5).tolist() == [[0, 1]]
+    assert NearestImages(images[:2], AugmentSettings()).of(images[:1], 5).tolist() == [[0, 1]]
 
 
 def test_images_of_a_class_are_nearer_to_each_other_than_to_others(digits: ImageData) -> None:
     """As far as random features go: most of the five nearest of a digit are of its class, for nine digits in ten."""
     assert digits.training.labels is not None
     assert digits.held_out.labels is not None
-    nearest = NearestImages(to_unit_range(torch.tensor(digits.training.pixels)))
+    nearest = NearestImages(to_unit_range(torch.tensor(digits.training.pixels)), AugmentSettings())
     found = nearest.of(to_unit_range(torch.tensor(digits.held_out.pixels)), 5).numpy()
     votes = [np.bincount(digits.training.labels[row]).argmax() for row in found]
     assert np.mean(np.array(votes) == digits.held_out.labels) > 0.9
+
+
+LIGHT = AugmentSettings(brightness=0.4, contrast=0.4, saturation=0.5, hue=0.5, invert=0.5)
+
+
+@pytest.mark.parametrize(("settings", "low", "high"), [(AugmentSettings(), 0.0, 0.7), (LIGHT, 0.85, 1.0)])
+def test_what_delta_may_change_does_not_make_images_unlike(
+    digits: ImageData, settings: AugmentSettings, low: float, high: float
+) -> None:
+    """Digits of random colours on others, half of them inverted, are near to their class where δ has all that."""
+    assert digits.training.labels is not None
+    assert digits.held_out.labels is not None
+    generator = torch.Generator().manual_seed(0)
+
+    def coloured(pixels: NDArray[np.uint8]) -> Tensor:
+        ground, ink = torch.rand(2, len(pixels), 3, 1, 1, generator=generator) * 0.5
+        grey = (to_unit_range(torch.tensor(pixels)) + 1) / 2
+        return change_photometrically(2 * torch.lerp(ground, ink + 0.5, grey) - 1, LIGHT, generator)
+
+    nearest = NearestImages(coloured(digits.training.pixels), settings)
+    found = nearest.of(coloured(digits.held_out.pixels), 5).numpy()
+    votes = [np.bincount(digits.training.labels[row]).argmax() for row in found]
+    assert low < np.mean(np.array(votes) == digits.held_out.labels) < high
 
 
 class Album(Puppet):
