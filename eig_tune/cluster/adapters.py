@@ -9,6 +9,7 @@ from typing import Any
 
 from ray.tune import Callback, Checkpoint, ProgressReporter
 from ray.tune.experiment import Trial as RayTrial
+from ray.tune.result import SHOULD_CHECKPOINT
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
@@ -125,7 +126,8 @@ class EngineStopper(_RestoredFromEventLog, Stopper):  # type: ignore[misc]
 
 
 class EngineCallback(_RestoredFromEventLog, Callback):  # type: ignore[misc]
-    """Reports checkpoints and ends of trials to the engine, and has checkpoints deleted that were replaced.
+    """Has checkpoints written that the engine needs, reports them and ends of trials to it, and has checkpoints deleted
+    that were replaced.
 
     Args:
         engine: decides what becomes of trials.
@@ -156,13 +158,15 @@ class EngineCallback(_RestoredFromEventLog, Callback):  # type: ignore[misc]
     def on_trial_result(
         self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **info: Any
     ) -> None:
+        """Ray calls this when the scheduler has decided, and before it looks into the result for what is set here."""
+        number = self._searcher.numbers[trial.trial_id]
+        result[SHOULD_CHECKPOINT] = self._engine.needs_checkpoint(number, result["step"])
         if result.get("device", self._device) != self._device:
             self._warn_once(
                 f"Ray has given trials a GPU on {result['node_ip']}, but PyTorch sees none there (no driver, or a "
                 "build of PyTorch without CUDA): they train on the CPU"
             )
         if (batch := result["measured"].get(HALVED_BATCH)) is not None:
-            number = self._searcher.numbers[trial.trial_id]
             self._warn_once(f"trial {number}: not enough GPU memory, it goes on with a batch of {batch:.0f}")
 
     def _warn_once(self, line: str) -> None:

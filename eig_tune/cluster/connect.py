@@ -23,6 +23,7 @@ _QUIET = {
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
     # How many trials wait for a slot is the searcher's business; Ray would start their processes one by one.
     "TUNE_MAX_PENDING_TRIALS_PG": "100000",
+    "TUNE_RESULT_BUFFER_LENGTH": "1",  # a trial trains no further before its report was decided on, and kept
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
 }
 _ADDRESS = "give the HOST:PORT that `ray start --head` has printed"

@@ -23,7 +23,8 @@ from eig_tune.training.loop import Progress, TrialData, fit
 class EigTrainable(tune.Trainable):  # type: ignore[misc]
     """Trains one configuration; each ``step`` is one report.
 
-    If the GPU's memory does not suffice, it goes on from the newest checkpoint with half the batch, once.
+    If the GPU's memory does not suffice, it goes on from the newest checkpoint with half the batch, once; what it has
+    reported since that checkpoint stays as it was.
 
     The actor stays alive between trials (``reset_config``), so that a new trial starts within milliseconds.
     Its config has ``run`` (a :class:`TrainConfig` document), ``dataset`` (a name in ``datasets``) and

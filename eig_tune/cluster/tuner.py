@@ -96,7 +96,8 @@ def _tuner(
             storage_filesystem=storage.filesystem,
             progress_reporter=SilentReporter(),
             callbacks=[EngineCallback(engine, searcher, storage, device)],
-            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1, checkpoint_at_end=False),
+            # The engine says at which reports there is one, through its callback.
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             # The engine decides which trial is tried again; Ray counts the loss of one process more than once.
             failure_config=tune.FailureConfig(max_failures=0),
             stop=EngineStopper(runtime.stop),

@@ -4,7 +4,8 @@ The engine knows nothing of Ray. Whatever runs trials (Ray's adapters, a simulat
 
     while (trial := engine.propose()) is not None:              a new trial, a promoted one, or one that was cut short
         for every report: decision = engine.report(…)           CONTINUE, PAUSE or STOP
-            engine.checkpointed(…)                              the weights of that step are kept
+            if engine.needs_checkpoint(…):                      the weights of that step are kept
+                engine.checkpointed(…)                          they are whole
         engine.carry_out(…)                                     the decision, once the last checkpoint is whole
 
 What is proposed and what is decided is a policy's business (ASHA with Optuna, or a list of fixed runs). All that the
@@ -24,7 +25,9 @@ from eig_tune.hpo.policies import Policy
 from eig_tune.hpo.state import SearchState
 from eig_tune.hpo.trial import CONTINUE, Action, Decision, Report, Status, Trial, stop
 
-_MOST_WORKERS_LOST = 3  # by one trial, without a checkpoint in between
+#: A trial that reports more often is not kept at every report: 213 MB at width 64, which takes more than a second.
+CHECKPOINT_SECONDS = 30.0
+_MOST_WORKERS_LOST = 3  # by one trial, without a new report or checkpoint in between
 
 
 class Engine:
@@ -99,6 +102,7 @@ class Engine:
             before = trial.reports[step]
             return replace(before, decision=CONTINUE) if before.decision.action is Action.PAUSE else before
         report = self.state.report(number, step, metrics, self._decide(trial, step, metrics))
+        del self._workers_lost[number]
         self._notify(lambda observer: observer.trial_reported(trial, report))
         self._stop_unpromotable()
         return report
@@ -116,6 +120,20 @@ class Engine:
         needed = (*self.policy.objectives, *self.policy.constraints)
         missing = next((name for name in needed if name not in metrics), None)
         return None if missing is None else f"{missing} is missing"
+
+    def needs_checkpoint(self, number: int, step: int) -> bool:
+        """Whether a trial's weights are to be kept at its report of ``step``, which has just come: at each rung, where
+        the trial pauses or ends, and else when its checkpoint before is :data:`CHECKPOINT_SECONDS` old.
+
+        So what a trial has trained since its checkpoint is never more than those seconds when it reports and goes on
+        without one, whenever it is killed: a step that comes again, because reports are newer than the checkpoint, is
+        asked about as any other.
+        """
+        trial = self.state.trials[number]
+        if step in self.policy.rungs or trial.reports[step].decision.action is not Action.CONTINUE:
+            return True
+        since = trial.at if trial.checkpoint_at is None else trial.checkpoint_at
+        return self.state.now() - since >= CHECKPOINT_SECONDS
 
     def checkpointed(self, number: int, path: str, step: int) -> str | None:
         """The checkpoint of ``step`` is whole; the one before it, now free to be deleted, is returned."""
@@ -155,8 +173,8 @@ class Engine:
     def on_worker_lost(self, number: int, reason: str, storage: bool = False) -> None:
         """The process that trains a trial is gone: the trial goes on from its checkpoint.
 
-        When it loses one worker after the other without a new checkpoint, the trial itself must be the cause, and it
-        fails. A search may lose any number of nodes.
+        When it loses one worker after the other without a new report or checkpoint, the trial itself must be the cause,
+        and it fails. A search may lose any number of nodes.
 
         Args:
             number: the trial's.

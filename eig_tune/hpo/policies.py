@@ -21,11 +21,13 @@ class Policy(ABC):
         num_trials: how many trials there shall be.
         objectives: metric to direction; a report without one of them fails its trial.
         constraints: metric to bound; a report without one of them fails its trial, too.
+        rungs: steps at which trials are compared.
     """
 
     num_trials: int
     objectives: Objectives
     constraints: Constraints = NO_CONSTRAINTS
+    rungs: Sequence[int] = ()
 
     @abstractmethod
     def propose(self, number: int) -> Mapping[str, Any]:
@@ -74,10 +76,11 @@ class SearchPolicy(Policy):
         self.num_trials = spec.trials
         self.objectives = spec.objectives
         self.constraints = spec.constraints
+        self.rungs = spec.rungs()
         self._steps = spec.train.steps
         self._method, self._categories = spec.method, spec.model.categories
         self._grace = spec.asha.grace
-        self._halving = SuccessiveHalving(spec.rungs(), spec.asha.reduction_factor, spec.trials, spec.asha.brackets)
+        self._halving = SuccessiveHalving(self.rungs, spec.asha.reduction_factor, spec.trials, spec.asha.brackets)
         self._sampler = OptunaSampler(spec) if sampler is None else sampler
 
     def propose(self, number: int) -> Mapping[str, Any]:

@@ -93,6 +93,13 @@ class SearchState:
     def heartbeat(self) -> None:
         """Called several times a second while trials run; in memory there is nothing to do."""
 
+    def now(self) -> float:
+        """Seconds since the epoch by the machine's clock; when that has been set back, the time that was shown last and
+        what has gone by since."""
+        before, self._clock = self._clock, time.monotonic()
+        self._now = max(time.time(), self._now + self._clock - before)
+        return self._now
+
     @property
     def trouble(self) -> str | None:
         """Why no event can be recorded any more, or None."""
@@ -129,23 +136,20 @@ class SearchState:
                 self.reports.append((trial, report))
             case "checkpoint":
                 _apply_checkpoint(trial, event)
+                trial.checkpoint_at = self._now
             case "pause":
                 trial.status, trial.paused_at = "paused", trial.last.step if trial.last else None
             case "end":
                 trial.status, trial.reason, trial.ended_at = event["status"], event["reason"], self._now
 
     def _record(self, event: Event) -> None:
-        event["at"] = self._time()
+        event["at"] = self.now()
         self._write(event)
         self.apply(event)
 
     def _write(self, event: Event) -> None:
         """Keep an event, before anything is made of it; in memory its state is enough."""
 
-    def _time(self) -> float:
-        """The machine's clock; when that has been set back, the time that has gone by since the event before."""
-        before, self._clock = self._clock, time.monotonic()
-        return max(time.time(), self._now + self._clock - before)
 
 
 def _apply_checkpoint(trial: Trial, event: Event) -> None:

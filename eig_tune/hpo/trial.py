@@ -78,6 +78,7 @@ class Trial:
         ray_trial_id: by which Ray knows it, at its newest start.
         checkpoint: where its newest checkpoint lies; None while it has none.
         checkpoint_step: the step of that checkpoint, 0 without one.
+        checkpoint_at: when that checkpoint was whole, in seconds since the epoch; None while there was none.
         path_in_storage: the newest checkpoint's path below the storage that it was written to.
         previous_checkpoint: where the checkpoint before the newest one lay, and its step; it is deleted soon.
         paused_at: the step of the report at which it was paused last.
@@ -94,6 +95,7 @@ class Trial:
     ray_trial_id: str = ""
     checkpoint: str | None = None
     checkpoint_step: int = 0
+    checkpoint_at: float | None = None
     path_in_storage: str | None = None
     previous_checkpoint: tuple[str, int] | None = None
     paused_at: int | None = None

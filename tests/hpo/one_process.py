@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from ray.train._internal.storage import StorageContext
+from ray.tune.result import SHOULD_CHECKPOINT
 
 from eig_tune.stopping import Stop
 from eig_tune.tracking import SearchTracker
@@ -136,7 +137,7 @@ class OneProcess:
             self._live.append(Running(trial_id, config))
 
     def _advance(self, trial: Running) -> None:
-        """To its next report and checkpoint; it may die before either."""
+        """To its next report, and the checkpoint of it if there is to be one; it may die before either."""
         try:
             self._give_process(trial)
             result = trial.process.train()
@@ -150,19 +151,23 @@ class OneProcess:
         self._between()
         if self._dies():
             self._failed(trial, None)
-        else:
-            self._keep(trial, decision == "STOP")
+        elif not result[SHOULD_CHECKPOINT] or self._is_kept(trial):
+            self._carry_out(trial, decision == "STOP")
 
-    def _keep(self, trial: Running, is_over: bool) -> None:
+    def _is_kept(self, trial: Running) -> bool:
+        """Write a checkpoint; False when the trial has failed meanwhile."""
         try:
             saved = trial.process.save()
         except Exception:
             self._failed(trial, traceback.format_exc())
-            return
+            return False
         if self._dies():
             self._failed(trial, None)
-            return
+            return False
         self._callback.on_checkpoint(0, self._live, trial, saved.checkpoint)
+        return True
+
+    def _carry_out(self, trial: Running, is_over: bool) -> None:
         if is_over:
             self._idle.append(trial.process)
             self._over(trial)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from little_lost import assert_checkpoints_are_where_they_belong
 from small_search import LOST, STEPS, measured, spec
 
 from eig_tune.cluster.moved_checkpoints import find_checkpoints
@@ -90,15 +91,19 @@ class Cluster:
         if self._random.random() < 0.1:
             self._die(number)  # before the checkpoint is whole
             return
+        if self._engine.needs_checkpoint(number, step):
+            self._keep(number, step)
+        if decision.action is not Action.CONTINUE:
+            self._engine.carry_out(number)
+            del self._running[number]
+
+    def _keep(self, number: int, step: int) -> None:
         written = self.path.parent / f"ray/{number}/{step}"
         written.mkdir(parents=True, exist_ok=True)
         (written / RUN_FILE).touch()
         older = self._engine.checkpointed(number, str(written), step)
         if older is not None and older != str(written):
             shutil.rmtree(older)
-        if decision.action is not Action.CONTINUE:
-            self._engine.carry_out(number)
-            del self._running[number]
 
     def _lose_checkpoint(self, number: int) -> None:
         """For a while, or for good."""
@@ -141,6 +146,7 @@ def test_whatever_happens_every_trial_comes_to_a_right_end(
     events = [json.loads(line) for line in path.read_text().splitlines()]
     assert_no_trial_is_sent_back_and_no_report_comes_twice(events)
     assert_reasons_were_true(events)
+    assert_checkpoints_are_where_they_belong(events, spec().rungs())
 
 
 def assert_no_trial_is_sent_back_and_no_report_comes_twice(events: Sequence[dict[str, Any]]) -> None:

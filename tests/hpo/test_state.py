@@ -49,7 +49,9 @@ def without_times(trials: dict[int, Trial]) -> list[Trial]:
     def reports(trial: Trial) -> dict[int, Report]:
         return {step: replace(report, at=0.0) for step, report in trial.reports.items()}
 
-    return [replace(trial, at=0.0, ended_at=None, reports=reports(trial)) for trial in trials.values()]
+    return [
+        replace(trial, at=0.0, checkpoint_at=None, ended_at=None, reports=reports(trial)) for trial in trials.values()
+    ]
 
 
 def test_search_in_memory_is_the_search_with_a_file_and_what_is_read_from_it(tmp_path: Path) -> None:

@@ -106,7 +106,8 @@ class World:
         self.chance, self._uri, self.name, self._folder = random.Random(seed), uri, name, folder
         self.homes = [folder / "home-a", folder / "home-b"]
         self._shared = folder / "storage" if seed % 2 else None  # else each home has its own
-        self._life, self._which, self._clock = Life(), 0, 0.0
+        self._life, self._which = Life(), 0
+        self._clock = self._gone_by = 0.0
         self.happened: list[str] = []
         self._patch = patch
         self._install(patch)
@@ -116,11 +117,15 @@ class World:
         self.client = open_client(self._uri)
 
         Life.install(patch, lambda: world._life)
-        clock = SimpleNamespace(time=lambda: time.time() + world._clock, monotonic=time.monotonic)
+        clock = SimpleNamespace(
+            time=lambda: time.time() + world._gone_by + world._clock,
+            monotonic=lambda: time.monotonic() + world._gone_by,
+        )
         patch.setattr(state_module, "time", clock)
 
     def happens(self) -> None:
         """Between any two steps of a search."""
+        self._gone_by += self.chance.choice([0.0, 5.0, 20.0])
         what = self.chance.choices(list(IN_A_LIFE), list(IN_A_LIFE.values()))[0]
         if what == "killed":
             self.happened.append(what)
