@@ -15,7 +15,7 @@ from agreement import (
 )
 
 from benchmarks.kills.history import History, StuckError
-from benchmarks.kills.place import OBJECTIVES, REPORT_EVERY, Place
+from benchmarks.kills.place import OBJECTIVES, REPORT_EVERY, RUNGS, Place
 from benchmarks.kills.record import Record
 
 TRIALS, CONFIRMED = 12, 1
@@ -87,7 +87,7 @@ class Campaign:
         left = place.left
         place.wait_for_server()
         checks: list[Callable[[], None]] = [
-            partial(assert_all_agrees, left, TRIALS, CONFIRMED, REPORT_EVERY),
+            partial(assert_all_agrees, left, TRIALS, CONFIRMED, REPORT_EVERY, RUNGS),
             partial(assert_models_can_be_taken_home, left, ("knee", *OBJECTIVES), self._folder / "models"),
         ]
         if undisturbed is not None:

@@ -14,7 +14,7 @@ from benchmarks.kills.place import Place
 from benchmarks.kills.record import Record
 
 PATIENCE = 300.0  # seconds until something has to happen, on a machine that has other things to do
-_MOST_CHECKPOINTS = 6  # between two kills
+_MOST_REPORTS = 6  # between two kills
 _STARTING = 0.25  # share of what can strike while a driver starts that does
 
 
@@ -60,8 +60,8 @@ class History:
         if self._is_starting and kind in ("driver", "MLflow") and self._moments.random() < _STARTING:
             time.sleep(self._moments.uniform(0, 8))
             return True
-        until = self._place.checkpoints() + self._moments.randint(1, _MOST_CHECKPOINTS)
-        self._wait(lambda: self._place.checkpoints() >= until)
+        until = self._place.reports() + self._moments.randint(1, _MOST_REPORTS)
+        self._wait(lambda: self._place.reports() >= until)
         self._is_starting = False
         time.sleep(self._moments.uniform(0, 0.5))
         if kind in ("worker", "node"):
@@ -78,8 +78,8 @@ class History:
         }
         when, at = self._place.progress(), time.monotonic()
         how = strikes[kind]()
-        before = self._place.checkpoints()
-        self._wait(lambda: self._place.checkpoints() > before, resumable=kind == "MLflow")
+        before = self._place.reports()
+        self._wait(lambda: self._place.reports() > before, resumable=kind == "MLflow")
         seconds = time.monotonic() - at
         came = "goes on" if self._driver.poll() is None else "is complete"
         self._record.killed(kind, self._name, when, f"{how}; {came} after {seconds:.1f} s", seconds)

@@ -19,6 +19,7 @@ from searches import descendants, start, trial_processes, write_space
 
 DISK = "64m"
 REPORT_EVERY = 20
+RUNGS = (20, 60)
 OBJECTIVES = ("neighbour_nmi", "prior_share_gap")
 _OBJECT_STORE_BYTES = 100 * 2**20
 
@@ -81,9 +82,9 @@ class Place:
         """Lines of the search's event log and its confirmations'."""
         return sum(file.read_bytes().count(b"\n") for file in self.left.event_logs())
 
-    def checkpoints(self) -> int:
-        """How often a trial or a confirmation has been kept."""
-        return sum(file.read_bytes().count(b'"event": "checkpoint"') for file in self.left.event_logs())
+    def reports(self) -> int:
+        """How often a trial or a confirmation has reported."""
+        return sum(file.read_bytes().count(b'"event": "report"') for file in self.left.event_logs())
 
     def progress(self) -> str:
         """How far the search is."""

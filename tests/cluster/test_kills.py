@@ -77,7 +77,7 @@ def test_killed_in_either_round_of_the_confirmation_and_between_them(tmp_path: P
     finalists = len(peace.second_seeds())
     assert finalists > 1 and len(peace.confirmations()) == 1
     second, fresh = Home(home).second_seed_event_log(NAME), Home(home).confirmation_event_log(NAME)
-    for file, event, times in ((second, "checkpoint", 2), (second, "end", finalists), (fresh, "checkpoint", 2)):
+    for file, event, times in ((second, "report", 2), (second, "end", finalists), (fresh, "report", 2)):
         process = start(space, home, *options)
         while not file.is_file() or file.read_text().count(f'"event": "{event}"') < times:
             assert process.poll() is None, log_of(home)
@@ -86,7 +86,7 @@ def test_killed_in_either_round_of_the_confirmation_and_between_them(tmp_path: P
     assert start(space, home, *options).wait(timeout=300) == 0, log_of(home)
     assert_as_if_nothing_had_happened(home, peace.home)
     assert_same_results(confirmed(home), peace)
-    assert_all_agrees(confirmed(home), wanted=6, confirmed=1, report_every=20)
+    assert_all_agrees(confirmed(home), wanted=6, confirmed=1, report_every=20, rungs=(60,))
     assert re.search(r"selection bias \(found − confirmed\) over 1 trial: neighbour_nmi", log_of(home))
 
 

@@ -1,18 +1,23 @@
 """The smallest real search: Ray, MLflow and Optuna agree with the event log, and it is resumed after a signal."""
 
+import json
 import signal
 from pathlib import Path
 
 import pytest
+from checkpoint_rule import assert_checkpoints_are_where_they_belong
 from searches import (
     assert_mlflow_has_every_report_once,
     assert_study_agrees,
+    event_log_file,
     log_of,
     start,
     trials_of,
     wait_for_events,
     write_space,
 )
+
+from eig_tune.config.space import load_spec
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 OPTIONS = ("--trials", "3", "--cpus", "2")
@@ -31,3 +36,6 @@ def test_search_that_was_interrupted_ends_as_any_other(tmp_path: Path) -> None:
     assert len(trials) == 3 and {trial.status for trial in trials.values()} <= {"finished", "stopped"}
     assert_mlflow_has_every_report_once(home, trials)
     assert_study_agrees(home, trials)
+    events = [json.loads(line) for line in event_log_file(home).read_text().splitlines()]
+    assert_checkpoints_are_where_they_belong(events, load_spec(space).rungs())
+    assert sum(event["event"] == "checkpoint" for event in events) < sum(event["event"] == "report" for event in events)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from little_lost import assert_checkpoints_are_where_they_belong
+from checkpoint_rule import assert_checkpoints_are_where_they_belong
 from small_search import LOST, STEPS, measured, spec
 
 from eig_tune.cluster.moved_checkpoints import find_checkpoints

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from little_lost import assert_checkpoints_are_where_they_belong
+from checkpoint_rule import assert_checkpoints_are_where_they_belong
 from one_process import OneProcess
 from world import BETWEEN_LIVES, EVERY, MOST_LIVES, SPEC, TRIALS, World, expected_further, fit
 
