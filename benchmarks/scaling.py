@@ -3,7 +3,7 @@
     python -m benchmarks.scaling [--nodes 1,2,4,8]
 
 Sampler, engine, event log, study, Ray and MLflow (sqlite) are the real ones; the nodes are Ray's, all on this machine.
-A trial sleeps instead of training: 20 s, as ten reports of 2 s, each with a checkpoint, and none is stopped early. The
+A trial sleeps instead of training: 20 s, as ten reports of 2 s, kept at its end, and none is stopped early. The
 steady share leaves out how the search begins and ends: until the last slot has its first trial (on a cluster nodes
 start their processes at the same time; here all of them share the processors of one machine), and after the last
 trial was handed out. The whole share has both.

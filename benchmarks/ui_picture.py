@@ -93,11 +93,11 @@ def note(driver: webdriver.Chrome, run: str) -> Image.Image:
     return shot(driver)
 
 
-def samples(driver: webdriver.Chrome, run: str, checkpoints: int) -> Image.Image:
-    """The samples of a run's newest checkpoint, over the whole page."""
+def samples(driver: webdriver.Chrome, run: str, reports: int) -> Image.Image:
+    """The samples of a run's newest checkpoint, over the whole page; there are no more of them than reports."""
     driver.get(f"{run}/model-metrics")
     found(driver, "input[placeholder*='Search metric']").send_keys("samples")
-    for _ in range(checkpoints):
+    for _ in range(reports):
         found(driver, "[role='slider']").send_keys(Keys.ARROW_RIGHT)
     found(driver, "[data-component-id='fullscreen_button_chartcard']").click()
     driver.set_window_size(SAMPLES_WIDTH, HEIGHT)
@@ -112,13 +112,13 @@ def main() -> None:
     arguments = parser.parse_args()
     search = read_search(local_uri(arguments.home), arguments.name)
     best = choose(search.finished(), search.objectives, search.constraints)
-    checkpoints = len(search.store.client.get_metric_history(best.run_id, "nmi"))
+    reports = len(search.store.client.get_metric_history(best.run_id, "nmi"))
     with served(arguments.home) as address, browser() as driver:
         enter(driver, address)
         runs = f"{address}/#/experiments/{search.store.experiment_id}/runs"
         shots = [
             note(driver, f"{runs}/{search.run.run_id}"),
-            samples(driver, f"{runs}/{best.run_id}", checkpoints),
+            samples(driver, f"{runs}/{best.run_id}", reports),
         ]
     joined = Image.new("RGB", (sum(picture.width for picture in shots), max(picture.height for picture in shots)))
     joined.paste(shots[0], (0, 0))

@@ -9,14 +9,14 @@ from eig_tune.hpo.engine import CHECKPOINT_SECONDS
 
 @dataclass
 class Kept:
-    """The newest checkpoint of a trial: its step, and when it was whole; of a trial without one, when it was proposed."""
+    """The newest checkpoint of a trial: its step, and when it was whole; without one, when the trial was proposed."""
 
     at: float
     step: int = 0
 
 
 def assert_checkpoints_are_where_they_belong(events: Iterable[dict[str, Any]], rungs: Collection[int]) -> None:
-    """At rungs, where a trial pauses or ends, and else after 30 s: no trial trains on without one, and there is no other.
+    """At rungs, where a trial pauses or ends, and else after 30 s: none of these is missing, and there is no other.
 
     Args:
         events: of an event log, from its beginning.

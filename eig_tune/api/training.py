@@ -93,7 +93,8 @@ def train(
         ConfigError: something in the space or in ``params`` is wrong; every problem is reported.
         DataError: the images cannot be had.
         EigTuneError: ``out`` holds a run that is not to be resumed, or cannot be written.
-        KeyboardInterrupt: it was interrupted; ``resume`` goes on from the last report in ``out``.
+        KeyboardInterrupt: it was interrupted; ``resume`` goes on from the checkpoint in ``out``, of which there is a
+            new one at the first report after 30 s, or from the beginning where there is none yet.
 
     Example:
         >>> run = eig_tune.train("search_spaces/digits.yaml", params={"lambda_2": 10.0}, steps=500)

@@ -151,7 +151,6 @@ class SearchState:
         """Keep an event, before anything is made of it; in memory its state is enough."""
 
 
-
 def _apply_checkpoint(trial: Trial, event: Event) -> None:
     path, root, step = event["path"], event.get("in"), event["step"]
     # A trial that is set back has nothing before this checkpoint to be set back to once more.

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from eig_tune.config.document import parse_value
 from eig_tune.config.space import SearchSpec
 from eig_tune.errors import ConfigError, EigTuneError, Problem, one_line
 from eig_tune.home import bring_to_disk, try_to_write
+from eig_tune.hpo.engine import CHECKPOINT_SECONDS
 from eig_tune.reports.mlflow_runs import draw_trial
 from eig_tune.training import TrainConfig
 from eig_tune.training.loop import Progress, TrialData, fit
@@ -60,7 +62,7 @@ def check_out(out: Path, resume: bool) -> None:
     Raises:
         EigTuneError: it holds an earlier run that is not to be resumed, or it cannot be written.
     """
-    if newest_checkpoint(out) is not None and not resume:
+    if (out / METRICS_FILE).is_file() and not resume:
         raise EigTuneError(f"--out: {out} holds a run already; go on with it by --resume, or give a new folder")
     try:
         try_to_write(out.absolute())
@@ -71,8 +73,9 @@ def check_out(out: Path, resume: bool) -> None:
 def run_single(config: TrainConfig, data: TrialData, out: Path | None) -> Iterator[Progress]:
     """Train in this process and yield every report.
 
-    The folder ``out`` gets metrics, the newest checkpoint, and pictures at the end. If it has the checkpoint of an
-    earlier run already, that run goes on. Without a folder nothing is kept.
+    The folder ``out`` gets metrics of every report, a checkpoint at the end and else when the one before is
+    :data:`CHECKPOINT_SECONDS` old, and pictures at the end. If it has the checkpoint of an earlier run already, that
+    run goes on. Without a folder nothing is kept.
     """
     if out is None:
         yield from fit(config, data)
@@ -80,8 +83,12 @@ def run_single(config: TrainConfig, data: TrialData, out: Path | None) -> Iterat
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = newest_checkpoint(out)
     _forget_metrics_after(out, -1 if checkpoint is None else _step_of(checkpoint))
+    kept = time.monotonic()
     for progress in fit(config, data, checkpoint):
         _record(progress, out)
+        if progress.step >= config.train.steps or time.monotonic() - kept >= CHECKPOINT_SECONDS:
+            _keep(progress, out)
+            kept = time.monotonic()
         yield progress
     if (checkpoint := newest_checkpoint(out)) is not None:
         draw_trial(checkpoint, data.images.classes, out)
@@ -102,10 +109,12 @@ def _step_of(checkpoint: Path) -> int:
 
 
 def _record(progress: Progress, out: Path) -> None:
-    """Write a line of metrics, then a checkpoint, which takes its name when it is whole and on the disk. Only then
-    older ones are deleted."""
     with (out / METRICS_FILE).open("a", encoding="utf-8") as file:
         file.write(strict_json.dumps({"step": progress.step, **progress.metrics()}) + "\n")
+
+
+def _keep(progress: Progress, out: Path) -> None:
+    """Write a checkpoint, which takes its name when it is whole and on the disk. Only then older ones are deleted."""
     partial, whole = out / ".partial", out / f"checkpoint-{progress.step}"
     shutil.rmtree(partial, ignore_errors=True)
     progress.save(partial)

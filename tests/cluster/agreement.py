@@ -55,9 +55,7 @@ class Left:
             return event_log.trials
 
 
-def assert_all_agrees(
-    left: Left, wanted: int, confirmed: int, report_every: int, rungs: Collection[int]
-) -> None:
+def assert_all_agrees(left: Left, wanted: int, confirmed: int, report_every: int, rungs: Collection[int]) -> None:
     """Every wanted trial has ended once, nothing was done twice, and each place tells the same."""
     trials, second, confirmations = trials_of(left.home), left.second_seeds(), left.confirmations()
     assert list(trials) == list(range(wanted)), "a trial is missing, or there is one too many"

@@ -83,7 +83,7 @@ def start(
 def wait_for_events(home: Path, count: int, process: "subprocess.Popen[str]", timeout: float = 120) -> bool:
     """Wait until the event log has ``count`` lines; False when the search ended before.
 
-    Which trials are stopped depends on their order, so that of N trials of ``SPACE`` only 5 N + 17 lines are certain.
+    Which trials are stopped depends on their order, so that of N trials of ``SPACE`` only 5 N + 11 lines are certain.
     """
     file, end = event_log_file(home), time.monotonic() + timeout
     while process.poll() is None:

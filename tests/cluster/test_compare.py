@@ -35,8 +35,8 @@ def compare(space: Path, home: Path, *options: str) -> "subprocess.Popen[str]":
 def test_killed_comparison_repeats_no_finished_cell(tmp_path: Path) -> None:
     space, home = write_space(tmp_path), tmp_path / "home"
     process = compare(space, home, "--cpus", "1")
-    # A cell is its proposal, its start, nine reports with nine checkpoints, and its end.
-    assert wait_for_events(home, 30, process)
+    # A cell is its proposal, its start, nine reports, the checkpoint of the last one, and its end.
+    assert wait_for_events(home, 20, process)
     kill(process)
     before = {n: t for n, t in trials_of(home).items() if t.status == "finished"}
     assert before and len(before) < len(METHODS)

@@ -1,6 +1,5 @@
 """When a trial's weights are kept, so that a kill costs little and checkpoints cost little."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,7 +27,7 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
     monkeypatch.setattr(state_module, "time", SimpleNamespace(time=made.time, monotonic=made.monotonic))
     return made

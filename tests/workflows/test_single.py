@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,9 +15,12 @@ from eig_tune.workflows import train
 from eig_tune.workflows.train import METRICS_FILE, check_out, newest_checkpoint, run_single
 
 
+@pytest.mark.parametrize("seconds", [0.0, 30.0])
 def test_interrupted_run_leaves_what_an_uninterrupted_one_leaves(
-    tmp_path: Path, tiny_config: TrainConfig, trial_data: TrialData
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_config: TrainConfig, trial_data: TrialData, seconds: float
 ) -> None:
+    """Each of its reports is kept, or it begins anew as long as there is no checkpoint."""
+    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", seconds)
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     list(run_single(tiny_config, trial_data, whole))
     for _ in range(2):
@@ -25,11 +29,24 @@ def test_interrupted_run_leaves_what_an_uninterrupted_one_leaves(
     with (cut / METRICS_FILE).open("a") as file:
         file.write(json.dumps({"step": 5, "nmi": 1.0}) + '\n{"step": 5, "nm')
     (cut / ".partial").mkdir()
-    assert [progress.step for progress in run_single(tiny_config, trial_data, cut)] == [5]
+    left = [2, 4, 5] if seconds else [5]
+    assert [progress.step for progress in run_single(tiny_config, trial_data, cut)] == left
     assert (cut / METRICS_FILE).read_bytes() == (whole / METRICS_FILE).read_bytes()
     assert {file.name for file in cut.iterdir()} == {file.name for file in whole.iterdir()}
     weights = [newest_checkpoint(out) / "state.safetensors" for out in (whole, cut) if newest_checkpoint(out)]  # type: ignore[operator]
     assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_run_is_kept_at_its_end_and_once_its_checkpoint_is_half_a_minute_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_config: TrainConfig, trial_data: TrialData
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(train, "time", SimpleNamespace(monotonic=lambda: now))
+    kept = []
+    for progress in run_single(tiny_config.with_params({"report_every": 1}), trial_data, tmp_path):
+        kept.append([folder.name for folder in tmp_path.glob("checkpoint-*")])
+        now += 16.0 if progress.step < 4 else 0.0
+    assert kept == [[], [], ["checkpoint-3"], ["checkpoint-3"], ["checkpoint-5"]]
 
 
 def test_only_the_newest_checkpoint_is_kept(tmp_path: Path, tiny_config: TrainConfig, trial_data: TrialData) -> None:
@@ -40,7 +57,9 @@ def test_only_the_newest_checkpoint_is_kept(tmp_path: Path, tiny_config: TrainCo
 def test_folder_with_a_run_is_kept_unless_it_is_resumed(
     tmp_path: Path, tiny_config: TrainConfig, trial_data: TrialData
 ) -> None:
+    """Before its first checkpoint as well."""
     next(run_single(tiny_config, trial_data, tmp_path))
+    assert newest_checkpoint(tmp_path) is None
     with pytest.raises(EigTuneError, match="--resume"):
         check_out(tmp_path, resume=False)
     check_out(tmp_path, resume=True)
