@@ -152,6 +152,17 @@ def test_trial_is_not_run_past_a_decision_made_before_a_kill(
         assert event_log.trials[3].status == status
 
 
+def test_trial_that_reports_something_new_before_it_loses_a_worker_does_not_fail(tmp_path: Path) -> None:
+    """Whether or not there is a checkpoint of it."""
+    with EventLog(tmp_path / "a" / "events.jsonl") as event_log:
+        engine = Engine(SearchPolicy(spec(1)), event_log)
+        for step in range(100, 1001, 100):
+            assert engine.propose() is event_log.trials[0]
+            engine.report(0, step, measured(0, step))
+            engine.on_worker_lost(0, LOST)
+        assert not event_log.trials[0].ended and event_log.trials[0].checkpoint is None
+
+
 def test_trial_fails_when_it_loses_one_worker_after_the_other_without_coming_further(tmp_path: Path) -> None:
     with EventLog(tmp_path / "a" / "events.jsonl") as event_log:
         engine = Engine(SearchPolicy(spec()), event_log)
