@@ -23,6 +23,7 @@ from eig_tune.models.base import Model, ModelSetup, build_model
 from eig_tune.training import checkpoint
 from eig_tune.training.average import WeightAverage
 from eig_tune.training.config import TrainConfig
+from eig_tune.training.memory import keep_freed_memory
 from eig_tune.training.step import CapturedStep, TrainingStep
 
 
@@ -92,6 +93,7 @@ def fit(
     Raises:
         CheckpointError: the checkpoint is damaged or of another config.
     """
+    keep_freed_memory()
     run = Run(config, data, device or torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     if resume is not None:
         run.restore(resume)

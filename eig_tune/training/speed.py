@@ -7,6 +7,7 @@ import torch
 from eig_tune.data import ImageData
 from eig_tune.training.config import TrainConfig
 from eig_tune.training.loop import Run, TrialData
+from eig_tune.training.memory import keep_freed_memory
 
 _WARM_UP_STEPS = 5
 _TIMED_STEPS = 25
@@ -17,6 +18,7 @@ def steps_per_second(config: TrainConfig, images: ImageData) -> float:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    keep_freed_memory()  # as ``fit`` does
     try:
         run = Run(config, TrialData(images, classifier=None), device)
         run.advance(_WARM_UP_STEPS)
