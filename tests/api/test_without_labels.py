@@ -89,7 +89,7 @@ def test_no_file_speaks_of_labels(printed: dict[str, str], home: Path) -> None:
 def test_page_of_plots_speaks_of_no_labels(printed: dict[str, str], home: Path) -> None:
     (page,) = home.rglob("search.html")
     _, _, body = page.read_text(encoding="utf-8").partition("<body>")
-    assert "neighbour_nmi" in body
+    assert "label_free_score" in body
     assert re.findall(r"\b(nmi|classes|classifier|prior_rmse)\b", body) == []
 
 
