@@ -28,7 +28,7 @@ import numpy as np
 import optuna
 
 from benchmarks.machine import description
-from benchmarks.many_runs import Done, Job, train_all
+from benchmarks.many_runs import Job, Reports, train_all
 from benchmarks.replay import Curves, Table, our_engine, read_curves
 from eig_tune.config.constraints import NO_CONSTRAINTS
 from eig_tune.config.space import SearchSpec, load_spec
@@ -129,8 +129,8 @@ def _train(arguments: argparse.Namespace) -> dict[str, int]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _recorded(number: int, params: Params, done: Done) -> Trial:
-    reports = {step: Report(step, metrics, 0.0) for step, metrics in done.reports.items()}
+def _recorded(number: int, params: Params, done: Reports) -> Trial:
+    reports = {step: Report(step, metrics, 0.0) for step, metrics in done.items()}
     return Trial(number, params, 0.0, status="finished", reports=reports)
 
 
@@ -221,7 +221,7 @@ def confirm(arguments: argparse.Namespace) -> None:
         done = train_all(jobs, arguments.log or Path(folder, "log"), arguments.cache.expanduser(), arguments.processes)
     print(f"{description()}\n\n### {table}: the best three of each search, found → mean ± deviation on {SEEDS} seeds\n")
     print("| | " + " | ".join(SHOWN) + " | label_free_score | augment_information |\n" + "|" + "---|" * 7)
-    ends = {name: runs.reports[budget["steps"]] for name, runs in done.items()}
+    ends = {name: reports[budget["steps"]] for name, reports in done.items()}
     best = {name: _confirmed_best(name, trials, ends) for name, trials in found.items()}
     regrets = [f"{SHOWN[m] * (best[LABELLED][m] - best[LABEL_FREE][m]):+.3f}" for m in SHOWN]
     print("| regret of the confirmed choice | " + " | ".join(regrets) + " | | |\n")
