@@ -23,6 +23,7 @@ _SAME_SIGNAL_SECONDS = 0.5
 # Who sends SIGTERM sends SIGKILL afterwards: Slurm and Kubernetes after 30 s.
 _GENTLE_SECONDS = 25.0
 _PATIENCE, _LATE_PATIENCE, _SHORT_PATIENCE = 180.0, 60.0, 10.0
+STOPPED_CODE = 3  # the exit code of a command that was to end before its work was done
 _FIRST_CODE = 128  # a shell's exit code for the signal n is 128 + n
 
 
@@ -46,6 +47,8 @@ class Interrupted(BaseException):
 
 class TimeIsOverError(EigTuneError):
     """The time that a person has given was over before anything could begin."""
+
+    exit_code = STOPPED_CODE
 
 
 class Stop:

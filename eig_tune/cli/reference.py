@@ -18,7 +18,7 @@ from eig_tune.errors import EigTuneError
 from eig_tune.evaluation.base import Metric
 from eig_tune.evaluation.metrics import METRICS
 from eig_tune.models import METHODS, USES, Method
-from eig_tune.stopping import Interrupted
+from eig_tune.stopping import STOPPED_CODE, Interrupted
 
 _REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
 _SECTIONS = {
@@ -166,9 +166,10 @@ def _options(command: Any, name: str) -> str:
 def _exit_codes() -> list[tuple[str, str]]:
     signals = {number: str(Interrupted(number).exit_code) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     return [
-        ("0", "the command has done its work, or its time budget is over"),
+        ("0", "the command has done its work"),
         ("1", "a bug of eig-tune, with its traceback"),
         (str(EigTuneError.exit_code), "something that you can mend, in one message: what, where, and what is right"),
+        (str(STOPPED_CODE), "its time budget is over, before all work was done; `--resume` continues"),
         *((code, f"ended by {number.name}; `--resume` continues") for number, code in signals.items()),
     ]
 

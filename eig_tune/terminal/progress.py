@@ -85,7 +85,7 @@ class LiveTrials(Observer):
         now = time.monotonic()
         if self._live is None and now - self._last_plain > _PLAIN_EVERY_SECONDS:
             self._last_plain = now
-            self._console.print(self._summary(), highlight=False, soft_wrap=True)
+            self._console.print(self._summary(), soft_wrap=True)
 
     def _redraw(self) -> None:
         now = time.monotonic()
@@ -170,7 +170,7 @@ def _step_lines(console: Console, title: str) -> OnProgress:
         nonlocal last
         if time.monotonic() - last > _PLAIN_EVERY_SECONDS:
             last = time.monotonic()
-            console.print(f"{title}: {done:,} of {of:,}", highlight=False, soft_wrap=True)
+            console.print(f"{title}: {done:,} of {of:,}", soft_wrap=True)
 
     return show
 

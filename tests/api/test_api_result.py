@@ -59,7 +59,7 @@ def test_best_is_that_of_the_command_line(result: SearchResult, written: Path, b
     best = result.best(by)
     assert (best.number, best.params) == (number, {"lambda_2": 5.0 * (number + 1)})
     assert best.metrics["nmi"] == REACHED[number][1][-1][0]
-    shown = CliRunner().invoke(app, ["best", "--name", NAME, "--home", str(written), "--by", by]).stderr
+    shown = CliRunner().invoke(app, ["best", "--name", NAME, "--home", str(written), "--by", by]).stdout
     assert f"trial {number}, the best of 3 finished trials" in shown
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from eig_tune.cluster import doctor, node_probe
 from eig_tune.cluster.doctor import Check, document, fit
 from eig_tune.cluster.nodes import LIBRARIES, Node
-from eig_tune.terminal.tables import print_checks
+from eig_tune.terminal.plan import print_checks
 
 HERE = node_probe.versions(LIBRARIES)
 

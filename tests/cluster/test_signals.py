@@ -125,11 +125,11 @@ def confirmed_events(home: Path) -> int:
 
 def test_time_budget_bounds_the_confirmation_too(tmp_path: Path) -> None:
     space, home = write_space(tmp_path, confirmed=3), tmp_path / "home"
-    assert start(space, home, *SEVERAL, "--time-budget", "2s").wait(timeout=120) == 0, log_of(home)
+    assert start(space, home, *SEVERAL, "--time-budget", "2s").wait(timeout=120) == 3, log_of(home)
     assert re.search(r"the time budget is over: \d of \d trials have ended; go on with --resume", log_of(home))
     space.write_text(space.read_text().replace("confirm: {top: 3, seeds: 1}", "confirm: {top: 3, seeds: 100}"))
     began = time.monotonic()
-    assert start(space, home, *SEVERAL, "--time-budget", "60s").wait(timeout=240) == 0, log_of(home)
+    assert start(space, home, *SEVERAL, "--time-budget", "60s").wait(timeout=240) == 3, log_of(home)
     assert time.monotonic() - began < 60 + 40
     left = r"the time budget is over: (\d of 6 trials have ended|not all of the best have been confirmed); go on"
     assert len(re.findall(left, log_of(home))) == 2

@@ -109,4 +109,4 @@ def test_without_a_score_it_is_the_trials_own(trained: dict[int, Path], tmp_path
     result = eig_tune.open_search(NAME, home=tmp_path)
     assert str(result.best().trial_model) == "its own seed (the only one of which there is a model)"
     done = CliRunner().invoke(app, ["best", "--home", str(tmp_path)])
-    assert done.exit_code == 0 and "its model: its own seed (the only one" in done.stderr
+    assert done.exit_code == 0 and "its model: its own seed (the only one" in done.stdout

@@ -29,7 +29,7 @@ from eig_tune.hpo.selection_bias import selection_bias
 from eig_tune.hpo.trial import Decision, Trial
 from eig_tune.reports.mlflow_runs import MlflowRuns
 from eig_tune.reports.outcomes import DiskUse, SearchOutcome, search_document
-from eig_tune.terminal.tables import print_search
+from eig_tune.terminal.search import print_search
 from eig_tune.tracking import (
     CONSTRAINTS_TAG,
     OBJECTIVES_TAG,
@@ -249,7 +249,7 @@ class Everywhere:
     def names(self) -> Iterator[tuple[str, int]]:
         yield "search --json", search_document(self.outcome)["best"]["trial"]
         console = Console(record=True, width=300, file=StringIO())
-        print_search(self.outcome, self.spec, console)
+        print_search(self.outcome, self.spec, console, console)
         yield "search", int(re.findall(r"^trial (\d+) is the", console.export_text(), re.MULTILINE)[0])
         (parent,) = self.store.searches()
         yield "note", int(re.findall(r"\*\*Trial (\d+)\*\*, the", parent.data.tags["mlflow.note.content"])[0])

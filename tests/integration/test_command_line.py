@@ -189,7 +189,7 @@ def test_space_whose_data_is_not_here_is_planned_all_the_same(
     tmp_path: Path, space: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app(["validate", str(SPACE.with_name(f"{space}.yaml")), "--root", str(tmp_path / "none")], standalone_mode=False)
-    shown = capsys.readouterr().err
+    shown = "".join(capsys.readouterr())
     assert re.search(rf"^data: (no|there is no) .*{tmp_path / 'none'}.*--root", shown, re.MULTILINE)
     assert "lambda_1" in shown and "speed not measured" in shown
     assert "WARNING" not in shown
@@ -211,8 +211,8 @@ def test_validate_says_what_a_folder_without_labels_is_searched_for(
             ["validate", str(space), "--root", f"{tmp_path}/images", "--home", f"{tmp_path}/home"],
             standalone_mode=False,
         )
-        said = " ".join(capsys.readouterr().err.split())
-        assert f"objectives: maximize label_free_score, maximize augment_information{why} " in said
+        said = capsys.readouterr().err
+        assert f"objectives: maximize label_free_score, maximize augment_information{why}\n" in said
 
 
 def test_validate_shows_the_constraints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -239,9 +239,9 @@ def test_what_changes_nothing_is_a_warning_of_validate(tmp_path: Path, capsys: p
 @pytest.mark.slow
 def test_plan_shows_the_rungs_and_the_cost_for_every_number_of_slots(capsys: pytest.CaptureFixture[str]) -> None:
     app(["validate", str(SPACE)], standalone_mode=False)
-    shown = capsys.readouterr().err
+    shown, said = capsys.readouterr()
     assert re.search(r"\n +500 +16\n +1,500 +6\nabout [\d,]+ steps in all, 7,500 of them to confirm the best; ", shown)
-    assert "data: digits, 1,797 images, 16 × 16 grey: " in shown and "\n10 classes, training + held out: 0 " in shown
+    assert "data: digits, 1,797 images, 16 × 16 grey: " in said and "\n10 classes, training + held out: 0 " in said
     assert re.findall(r"\n +(\d+) +\d+ min +\d+%", shown) == ["1", "2", "4", "8", "16"], "as many as it has trials"
 
 

@@ -241,4 +241,4 @@ def test_trial_of_which_mlflow_lacks_an_objective_is_left_out_and_named(
         assert search.close() == ["too large"]
     shown = CliRunner().invoke(app, ["best", "--name", store.name, "--tracking-uri", store.uri])
     assert shown.exit_code == 0, shown.exception
-    assert ": trial 1, the only finished trial" in shown.stderr and "trial 0 is left out" in shown.stderr
+    assert ": trial 1, the only finished trial" in shown.stdout and "trial 0 is left out" in shown.stdout

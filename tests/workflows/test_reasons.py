@@ -22,7 +22,7 @@ from eig_tune.reports.outcomes import DiskUse, SearchOutcome, trial_document
 from eig_tune.reports.phrases import count_outcomes
 from eig_tune.reports.plots import write_page
 from eig_tune.terminal.progress import LiveTrials
-from eig_tune.terminal.tables import print_search
+from eig_tune.terminal.search import print_search
 from eig_tune.workflows.trial_log import TrialLog
 
 OBJECTIVES = {"nmi": "maximize"}
@@ -263,7 +263,8 @@ def test_search_that_was_stopped_says_so_also_when_all_trials_that_it_has_begun_
         "test", spec(9), trials, (), (), None, slots=1, wall_seconds=1.0, disk=disk, tracking_errors=()
     )
     out = io.StringIO()
-    print_search(outcome, outcome.spec, Console(file=out, width=200))
+    console = Console(file=out, width=200)
+    print_search(outcome, outcome.spec, console, console)
     assert [line for line in out.getvalue().splitlines() if "--resume" in line] == (
         [] if expected is None else [expected]
     )

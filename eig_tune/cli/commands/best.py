@@ -49,8 +49,8 @@ def best(
     from eig_tune.export.merge import parse_merge_to
     from eig_tune.export.register_trial import register_trial
     from eig_tune.reports.outcomes import best_document
-    from eig_tune.terminal.console import message_console
-    from eig_tune.terminal.tables import print_best, print_categories, print_found, print_groups
+    from eig_tune.terminal.best import print_best, print_categories, print_found, print_groups
+    from eig_tune.terminal.console import message_console, result_console
     from eig_tune.tracking.registry import check_model_name
 
     if force and register is None:
@@ -61,30 +61,30 @@ def best(
         if export is None:
             raise EigTuneError("--merge-to: goes with --export DIR only")
         parse_merge_to(merge_to)
-    console = message_console()
+    console, results = message_console(), result_console(as_json)
     result = open_search(name, home=home, tracking_uri=tracking_uri)
     print_found(result.found, console)
     choice = result.best(by)
     found, chosen = choice.search, choice.trial
-    print_best(chosen, found, by, console)
+    print_best(chosen, found, by, results)
     model = choice.trial_model
-    console.print(f"its model: {model}", markup=False, highlight=False, soft_wrap=True)
+    results.print(f"its model: {model}", soft_wrap=True)
     categories = read_trial_categories(found, model)
-    print_categories(categories, model.metrics, console)
+    print_categories(categories, model.metrics, results)
     lacking = lacks_model(found, chosen, model)
     if lacking is not None and export is None and register is None:
-        console.print(lacking, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        console.print(lacking, style="yellow", soft_wrap=True)
     document = {**best_document(chosen, found, by, categories), "has_model": lacking is None}
     document["model"] = {"run_id": model.run_id, "seed": model.seed, "why": model.why, "metrics": dict(model.metrics)}
     if export is not None:
         groups = export_trial(found, chosen, model, export, by, merge_to)
-        console.print(f"model written to {export}", highlight=False, soft_wrap=True)
+        console.print(f"model written to {export}", soft_wrap=True)
         if groups is not None:
-            print_groups(groups, console)
+            print_groups(groups, results)
             document["groups"] = {"of_category": groups.of_category, "shares": groups.shares, **groups.metrics}
     if register is not None:
         made = register_trial(found, chosen, model, register, by, force, export)
-        console.print(str(made), markup=False, highlight=False, soft_wrap=True)
+        console.print(str(made), soft_wrap=True)
         document["registered"] = {"name": made.name, "version": made.version, "champion": made.champion}
     if as_json:
         typer.echo(strict_json.dumps(document))

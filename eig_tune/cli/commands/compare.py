@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from eig_tune import strict_json
+from eig_tune.cli.ending import end
 from eig_tune.cli.options import (
     AddressOption,
     CpusOption,
@@ -25,7 +26,7 @@ from eig_tune.cli.options import (
     trials_sharing_a_gpu,
 )
 from eig_tune.home import DEFAULT_HOME
-from eig_tune.stopping import Interrupted, Stop
+from eig_tune.stopping import Stop
 
 
 def compare(
@@ -53,8 +54,8 @@ def compare(
     """Make the paper's table: every method on every imbalance with every seed, mean ± standard deviation."""
     from eig_tune.api.comparing import compare as run_comparison
     from eig_tune.reports.outcomes import comparison_document
-    from eig_tune.terminal.console import message_console
-    from eig_tune.terminal.tables import print_comparison
+    from eig_tune.terminal.console import message_console, result_console
+    from eig_tune.terminal.fixed_runs import print_comparison
     from eig_tune.terminal.view import TerminalView
 
     stop, per_gpu = Stop(seconds_of(time_budget)), trials_sharing_a_gpu(trials_per_gpu)
@@ -78,8 +79,7 @@ def compare(
             view=TerminalView(console),
             stop=stop,
         )
-        print_comparison(result.outcome, result.methods, console)
+        print_comparison(result.outcome, result.methods, result_console(as_json), console)
         if as_json:
             typer.echo(strict_json.dumps(comparison_document(result.outcome, result.methods)))
-    if stop.signal is not None:
-        raise Interrupted(stop.signal)
+    end(stop, result.outcome.stopped)

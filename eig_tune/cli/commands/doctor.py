@@ -44,8 +44,8 @@ def doctor(
     from eig_tune.cluster.doctor import Place, document, examine, fit
     from eig_tune.cluster.storage_address import named_storage
     from eig_tune.home import writable_home
-    from eig_tune.terminal.console import message_console
-    from eig_tune.terminal.tables import print_checks
+    from eig_tune.terminal.console import message_console, result_console
+    from eig_tune.terminal.plan import print_checks
     from eig_tune.terminal.view import TerminalView
     from eig_tune.workflows.prepare import check_data
 
@@ -55,7 +55,7 @@ def doctor(
     checks = examine(Place(address, gpus, cpus, named_storage(storage, place.ray), uri))
     if spec is not None:
         checks.append(check_data(spec, place, TerminalView(console)))
-    print_checks(checks, console)
+    print_checks(checks, result_console(as_json))
     if as_json:
         typer.echo(strict_json.dumps(document(checks)))
     if not fit(checks):

@@ -6,6 +6,7 @@ import typer
 
 from eig_tune import strict_json
 from eig_tune.cli.commands.validate import print_plan_of
+from eig_tune.cli.ending import end
 from eig_tune.cli.options import (
     AddressOption,
     CpusOption,
@@ -26,7 +27,7 @@ from eig_tune.cli.options import (
     trials_sharing_a_gpu,
 )
 from eig_tune.home import DEFAULT_HOME
-from eig_tune.stopping import Interrupted, Stop
+from eig_tune.stopping import Stop
 
 
 def search(
@@ -60,9 +61,10 @@ def search(
         print_plan_of(spec, home)
         return
     from eig_tune.api.search import search as run_search
+    from eig_tune.cli.hints import command
     from eig_tune.reports.outcomes import search_document
-    from eig_tune.terminal.console import message_console
-    from eig_tune.terminal.tables import print_search
+    from eig_tune.terminal.console import message_console, result_console
+    from eig_tune.terminal.search import print_search
     from eig_tune.terminal.view import TerminalView
 
     console = message_console()
@@ -83,8 +85,8 @@ def search(
             stop=stop,
         )
         assert result.outcome is not None, "it has just been run"
-        print_search(result.outcome, result.spec, console)
+        hint = command("best", "--name", result.outcome.name, "--export", "DIR", home=home, tracking_uri=tracking_uri)
+        print_search(result.outcome, result.spec, result_console(as_json), console, hint)
         if as_json:
             typer.echo(strict_json.dumps(search_document(result.outcome)))
-    if stop.signal is not None:
-        raise Interrupted(stop.signal)
+    end(stop, result.outcome.stopped)

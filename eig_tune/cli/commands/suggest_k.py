@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from eig_tune import strict_json
+from eig_tune.cli.ending import end
 from eig_tune.cli.options import (
     AddressOption,
     CpusOption,
@@ -25,7 +26,7 @@ from eig_tune.cli.options import (
     trials_sharing_a_gpu,
 )
 from eig_tune.home import DEFAULT_HOME
-from eig_tune.stopping import Interrupted, Stop
+from eig_tune.stopping import Stop
 
 
 def suggest_k(
@@ -54,7 +55,7 @@ def suggest_k(
     from eig_tune.api.suggesting import suggest_k as run_suggestion
     from eig_tune.reports.outcomes import suggestion_document
     from eig_tune.terminal.console import message_console, result_console
-    from eig_tune.terminal.tables import print_suggestion
+    from eig_tune.terminal.fixed_runs import print_suggestion
     from eig_tune.terminal.view import TerminalView
 
     stop, per_gpu = Stop(seconds_of(time_budget)), trials_sharing_a_gpu(trials_per_gpu)
@@ -77,8 +78,7 @@ def suggest_k(
             view=TerminalView(console),
             stop=stop,
         )
-        print_suggestion(result.outcome, console if as_json else result_console(), console)
+        print_suggestion(result.outcome, result_console(as_json), console)
         if as_json:
             typer.echo(strict_json.dumps(suggestion_document(result.outcome)))
-    if stop.signal is not None:
-        raise Interrupted(stop.signal)
+    end(stop, result.outcome.stopped)

@@ -33,8 +33,8 @@ def print_plan_of(spec: "SearchSpec", home: Path) -> None:
     from eig_tune.data import how_to_get
     from eig_tune.home import Home
     from eig_tune.hpo.plan import make_plan
-    from eig_tune.terminal.console import message_console
-    from eig_tune.terminal.tables import print_plan
+    from eig_tune.terminal.console import message_console, result_console
+    from eig_tune.terminal.plan import print_plan
     from eig_tune.terminal.view import TerminalView
     from eig_tune.training.speed import steps_per_second
     from eig_tune.workflows.prepare import prepare_images, warn_of_unused, with_objectives
@@ -48,7 +48,7 @@ def print_plan_of(spec: "SearchSpec", home: Path) -> None:
         speed = steps_per_second(spec.base_config(), images)
     else:
         speed = None
-        console.print(f"data: {absent}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"data: {absent}", soft_wrap=True)
         with_objectives(spec, None)
     plans = [make_plan(spec, slots) for slots in _PLANNED_SLOTS if slots <= spec.trials]
-    print_plan(spec, plans, speed, console)
+    print_plan(spec, plans, speed, result_console())
