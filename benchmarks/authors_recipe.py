@@ -18,7 +18,7 @@ from torchvision import transforms
 from eig_tune.data import ImageData
 from eig_tune.models import losses
 from eig_tune.models.distances import nt_xent
-from eig_tune.models.networks import CategoryHead, Discriminator, FrontEnd, Generator, initialise
+from eig_tune.models.networks.infogan import InfoGanNetworks
 from eig_tune.models.prior import LearnedPrior
 from eig_tune.training import TrainConfig
 
@@ -81,13 +81,13 @@ class AuthorsRecipe:
         train, size, channels = config.train, images.image_size, images.channels
         self._settings, self._noise_dim = train, config.model.noise_dim
         self._random = torch.Generator().manual_seed(config.seed)
-        self._generator = Generator(config.model, size, channels)
-        self._front_end = FrontEnd(config.model, size, channels)
-        self._discriminator = Discriminator(config.model)
-        self._category_head = CategoryHead(config.model)
+        networks = InfoGanNetworks(config.model, size, channels)
+        self._generator, self._front_end = networks.generator(), networks.front_end()
+        self._discriminator = networks.discriminator(16 * config.model.width)
+        self._category_head = networks.category_head(16 * config.model.width)
         self._prior = LearnedPrior(config.model.categories, train.tau)
         for module in (self._generator, self._front_end, self._discriminator, self._category_head):
-            initialise(module, self._random)
+            networks.initialise(module, self._random)
         groups: list[dict[str, Any]] = [
             {"params": [*self._generator.parameters(), *self._category_head.parameters()]},
             {"params": list(self._prior.parameters()), "lr": train.prior_lr},

@@ -15,6 +15,7 @@ from eig_tune.hpo.trial import Decision, Report, Status, Trial
 from eig_tune.reports import curves
 from eig_tune.reports.provenance import SPEC_FILE
 from eig_tune.tracking import TrackedSearch, download
+from eig_tune.training.config import with_named_networks
 from eig_tune.workflows.identity import noted_header
 
 _STATUS: dict[str, Status] = {status: status for status in get_args(Status)}
@@ -32,7 +33,7 @@ def read_spec(found: TrackedSearch) -> SearchSpec:
         file = Path(folder, SPEC_FILE)
         if not file.is_file():
             raise ResultError(f"{found.name}: MLflow does not have its {SPEC_FILE} yet")
-        return parse_spec(read_document(file), f"{found.name}: {SPEC_FILE}", searching=False)
+        return parse_spec(with_named_networks(read_document(file)), f"{found.name}: {SPEC_FILE}", searching=False)
 
 
 def read_curves(found: TrackedSearch, home: Home) -> list[dict[str, Any]]:

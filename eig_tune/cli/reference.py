@@ -18,6 +18,7 @@ from eig_tune.errors import EigTuneError
 from eig_tune.evaluation.base import Metric
 from eig_tune.evaluation.metrics import METRICS
 from eig_tune.models import METHODS, USES, Method
+from eig_tune.models.networks import NETWORKS, Network
 from eig_tune.stopping import STOPPED_CODE, Interrupted
 
 _REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
@@ -76,6 +77,8 @@ def _space() -> Iterable[str]:
         yield _keys(definitions[form])
     yield "### `method`\n"
     yield _table(("method", "model", "prior", "λ2", "λ3", "source"), map(_method, METHODS.values()))
+    yield "### `model.network`\n"
+    yield _table(("network", "for images", "source"), map(_network, NETWORKS.values()))
     yield f"### `search`\n\n{_plain(Distribution.__doc__ or '')}\n"
     rows = [(f"`{name}`", str(field.description)) for name, field in Distribution.model_fields.items()]
     yield _table(("key", "meaning"), rows)
@@ -128,6 +131,10 @@ def _range(key: dict[str, Any]) -> str:
 def _method(method: Method) -> tuple[str, ...]:
     switches = ("on" if on else "off" for on in (method.transformation, method.entropy))
     return (f"`{method.name}`", method.model.name, method.prior, *switches, method.citation)
+
+
+def _network(network: Network) -> tuple[str, ...]:
+    return (f"`{network.name}`", network.sides, network.source)
 
 
 def _metrics() -> Iterable[str]:

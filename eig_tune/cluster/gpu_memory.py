@@ -18,7 +18,7 @@ _STEPS = 5  # the last of them as a CUDA graph, whose memory is its own
 # NVIDIA's Multi-Process Service they compute side by side (benchmarks/RESULTS.md, "On a GPU").
 _MOST, _MOST_UNDER_MPS = 2, 16
 _NUMBERS = ("width", "noise_dim", "categories", "continuous_dim", "batch_size")
-_CHOICES = ("method", "distance", "precision")
+_CHOICES = ("method", "network", "distance", "precision")
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class Need:
 def largest_runs(spec: SearchSpec) -> list[TrainConfig]:
     """Runs of a few steps, of which one needs as much memory as any trial of the space.
 
-    They have the largest value of each number that matters, and every combination of method, distance and precision.
+    They have the largest value of each number that matters, and every combination of method, network, distance and
+    precision.
     """
     numbers = {name: max(spec.search[name].extremes()) for name in _NUMBERS if name in spec.search}
     choices = [[(name, value) for value in spec.search[name].extremes()] for name in _CHOICES if name in spec.search]

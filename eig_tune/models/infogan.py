@@ -15,7 +15,8 @@ from eig_tune.models import losses
 from eig_tune.models.balance import GradientBalance
 from eig_tune.models.base import ModelSetup
 from eig_tune.models.distances import DISTANCES, QOutput
-from eig_tune.models.networks import CategoryHead, Discriminator, FrontEnd, Generator, initialise
+from eig_tune.models.networks import network_for
+from eig_tune.models.networks.base import Networks
 from eig_tune.models.precision import autocast
 from eig_tune.models.prior import FixedPrior, LearnedPrior, Prior, one_hot
 
@@ -37,22 +38,28 @@ class InfoGan:
         self.device = setup.generator.device
         self.generator = self.make_generator(setup)
         self.front_end = self.make_front_end(setup)
-        self.discriminator = Discriminator(setup.networks)
-        self.category_head = CategoryHead(setup.networks)
+        trunk_size = getattr(self.front_end, "trunk_size", 16 * setup.networks.width)
+        networks = _networks(setup)
+        self.discriminator = networks.discriminator(trunk_size)
+        self.category_head = networks.category_head(trunk_size)
         self.prior: Prior = _make_prior(setup)
         self.balance = GradientBalance()
         for module in self.modules().values():
             module.to(self.device)
-            initialise(module, setup.generator)
+            networks.initialise(module, setup.generator)
         self._optimizers = self._make_optimizers()
 
     def make_generator(self, setup: ModelSetup) -> nn.Module:
         """G: noise [N, D] and code [N, K] to images [N, C, S, S] in [-1, 1]. A child class may make its own."""
-        return Generator(setup.networks, setup.image_size, setup.channels)
+        return _networks(setup).generator()
 
     def make_front_end(self, setup: ModelSetup) -> nn.Module:
-        """The trunk that D and Q share: images [N, C, S, S] to [N, 16 · width]. A child class may make its own."""
-        return FrontEnd(setup.networks, setup.image_size, setup.channels)
+        """The trunk that D and Q share: images [N, C, S, S] to [N, T].
+
+        A child class may make its own; T is its attribute ``trunk_size``, and 16 · width if it has none. Images of all
+        kinds go through it as one batch if its attribute ``normalises_batches`` is False.
+        """
+        return _networks(setup).front_end()
 
     @property
     def uses_augmented(self) -> bool:
@@ -107,7 +114,12 @@ class InfoGan:
         """The trunks of real, generated and, where the method looks at them, augmented images, one below the other.
 
         Batch normalisation keeps the three apart, unless the switch says that real and generated ones are one batch.
+        Without any in the front end they go through it together.
         """
+        if not getattr(self.front_end, "normalises_batches", True):
+            augmented = [augmented_NCHW] if self.uses_augmented else []
+            together_MT: Tensor = self.front_end(torch.cat([real_NCHW, images_NCHW, *augmented]))
+            return together_MT
         if self.settings.shared_batch_statistics:
             trunks = [self.front_end(torch.cat([real_NCHW, images_NCHW]))]
         else:
@@ -271,6 +283,12 @@ class _GeneratorProgram(nn.Module):
     def forward(self, noise: Tensor, category: Tensor) -> Tensor:
         images_NCHW: Tensor = self.generator(noise, one_hot(category, self.categories))
         return images_NCHW
+
+
+def _networks(setup: ModelSetup) -> Networks:
+    """The row of ``model.network`` for these images, which makes the modules."""
+    row = network_for(setup.networks.network, setup.image_size)
+    return row.load()(setup.networks, setup.image_size, setup.channels)
 
 
 def _make_prior(setup: ModelSetup) -> Prior:

@@ -15,7 +15,8 @@ from eig_tune.data.settings import AugmentSettings
 from eig_tune.errors import EigTuneError
 from eig_tune.models import uses
 from eig_tune.models.distances import DistanceSettings
-from eig_tune.models.uses import AUGMENTED, BY_GRADIENT, ENTROPY, LEARNED, TRANSFORMATION, Use
+from eig_tune.models.networks import AUTO, NetworkName
+from eig_tune.models.uses import AUGMENTED, BATCH_NORM_IN_FRONT_END, BY_GRADIENT, ENTROPY, LEARNED, TRANSFORMATION, Use
 from eig_tune.schema import MOST, Section
 
 if TYPE_CHECKING:
@@ -66,14 +67,18 @@ class Method:
         return replace(self, name=name, model=ModelKind(name, lambda: model, self.model.settings, name, capturable))
 
 
-_INFOGAN_NOISE = Use("with an InfoGAN method", lambda method, _: issubclass(method.model.settings, InfoGanSettings))
+_INFOGAN_ONLY = Use("with an InfoGAN method", lambda method, _: issubclass(method.model.settings, InfoGanSettings))
 
 
 class NetworkSettings(Section):
-    """The shape of the networks."""
+    """Which networks, and their shape."""
 
+    network: Annotated[NetworkName, _INFOGAN_ONLY] = Field(
+        default=AUTO,
+        description="the networks of G, D and Q; `auto` is `infogan` below 32×32 and `dcgan` from there on",
+    )
     width: int = Field(default=64, ge=4, le=512, description="width w of every layer; 64 gives the published networks")
-    noise_dim: Annotated[int, _INFOGAN_NOISE] = Field(default=62, ge=1, le=4096, description="numbers of the noise z")
+    noise_dim: Annotated[int, _INFOGAN_ONLY] = Field(default=62, ge=1, le=4096, description="numbers of the noise z")
     categories: int = Field(default=10, ge=2, le=1000, description="number K of categories")
 
 
@@ -118,7 +123,7 @@ class InfoGanSettings(DistanceSettings):
         description="a learned prior follows G's gradient by Adam at prior_lr, or moves at each step by the share "
         "prior_lr towards the mean of Q(c|x) over the real batch",
     )
-    shared_batch_statistics: bool = Field(
+    shared_batch_statistics: Annotated[bool, BATCH_NORM_IN_FRONT_END] = Field(
         default=False, description="D's step normalises real and generated images as one batch"
     )
     precision: Precision = Field(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eig_tune.models.distances import DISTANCES, DistanceSettings
+from eig_tune.models.networks import AUTO, NETWORKS
 from eig_tune.schema import Section
 
 if TYPE_CHECKING:
@@ -34,6 +35,14 @@ BY_GRADIENT = Use(
 )
 TRANSFORMATION = Use("with a method that has the transformation loss", lambda method, _: method.transformation)
 ENTROPY = Use("with a method that has the entropy loss", lambda method, _: method.entropy)
+BATCH_NORM_IN_FRONT_END = Use(
+    "with an InfoGAN method whose networks normalise batches in D's layers, which resnet does not",
+    lambda method, fields: (
+        "shared_batch_statistics" in method.model.settings.model_fields
+        and (fields["network"] == AUTO or NETWORKS[str(fields["network"])].batch_norm_in_front_end)
+    ),
+    fields=("network",),
+)
 AUGMENTED = Use(
     "with a method that has the transformation or the entropy loss",
     lambda method, _: method.transformation or method.entropy,

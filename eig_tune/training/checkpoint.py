@@ -13,9 +13,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from eig_tune.errors import CheckpointError, StorageError, one_line
-from eig_tune.models import METHODS
+from eig_tune.models import METHODS, USES
 from eig_tune.models.balance import GradientBalance
-from eig_tune.training.config import TrainConfig
+from eig_tune.models.networks import AUTO, network_for
+from eig_tune.training.config import TrainConfig, with_named_networks
 
 TENSORS_FILE = "state.safetensors"
 RUN_FILE = "run.json"
@@ -35,6 +36,13 @@ class RunRecord:
     channels: int
     classes: tuple[str, ...]
     groups: tuple[int, ...] = ()
+
+    @property
+    def network(self) -> str | None:
+        """The networks that its model has, by their row; None where the model has others."""
+        if not USES["network"].holds(METHODS[self.config.method], {}):
+            return None
+        return network_for(self.config.model.network, self.image_size).name
 
 
 def save(directory: Path, tensors: Mapping[str, Tensor], record: RunRecord) -> None:
@@ -89,7 +97,7 @@ def parse_run(document: Any, source: Path) -> RunRecord:
         if not (8 <= size <= 256 and size % 4 == 0 and channels in (1, 3)):
             raise ValueError(f"no model is made for images of {size}×{size} with {channels} channels")
         _check_method(document["config"]["method"], source)
-        config = TrainConfig.model_validate(document["config"])
+        config = TrainConfig.model_validate(with_named_networks(document["config"]))
         return RunRecord(
             config=config,
             step=int(document["step"]),
@@ -166,7 +174,8 @@ def _readable(directory: Path) -> Iterator[None]:
 
 def _what_must_match(record: RunRecord) -> RunRecord:
     """Between two parts of a run the budget may be raised, and the batch made smaller when memory does not suffice."""
-    return replace(record, config=record.config.with_params({"steps": 1, "batch_size": 2}), step=0)
+    free = {"steps": 1, "batch_size": 2, "network": record.network or AUTO}
+    return replace(record, config=record.config.with_params(free), step=0)
 
 
 def collect(modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]) -> dict[str, Tensor]:

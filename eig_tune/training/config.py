@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from eig_tune.data import AugmentSettings
 from eig_tune.models import METHODS, ModelSettings, NetworkSettings
+from eig_tune.models.networks import INFOGAN
 from eig_tune.schema import MOST, Section, problems_of, suggestion
 
 ParamValue = bool | int | float | str
@@ -70,6 +71,13 @@ class TrainConfig(Section):
         for name, value in self.model_dump().items():
             fields.update(value if isinstance(value, dict) else {name: value})
         return fields
+
+
+def with_named_networks(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A run or a space as it was written, whose ``model.network`` is named: a version that wrote none had ``infogan``
+    alone, for images of every size."""
+    model = document.get("model", {})
+    return {**document, "model": {"network": INFOGAN, **model} if isinstance(model, Mapping) else model}
 
 
 _SECTIONS: dict[str, type[Section]] = {

@@ -30,7 +30,7 @@ from eig_tune.schema import suggestion
 from eig_tune.tracking import TrackedTrial, read_search
 from eig_tune.training import TrainConfig
 from eig_tune.training.config import ParamValue
-from eig_tune.workflows.identity import noted_header, own_searches
+from eig_tune.workflows.identity import as_begun, noted_header, own_searches
 from eig_tune.workflows.options import RunOptions
 from eig_tune.workflows.prepare import check_fit, prepare_images
 from eig_tune.workflows.session import Session, SessionHeader, open_session
@@ -164,6 +164,7 @@ def run_comparison(
         EigTuneError: it cannot begin; nothing half-made is left behind.
         StorageError: it cannot go on, because the disk is full or the storage gone.
     """
+    spec = as_begun(spec, home, options.name) if options.resume else spec
     cells, compared = plan.cells(), compared_metrics()
     images = _images(spec, plan, home, view, arrays)
     header = SessionHeader("comparison", _traits(spec, plan, images), lambda _: _params(plan), provenance())

@@ -18,6 +18,9 @@ from eig_tune.config.space import SearchSpec
 from eig_tune.errors import ConfigError, Problem, ResultError, one_line
 from eig_tune.home import Home
 from eig_tune.hpo.event_log import EventLog
+from eig_tune.models.networks import INFOGAN
+from eig_tune.training import TrainConfig
+from eig_tune.training.config import with_named_networks
 from eig_tune.workflows.options import RunOptions, shared_places
 
 logger = logging.getLogger(__name__)
@@ -126,15 +129,41 @@ def noted_start_points(home: Home, name: str, spec: SearchSpec) -> tuple[Any, ..
 
 
 def as_begun(spec: SearchSpec, home: Home, name: str) -> SearchSpec:
-    """The space of the search ``name`` that goes on: where it names no objectives, with those that it has begun with.
+    """The space of the search, comparison or suggestion ``name`` that goes on: where it names no objectives or no
+    networks, with those that it has begun with.
 
     What the default is may be another version's matter, which makes it no other search.
     """
     noted = noted_header(home, name).get("spec")
-    objectives = as_far_as_known(noted.get("objectives")) if isinstance(noted, dict) else None
-    if spec.names_objectives or objectives is None:
+    if not isinstance(noted, dict):
         return spec
-    return spec.model_copy(update={"objectives": objectives})
+    begun: dict[str, Any] = {}
+    objectives = as_far_as_known(noted.get("objectives"))
+    if not spec.names_objectives and objectives is not None:
+        begun["objectives"] = objectives
+    if "network" not in spec.model.model_fields_set and "network" not in _section(noted, "model"):
+        begun["model"] = spec.model.model_copy(update={"network": INFOGAN})
+    return spec.model_copy(update=begun)
+
+
+def _section(noted: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    section = noted.get(name)
+    return section if isinstance(section, Mapping) else {}
+
+
+def _completed(noted: Any) -> Any:
+    """The space that an event log has noted, with the fields that its version did not have yet as runs had them."""
+    if not isinstance(noted, Mapping):
+        return noted
+    usual = with_named_networks(TrainConfig().model_dump(mode="json", exclude={"model": {"network"}}))
+    return {
+        **noted,
+        **{
+            name: {**usual[name], **section}
+            for name in ("model", "train", "augment")
+            if isinstance(section := noted.get(name), Mapping)
+        },
+    }
 
 
 def _names(home: Home) -> list[str]:
@@ -168,7 +197,8 @@ def _check_home(header: Mapping[str, Any], home: Home, options: RunOptions) -> N
 def _check(header: Mapping[str, Any], traits: Mapping[str, Any], what: str) -> None:
     if not _ID.fullmatch(str(header.get("id"))):
         raise ResultError(f"{what} was begun by an earlier eig-tune, which gave it no id; {_ANOTHER}")
-    if changed := _differences({name: header.get(name) for name in traits}, traits):
+    before = {name: header.get(name) for name in traits}
+    if changed := _differences({**before, "spec": _completed(before.get("spec"))}, traits):
         raise ConfigError(f"{what} was another one; {_ANOTHER}", changed)
 
 

@@ -30,7 +30,7 @@ from eig_tune.tracking import read_search
 from eig_tune.training import TrainConfig
 from eig_tune.training.config import ParamValue
 from eig_tune.workflows.compare import params_of
-from eig_tune.workflows.identity import noted_header, own_searches
+from eig_tune.workflows.identity import as_begun, noted_header, own_searches
 from eig_tune.workflows.options import RunOptions
 from eig_tune.workflows.prepare import check_fit, prepare_images, warn_of_unused
 from eig_tune.workflows.session import IMAGES, Session, SessionHeader, open_session
@@ -127,6 +127,7 @@ def run_suggestion(
         EigTuneError: it cannot begin; nothing half-made is left behind.
         StorageError: it cannot go on, because the disk is full or the storage gone.
     """
+    spec = as_begun(spec, home, options.name) if options.resume else spec
     reported = _reported()
     images = _images(spec, plan, home, view, arrays)
     header = SessionHeader("suggestion", _traits(spec, plan, images), lambda _: _params(plan), provenance())

@@ -14,8 +14,10 @@ from eig_tune.config.space import SearchSpec
 from eig_tune.errors import ConfigError, EigTuneError, Problem, one_line
 from eig_tune.home import bring_to_disk, try_to_write
 from eig_tune.hpo.engine import CHECKPOINT_SECONDS
+from eig_tune.models.networks import AUTO
 from eig_tune.reports.mlflow_runs import draw_trial
 from eig_tune.training import TrainConfig
+from eig_tune.training.checkpoint import read_run
 from eig_tune.training.loop import Progress, TrialData, fit
 
 METRICS_FILE = "metrics.jsonl"
@@ -83,6 +85,8 @@ def run_single(config: TrainConfig, data: TrialData, out: Path | None) -> Iterat
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = newest_checkpoint(out)
     _forget_metrics_after(out, -1 if checkpoint is None else _step_of(checkpoint))
+    if checkpoint is not None and config.model.network == AUTO:  # which an earlier version had not: it goes on as begun
+        config = config.with_params({"network": read_run(checkpoint).config.model.network})
     kept = time.monotonic()
     for progress in fit(config, data, checkpoint):
         _record(progress, out)

@@ -51,13 +51,17 @@ def test_largest_run_has_all_that_needs_memory_at_its_most() -> None:
                 "batch_size": {"randint": [32, 128]},
                 "distance": {"choice": ["l2", "nt_xent"]},
                 "method": {"choice": ["elastic-infogan", "joint-vae"]},
+                "network": {"choice": ["infogan", "dcgan"]},
             },
         },
         "test",
     )
     runs = largest_runs(spec)
-    assert {(run.method, run.train.distance) for run in runs} == {
-        (method, distance) for method in ("elastic-infogan", "joint-vae") for distance in ("l2", "nt_xent")
+    assert {(run.method, run.train.distance, run.model.network) for run in runs} == {
+        (method, distance, network)
+        for method in ("elastic-infogan", "joint-vae")
+        for distance in ("l2", "nt_xent")
+        for network in ("infogan", "dcgan")
     }
     assert {(run.model.width, run.train.batch_size) for run in runs} == {(64, 128)}
     assert all(run.train.steps == run.train.report_every < 10 for run in runs)

@@ -33,17 +33,57 @@ def leaky(x: Array) -> Array:
     return np.where(x > 0, x, 0.2 * x)
 
 
-def infogan(images: Array) -> Array:
-    x = leaky(conv(images, "front_end.layers.0"))
-    x = leaky(norm(conv(x, "front_end.layers.2"), "front_end.layers.3"))
-    x = leaky(norm(linear(x, "front_end.layers.6"), "front_end.layers.7"))
+def convolutions(images: Array) -> Array:
+    """`infogan` and `dcgan`: layers and leaky ReLUs in turns, some with batch normalisation between."""
+    x, names = images, [f"front_end.layers.{index}" for index in indices("front_end.layers.")]
+    for name, following in zip(names, [*names[1:], ""], strict=True):
+        if f"{name}.running_mean" in WEIGHTS:
+            x = norm(x, name)
+        else:
+            x = conv(x, name) if WEIGHTS[f"{name}.weight"].ndim == 4 else linear(x, name)
+        x = x if f"{following}.running_mean" in WEIGHTS else leaky(x)
+    return head(x)
+
+
+def resnet(images: Array) -> Array:
+    """Residual blocks, whose weights are divided by their largest singular values, then sums over positions."""
+    x = images
+    for index in indices("front_end.blocks."):
+        block = f"front_end.blocks.{index}"
+        hidden = same_conv(x if index == 0 else np.maximum(x, 0), f"{block}.first")
+        hidden = same_conv(np.maximum(hidden, 0), f"{block}.second")
+        x = halved(hidden) + same_conv(halved(x), f"{block}.shortcut")
+    return head(np.maximum(x, 0).sum(axis=(2, 3)))
+
+
+def same_conv(x: Array, name: str) -> Array:
+    """Stride 1, spectrally normalised; the side stays."""
+    weight, left, right = (WEIGHTS[f"{name}.{part}"] for part in ("weight", "norm.left", "norm.right"))
+    largest = left @ weight.reshape(len(left), -1) @ right / (np.linalg.norm(left) * np.linalg.norm(right))
+    side = weight.shape[-1]
+    padded = np.pad(x, ((0, 0), (0, 0), (side // 2,) * 2, (side // 2,) * 2))
+    windows = sliding_window_view(padded, (side, side), axis=(2, 3))
+    bias = WEIGHTS[f"{name}.bias"][:, None, None]
+    return np.asarray(np.einsum("nchwij,ocij->nohw", windows, weight / largest, optimize=True) + bias)
+
+
+def halved(x: Array) -> Array:
+    count, channels, side, _ = x.shape
+    return np.asarray(x.reshape(count, channels, side // 2, 2, side // 2, 2).mean(axis=(3, 5)))
+
+
+def head(x: Array) -> Array:
     x = leaky(norm(linear(x, "category_head.features.0"), "category_head.features.1"))
     return linear(x, "category_head.logits")
 
 
+def indices(prefix: str) -> list[int]:
+    return sorted({int(key.removeprefix(prefix).split(".")[0]) for key in WEIGHTS if key.startswith(prefix)})
+
+
 def joint_vae(images: Array) -> Array:
     """A layer and a ReLU in turns; the last layer gives mean, log variance and, in the end, ten logits."""
-    x, *names = images, *sorted({int(key.split(".")[2]) for key in WEIGHTS if key.startswith("encoder.layers.")})
+    x, *names = images, *indices("encoder.layers.")
     for index in names:
         name = f"encoder.layers.{index}"
         x = conv(x, name) if WEIGHTS[f"{name}.weight"].ndim == 4 else linear(x, name)
@@ -51,7 +91,10 @@ def joint_vae(images: Array) -> Array:
     return x[:, -10:]
 
 
-def probabilities(method: str, images: Array) -> Array:
-    logits = {"elastic-infogan": infogan, "joint-vae": joint_vae}[method](images)
+ENCODERS = {"infogan": convolutions, "dcgan": convolutions, "resnet": resnet, "joint-vae": joint_vae}
+
+
+def probabilities(model: str, images: Array) -> Array:
+    logits = ENCODERS[model](images)
     exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(exponents / exponents.sum(axis=1, keepdims=True))

@@ -22,23 +22,25 @@ from eig_tune.export import read_bundle, write_bundle
 from eig_tune.export.card import model_card
 from eig_tune.export.inference import find_images, predict, sample, write_predictions, write_samples
 from eig_tune.export.programs import LARGEST_DIFFERENCE
+from eig_tune.models.networks import AUTO, NETWORKS
 from eig_tune.training import TrainConfig, checkpoint
 from eig_tune.training.checkpoint import write_weights
 from eig_tune.training.loop import TrialData, fit
 
-METHODS = ["elastic-infogan", "joint-vae"]
+MODELS = [*(("elastic-infogan", network) for network in NETWORKS), ("joint-vae", AUTO)]
 METRICS = {"found": {"nmi": 0.9}, "confirmed": {"nmi": 0.88}, "confirmed_deviations": {"nmi": 0.02}}
 
 
-@pytest.fixture(scope="module", params=METHODS)
+@pytest.fixture(scope="module", params=MODELS, ids="-".join)
 def bundle(
     request: pytest.FixtureRequest,
     tiny_config: TrainConfig,
     trial_data: TrialData,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    folder = tmp_path_factory.mktemp(request.param)
-    config = tiny_config.with_params({"method": request.param})
+    method, network = request.param
+    folder = tmp_path_factory.mktemp(method)
+    config = tiny_config.with_params({"method": method, "network": network})
     *_, last = fit(config, trial_data, device=torch.device("cpu"))
     last.save(folder / "checkpoint")
     reached = {**METRICS, "found": {**METRICS["found"], "nmi_real": last.metrics()["nmi_real"]}}
@@ -110,7 +112,7 @@ PROGRAMS = {
     "onnxruntime": "import onnxruntime\n"
     "(q,) = onnxruntime.InferenceSession('encoder.onnx').run(None, {'images': images})",
     "safetensors": f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-    "import plain_encoder\nq = plain_encoder.probabilities(method, images)",
+    "import plain_encoder\nq = plain_encoder.probabilities(model, images)",
 }
 
 
@@ -124,7 +126,7 @@ def test_encoder_agrees_where_eig_tune_and_other_libraries_are_missing(
     missing = ["eig_tune", *(name for name in PROGRAMS if name != library)]
     program = f"""
 import sys; sys.modules.update(dict.fromkeys({missing}))
-import numpy; method, images = {record.config.method!r}, numpy.load({str(tmp_path / "images.npy")!r})
+import numpy; model, images = {record.network or record.config.method!r}, numpy.load({str(tmp_path / "images.npy")!r})
 {PROGRAMS[library]}
 numpy.save({str(tmp_path / "q.npy")!r}, q)
 """

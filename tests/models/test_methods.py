@@ -52,7 +52,8 @@ FEW = {
 }
 # Another value of each field, near enough to the usual one that training goes on, and far enough to be seen.
 OTHER: dict[str, Any] = {
-    "width": 5, "categories": 11, "noise_dim": 5, "batch_size": 9, "rotation": 3.0, "zoom": 0.2, "shear": 1.0,
+    "network": "dcgan", "width": 5, "categories": 11, "noise_dim": 5, "batch_size": 9, "rotation": 3.0, "zoom": 0.2,
+    "shear": 1.0,
     "shift": 0.1, "distortion": 0.0, "flip": True, "lambda_1": 2.0, "lambda_2": 1.0, "lambda_3": 3.0, "tau": 0.5,
     "prior_lr": 0.3, "generator_lr": 1e-3, "discriminator_lr": 1e-3, "distance": "l2", "nt_xent_temperature": 0.5,
     "category_loss_trains_front_end": False, "code_target": "hard", "prior_entropy_in_information": False,
@@ -102,6 +103,8 @@ def test_every_field_is_known_to_the_test_below() -> None:
         ("gumbel-softmax", {}),
         ("elastic-infogan", {}),
         ("elastic-infogan", {"distance": "js", "prior_update": "posterior"}),
+        ("elastic-infogan", {"network": "dcgan"}),
+        ("elastic-infogan", {"network": "resnet"}),
         ("joint-vae", {}),
     ],
 )
@@ -114,7 +117,7 @@ def test_field_changes_the_training_exactly_where_its_use_holds(
     for name, value in OTHER.items():
         if name == "categories" and METHODS[method].prior == "ground-truth":
             continue  # it has one for each class
-        if name == "prior_update" and usual.train.prior_update == value:
+        if usual.flat()[name] == value:
             continue  # it is that other value
         used = name not in USES or USES[name].holds(METHODS[method], usual.flat())
         changed = not same(weights, trained(usual.with_params({name: value}), data))

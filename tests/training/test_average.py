@@ -8,11 +8,18 @@ import torch
 
 from eig_tune.models import METHODS
 from eig_tune.models.base import ModelSetup, build_model
+from eig_tune.models.networks import NETWORKS
 from eig_tune.training import TrainConfig, checkpoint
 from eig_tune.training.average import WeightAverage
 from eig_tune.training.loop import Run, TrialData, fit, read_model
 
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def tiny_config(tiny_config: TrainConfig, request: pytest.FixtureRequest) -> TrainConfig:
+    """The smallest run, of each network."""
+    return tiny_config.with_params({"network": request.param})
 
 
 @pytest.mark.parametrize("method", ["elastic-infogan", "joint-vae"])

@@ -11,10 +11,17 @@ from torch import Tensor
 from eig_tune.data import ImageData
 from eig_tune.evaluation.metrics import METRICS
 from eig_tune.models import METHODS
+from eig_tune.models.networks import NETWORKS
 from eig_tune.training import TrainConfig
 from eig_tune.training.loop import Progress, TrialData, fit
 
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def tiny_config(tiny_config: TrainConfig, request: pytest.FixtureRequest) -> TrainConfig:
+    """The smallest run, of each network."""
+    return tiny_config.with_params({"network": request.param})
 
 
 def run(config: TrainConfig, data: TrialData, resume: Path | None = None) -> list[Progress]:

@@ -16,6 +16,7 @@ from eig_tune.data import ImageData, Images
 from eig_tune.models import METHODS, register_method
 from eig_tune.models.distances import DISTANCES
 from eig_tune.models.infogan import InfoGan
+from eig_tune.models.networks import NETWORKS
 from eig_tune.training.config import TrainConfig
 from eig_tune.training.loop import Run, TrialData
 
@@ -25,6 +26,7 @@ on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU t
 PHOTOMETRIC = {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3, "hue": 0.3, "blur": 0.05, "invert": 0.2}
 SWITCHES: list[dict[str, Any]] = [
     *({"method": method} for method in METHODS),
+    *({"network": network} for network in NETWORKS),
     *({"distance": distance} for distance in DISTANCES),
     {"straight_through": True, "code_target": "hard"},
     {"prior_update": "posterior"},
@@ -136,11 +138,12 @@ def _assert_same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> N
 
 
 @on_gpu
+@pytest.mark.parametrize("network", NETWORKS)
 def test_a_replayed_run_equals_an_ordinary_one_bit_for_bit(
-    own_methods: None, coloured: TrialData, tiny_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+    network: str, own_methods: None, coloured: TrialData, tiny_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
-    config = tiny_config.with_params({"width": 16})
+    config = tiny_config.with_params({"width": 16, "network": network})
     replayed, losses = _after(config, coloured)
     ordinary, same_losses = _after(config.with_params({"method": "uncaptured"}), coloured)
     _assert_same(replayed, ordinary)
@@ -160,13 +163,14 @@ def test_a_run_after_another_in_one_process_equals_the_run_alone(
 
 
 @on_gpu
+@pytest.mark.parametrize("network", NETWORKS)
 def test_a_resumed_run_equals_the_whole_one(
-    coloured: TrialData, tiny_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    network: str, coloured: TrialData, tiny_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from eig_tune.training import checkpoint
 
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
-    config = tiny_config.with_params({"steps": 12, "width": 16})
+    config = tiny_config.with_params({"steps": 12, "width": 16, "network": network})
     whole, _ = _after(config, coloured)
     begun = Run(config, coloured, GPU)
     begun.advance(7)
