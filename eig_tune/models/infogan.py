@@ -19,6 +19,7 @@ from eig_tune.models.networks import network_for
 from eig_tune.models.networks.base import Networks
 from eig_tune.models.precision import autocast
 from eig_tune.models.prior import FixedPrior, LearnedPrior, Prior, one_hot
+from eig_tune.models.programs import EncoderProgram, GeneratorProgram
 
 ADAM_BETAS = (0.5, 0.999)
 
@@ -245,11 +246,11 @@ class InfoGan:
 
     def encoder_program(self) -> nn.Module:
         """Images [N, C, S, S] to Q(c|x) [N, K]."""
-        return _EncoderProgram(self.front_end, self.category_head)
+        return EncoderProgram(self.front_end, self.category_head)
 
     def generator_program(self) -> nn.Module:
         """Noise [N, D] and categories [N] to images [N, C, S, S]."""
-        return _GeneratorProgram(self.generator, self.categories)
+        return GeneratorProgram(self.generator, self.categories)
 
 
 def _adam(lr: float, *groups: dict[str, Any]) -> torch.optim.Optimizer:
@@ -263,26 +264,6 @@ def _gradient(loss: Tensor, trunks_MT: Tensor, weights: Iterable[nn.Parameter] =
     gradient_MT, trunks_MT.grad = trunks_MT.grad, None
     assert gradient_MT is not None
     return gradient_MT
-
-
-class _EncoderProgram(nn.Module):
-    def __init__(self, front_end: nn.Module, category_head: nn.Module) -> None:
-        super().__init__()
-        self.front_end, self.category_head = front_end, category_head
-
-    def forward(self, images: Tensor) -> Tensor:
-        logits_NK: Tensor = self.category_head(self.front_end(images))[1]
-        return logits_NK.softmax(dim=1)
-
-
-class _GeneratorProgram(nn.Module):
-    def __init__(self, generator: nn.Module, categories: int) -> None:
-        super().__init__()
-        self.generator, self.categories = generator, categories
-
-    def forward(self, noise: Tensor, category: Tensor) -> Tensor:
-        images_NCHW: Tensor = self.generator(noise, one_hot(category, self.categories))
-        return images_NCHW
 
 
 def _networks(setup: ModelSetup) -> Networks:
