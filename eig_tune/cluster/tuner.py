@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,8 +60,10 @@ def run_trials(
     """
     if runtime.stop.asked:
         return
+    from eig_tune.cluster.adapters import AllTrialsEndedError
+
     try:
-        with sent_by_value(datasets.values()):
+        with sent_by_value(datasets.values()), suppress(AllTrialsEndedError):
             _tuner(engine, spec_of, datasets, runtime).fit()
     except Exception as error:
         # Ray wraps what the engine raises, or hides it, by where in its loop that happens.
@@ -95,7 +98,7 @@ def _tuner(
             storage_path=storage.path,
             storage_filesystem=storage.filesystem,
             progress_reporter=SilentReporter(),
-            callbacks=[EngineCallback(engine, searcher, storage, device)],
+            callbacks=[EngineCallback(engine, searcher, storage, device, runtime.stop)],
             # The engine says at which reports there is one, through its callback.
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             # The engine decides which trial is tried again; Ray counts the loss of one process more than once.

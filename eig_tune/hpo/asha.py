@@ -14,11 +14,11 @@ will ever be free is reported as unpromotable, so that its checkpoint can be del
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from eig_tune.hpo import pareto
+from eig_tune.hpo.rung import Rung
 
 _GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 
@@ -47,17 +47,14 @@ class SuccessiveHalving:
         self._brackets = brackets
         # In a small search all that are promoted may fail, so a few more are kept.
         self._most_places = max(reduction_factor, num_trials // reduction_factor)
-        self._rungs: dict[int, dict[int, tuple[float, ...]]] = {step: {} for step in rungs}
-        self._orders: dict[int, list[int]] = {}
-        self._paused: dict[int, set[int]] = {step: set() for step in rungs}
+        self._rungs = {step: Rung() for step in rungs}
         self._ends_of_brackets = np.cumsum(bracket_shares(brackets, reduction_factor))[:-1]
 
     def enter(self, trial: int, step: int, losses: tuple[float, ...]) -> int | None:
         """Note what ``trial`` has reached at ``step``; the highest rung that it has entered by this, if any."""
-        entered = [rung for rung, entries in self._rungs.items() if step >= rung and trial not in entries]
-        for rung in entered:
-            self._rungs[rung][trial] = losses
-            self._orders.pop(rung, None)
+        entered = [step_of for step_of, rung in self._rungs.items() if step >= step_of and trial not in rung]
+        for step_of in entered:
+            self._rungs[step_of].enter(trial, losses)
         return max(entered, default=None)
 
     def is_promotable(self, trial: int, rung: int) -> bool:
@@ -65,19 +62,19 @@ class SuccessiveHalving:
         it would be the next to be promoted."""
         if list(self._rungs).index(rung) < self.bracket(trial):
             return True
-        self._paused[rung].add(trial)
+        self._rungs[rung].pause(trial)
         is_next = self._next_to_promote() == trial
-        self._paused[rung].discard(trial)
+        self._rungs[rung].remove(trial)
         return is_next
 
     def pause(self, trial: int) -> None:
         """``trial`` waits at the highest rung that it has entered."""
-        self._paused[max(rung for rung, entries in self._rungs.items() if trial in entries)].add(trial)
+        next(rung for rung in reversed(self._rungs.values()) if trial in rung).pause(trial)
 
     def remove(self, trial: int) -> None:
         """``trial`` is paused no more; its results still count."""
-        for paused in self._paused.values():
-            paused.discard(trial)
+        for rung in self._rungs.values():
+            rung.remove(trial)
 
     def promote(self, force: bool = False) -> int | None:
         """The next trial to be promoted, which is paused no more: among the best of the highest rung that has one.
@@ -96,17 +93,17 @@ class SuccessiveHalving:
         """Paused trials that will never be promoted, since more are better than will be promoted from their rung; each
         with its place as the reason."""
         return {
-            trial: self._reason_against(rung, place)
-            for rung in self._rungs_with_paused()
-            for place, trial in self._paused_below(rung, max(self._most_places, self._places(rung)))
+            trial: self._reason_against(step, trial, place)
+            for step, rung in self._with_paused()
+            for place, trial in rung.paused_below(max(self._most_places, self._places(rung)))
         }
 
     def still_paused(self) -> dict[int, str]:
         """All paused trials, each with its place as the reason, for the end of the search."""
         return {
-            trial: f"waited at rung {rung} when the search ended, {_ordinal(place)} of {len(self._rungs[rung])}"
-            for rung in self._rungs_with_paused()
-            for place, trial in self._paused_below(rung, 0)
+            trial: f"waited at rung {step} when the search ended, {_ordinal(place)} of {len(rung)}"
+            for step, rung in self._with_paused()
+            for place, trial in rung.paused_below(0)
         }
 
     def bracket(self, trial: int) -> int:
@@ -115,44 +112,32 @@ class SuccessiveHalving:
         return int(np.searchsorted(self._ends_of_brackets, (trial * _GOLDEN_RATIO) % 1.0, side="right"))
 
     def _next_to_promote(self) -> int | None:
-        for rung in self._rungs_with_paused():
-            for trial in self._best_first(rung)[: self._places(rung)]:
-                if trial in self._paused[rung]:
-                    return trial
+        for _, rung in self._with_paused():
+            best = rung.best_paused()
+            if rung.place(best) <= self._places(rung):
+                return best
         return None
 
     def _best_paused(self) -> int | None:
-        return next((trial for rung in self._rungs_with_paused() for _, trial in self._paused_below(rung, 0)), None)
+        return next((rung.best_paused() for _, rung in self._with_paused()), None)
 
-    def _rungs_with_paused(self) -> list[int]:
-        """Highest first."""
-        return [rung for rung in reversed(self._rungs) if self._paused[rung]]
+    def _with_paused(self) -> list[tuple[int, Rung]]:
+        """Step and rung, the highest first."""
+        return [(step, rung) for step, rung in reversed(self._rungs.items()) if rung.has_paused]
 
-    def _paused_below(self, rung: int, places: int) -> Iterator[tuple[int, int]]:
-        """Place and number of each paused trial of a rung that is not among the first ``places``, best first."""
-        for place, trial in enumerate(self._best_first(rung)[places:], start=places + 1):
-            if trial in self._paused[rung]:
-                yield place, trial
-
-    def _places(self, rung: int) -> int:
+    def _places(self, rung: Rung) -> int:
         """How many trials may be promoted from a rung now."""
-        return len(self._rungs[rung]) // self._reduction_factor
+        return len(rung) // self._reduction_factor
 
-    def _best_first(self, rung: int) -> list[int]:
-        if rung not in self._orders:
-            trials, losses = list(self._rungs[rung]), list(self._rungs[rung].values())
-            self._orders[rung] = [trials[index] for index in pareto.order(np.array(losses)).tolist()]
-        return self._orders[rung]
-
-    def _reason_against(self, rung: int, place: int) -> str:
+    def _reason_against(self, step: int, trial: int, place: int) -> str:
         """``rung 500: 4th of 9, 3 may go on``, and what a reader of this could not know."""
-        best_first, losses = self._best_first(rung), self._rungs[rung]
-        some_pass = list(self._rungs).index(rung) < self._brackets - 1
+        rung = self._rungs[step]
+        some_pass = list(self._rungs).index(step) < self._brackets - 1
         others = ", and those of later brackets" if some_pass else ""
-        equal = [losses[trial] for trial in best_first].index(losses[best_first[place - 1]]) + 1
+        equal = rung.place_of_first_equal(trial)
         tie = f" (the {_ordinal(equal)} is as good and came first)" if equal < place else ""
         may_go_on = f"{self._places(rung)} may go on{others}"
-        return f"rung {rung}: {_ordinal(place)} of {len(best_first)}, {may_go_on}{tie}"
+        return f"rung {step}: {_ordinal(place)} of {len(rung)}, {may_go_on}{tie}"
 
 
 def _ordinal(place: int) -> str:

@@ -7,6 +7,7 @@ Shape suffixes: N points, M objectives.
 
 import math
 from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,18 +111,44 @@ class _FrontsOfMany:
         return rank
 
 
-def normalised(losses_NM: Array) -> Array:
-    """Each objective scaled to 0..1 over the points."""
-    low, high = losses_NM.min(axis=0), losses_NM.max(axis=0)
-    scaled: Array = (losses_NM - low) / np.where(high > low, high - low, 1.0)
+@dataclass(frozen=True)
+class Yardstick:
+    """How far points are from a front, with objectives scaled such that all points lie between 0 and 1.
+
+    Attributes:
+        low_M: the least of each objective.
+        high_M: the greatest.
+        front: the scaled points of the front.
+    """
+
+    low_M: Array
+    high_M: Array
+    front: KDTree
+
+    @classmethod
+    def of(cls, losses_NM: Array, front_N: NDArray[np.bool_]) -> "Yardstick":
+        """That of points of which some are the front."""
+        low_M, high_M = losses_NM.min(axis=0), losses_NM.max(axis=0)
+        return cls(low_M, high_M, KDTree(_scaled(losses_NM[front_N], low_M, high_M)))
+
+    def covers(self, losses_NM: Array) -> bool:
+        """Whether further points would change no scale."""
+        return bool((losses_NM >= self.low_M).all() and (losses_NM <= self.high_M).all())
+
+    def measure(self, losses_NM: Array) -> tuple[Array, Array]:
+        """Of each point the Euclidean distance to the nearest point of the front, and the sum of its objectives."""
+        scaled_NM = _scaled(losses_NM, self.low_M, self.high_M)
+        return np.asarray(self.front.query(scaled_NM)[0]), scaled_NM.sum(axis=1)
+
+
+def _scaled(losses_NM: Array, low_M: Array, high_M: Array) -> Array:
+    scaled: Array = (losses_NM - low_M) / np.where(high_M > low_M, high_M - low_M, 1.0)
     return scaled
 
 
 def order(losses_NM: Array) -> NDArray[np.int64]:
-    """Indices from best to worst: by rank, then by distance to the front, then by the sum of objectives.
-
-    The distance is the Euclidean one to the nearest point of the front, objectives scaled to 0..1.
-    """
-    rank_N, scaled_NM = ranks(losses_NM), normalised(losses_NM)
-    distance_N = np.asarray(KDTree(scaled_NM[rank_N == 0]).query(scaled_NM)[0])
-    return np.lexsort((scaled_NM.sum(axis=1), distance_N, rank_N)).astype(np.int64)
+    """Indices from best to worst: by rank, then by distance to the front, then by the sum of objectives, scaled; of
+    equal points the first is better."""
+    rank_N = ranks(losses_NM)
+    distance_N, sum_N = Yardstick.of(losses_NM, rank_N == 0).measure(losses_NM)
+    return np.lexsort((sum_N, distance_N, rank_N)).astype(np.int64)

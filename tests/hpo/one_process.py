@@ -8,6 +8,7 @@ import logging
 import traceback
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -17,6 +18,7 @@ import pytest
 from ray.train._internal.storage import StorageContext
 from ray.tune.result import SHOULD_CHECKPOINT
 
+from eig_tune.cluster.adapters import AllTrialsEndedError
 from eig_tune.stopping import Stop
 from eig_tune.tracking import SearchTracker
 from eig_tune.tracking.client import open_client
@@ -37,6 +39,10 @@ class Running:
     process: Any = None
     last_result: dict[str, Any] | None = None
     error_file: str | None = None
+
+    def is_finished(self) -> bool:
+        """Those that have ended are not among the live ones."""
+        return False
 
 
 @dataclass
@@ -115,16 +121,17 @@ class OneProcess:
 
     def fit(self) -> None:
         """Until there is nothing left to run, or the search is stopped."""
-        self._begin()
-        while self._live:
-            self._between()
-            if self._stopper.stop_all():
-                break
-            self._advance(self._chance.choice(self._live))
-            self._callback.on_step_end(0, self._live)
+        with suppress(AllTrialsEndedError):
             self._begin()
-        for trial in list(self._live):
-            self._over(trial)
+            while self._live:
+                self._between()
+                if self._stopper.stop_all():
+                    break
+                self._advance(self._chance.choice(self._live))
+                self._callback.on_step_end(0, self._live)
+                self._begin()
+            for trial in list(self._live):
+                self._over(trial)
         self._callback.on_experiment_end([])
 
     def _begin(self) -> None:

@@ -157,7 +157,7 @@ def test_resumed_search_compares_at_the_rungs_as_before_whatever_the_clock_said(
     with EventLog(path) as event_log:
         policy = SearchPolicy(parse_spec(document, "test"))
         Engine(policy, event_log)
-        assert policy._halving._rungs[500] == {0: (-0.5, 0.1), 1: (-0.1, 0.1)}
+        assert policy._halving._rungs[500]._losses == [(-0.5, 0.1), (-0.1, 0.1)]
         trial: Trial = event_log.trials[1]
         assert trial.last is not None and trial.last.step == 1500 and trial.last.at == 111
 
