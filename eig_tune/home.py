@@ -42,6 +42,15 @@ class Home:
         """What the search ``name`` remembers."""
         return self.path / "studies" / name
 
+    def searches(self) -> list[str]:
+        """The names of all searches, comparisons and suggestions, that written to last first."""
+        try:
+            logs = {folder.name: self.event_log(folder.name) for folder in self.study("").iterdir()}
+            found = {name: log.stat().st_mtime for name, log in logs.items() if log.is_file()}
+        except OSError:
+            return []
+        return sorted(found, key=lambda name: -found[name])
+
     def event_log(self, name: str) -> Path:
         """The event log of the search ``name``."""
         return _known(self.study(name) / EVENT_LOG, OLD_EVENT_LOG)
@@ -53,6 +62,14 @@ class Home:
     def second_seed_event_log(self, name: str) -> Path:
         """The event log of the second seeds of the finalists of the search ``name``."""
         return self.study(name) / "second_seeds.jsonl"
+
+    def stop_request(self, name: str) -> Path:
+        """A file that asks the search ``name`` to end, from any shell of any machine that sees the home."""
+        return self.study(name) / "stop"
+
+    def added_trials(self, name: str) -> Path:
+        """The file that has trials of a person's own for the search ``name``."""
+        return self.study(name) / "added.jsonl"
 
     def study_file(self, name: str) -> Path:
         """The search ``name`` as an Optuna study."""
@@ -107,6 +124,16 @@ def bring_to_disk(folder: Path) -> None:
             os.fsync(opened)
         finally:
             os.close(opened)
+
+
+def size_of(*folders: Path) -> int:
+    """Bytes of all files in the folders; one that is not there, or goes away meanwhile, has none."""
+    size = 0
+    for folder in folders:
+        for file in folder.rglob("*"):
+            with contextlib.suppress(OSError):
+                size += file.lstat().st_size if file.is_file() else 0
+    return size
 
 
 def missing_folders(path: Path) -> list[Path]:

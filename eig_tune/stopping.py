@@ -11,7 +11,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import ClassVar
 
@@ -23,6 +24,8 @@ _SAME_SIGNAL_SECONDS = 0.5
 # Who sends SIGTERM sends SIGKILL afterwards: Slurm and Kubernetes after 30 s.
 _GENTLE_SECONDS = 25.0
 _PATIENCE, _LATE_PATIENCE, _SHORT_PATIENCE = 180.0, 60.0, 10.0
+_LOOK_EVERY_SECONDS = 1.0  # for a file that asks for the end
+_LONGEST_REQUEST = 200  # characters of it that are read
 STOPPED_CODE = 3  # the exit code of a command that was to end before its work was done
 _FIRST_CODE = 128  # a shell's exit code for the signal n is 128 + n
 
@@ -45,8 +48,8 @@ class Interrupted(BaseException):
         return _FIRST_CODE + self.number
 
 
-class TimeIsOverError(EigTuneError):
-    """The time that a person has given was over before anything could begin."""
+class StoppedError(EigTuneError):
+    """The work was to end before anything could begin: its time is over, or another shell has asked for its end."""
 
     exit_code = STOPPED_CODE
 
@@ -69,6 +72,8 @@ class Stop:
         self._signalled_at = 0.0
         self._gently = False
         self._watchdog: threading.Timer | None = None
+        self._request: Path | None = None
+        self._request_looked_at, self._request_seen = 0.0, ""
 
     @property
     def asked(self) -> bool:
@@ -80,6 +85,8 @@ class Stop:
         """Why it shall end, or nothing."""
         if self.signal is not None:
             return str(Interrupted(self.signal))
+        if requested := self._requested():
+            return f"stopped by eig-tune stop ({requested})"
         return "the time budget is over" if self._ends_at is not None and time.monotonic() > self._ends_at else ""
 
     @property
@@ -94,12 +101,36 @@ class Stop:
 
         Raises:
             Interrupted: somebody wants it to end.
-            TimeIsOverError: its time is over.
+            StoppedError: its time is over, or another shell has asked for its end.
         """
         if self.signal is not None:
             raise Interrupted(self.signal)
+        if requested := self._requested():
+            raise StoppedError(f"stopped by eig-tune stop ({requested}) before a trial could begin")
         if self.asked:
-            raise TimeIsOverError("--time-budget: it was over before the first trial could begin; give more")
+            raise StoppedError("--time-budget: it was over before the first trial could begin; give more")
+
+    @contextmanager
+    def heeding(self, request: Path) -> Iterator[None]:
+        """In this block a file at ``request`` asks for the end, too. One from before is removed."""
+        request.unlink(missing_ok=True)
+        self._request = request
+        try:
+            yield
+        finally:
+            self._request = None
+            with suppress(OSError):
+                request.unlink(missing_ok=True)
+
+    def _requested(self) -> str:
+        """Who has asked for the end by a file, or nothing; looked for once a second."""
+        due = time.monotonic() - self._request_looked_at >= _LOOK_EVERY_SECONDS
+        if self._request is not None and not self._request_seen and due:
+            self._request_looked_at = time.monotonic()
+            with suppress(OSError):
+                who = self._request.read_text(encoding="utf-8", errors="replace")[:_LONGEST_REQUEST]
+                self._request_seen = " ".join(who.split()) or "by nobody who says so"
+        return self._request_seen
 
     @contextmanager
     def listening(self) -> Iterator["Stop"]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from eig_tune.stopping import Interrupted, Stop, TimeIsOverError
+from eig_tune.stopping import Interrupted, Stop, StoppedError
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 # What a driver does, in small: it is gentle for the rest of its life, and says when it is asked to end.
@@ -78,7 +78,7 @@ def test_budget_counts_the_seconds_that_go_by_whatever_the_clock_says(monkeypatc
     stop.check()
     monkeypatch.setattr(time, "monotonic", lambda: now + 30)
     assert stop.asked and stop.reason == "the time budget is over" and stop.patience == 60
-    with pytest.raises(TimeIsOverError, match="--time-budget: it was over before the first trial could begin"):
+    with pytest.raises(StoppedError, match="--time-budget: it was over before the first trial could begin"):
         stop.check()
     assert not Stop().asked
 

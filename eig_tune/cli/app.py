@@ -11,6 +11,8 @@ from eig_tune.cli.commands.best import best
 from eig_tune.cli.commands.bundle import predict, sample
 from eig_tune.cli.commands.compare import compare
 from eig_tune.cli.commands.doctor import doctor
+from eig_tune.cli.commands.overview import list_searches, status
+from eig_tune.cli.commands.requests import add, stop
 from eig_tune.cli.commands.schema import schema
 from eig_tune.cli.commands.search import search
 from eig_tune.cli.commands.suggest_k import suggest_k
@@ -32,8 +34,9 @@ app = typer.Typer(
     help="Find the hyperparameters with which Elastic-InfoGAN discovers the classes, and their imbalance, "
     "in an unlabelled image set.",
 )
-for _command in (search, best, suggest_k, compare, train, validate, schema, doctor, predict, sample, ui):
-    app.command()(with_log_options(_command))
+_COMMANDS = (search, list_searches, status, stop, add, best, suggest_k, compare, train, validate, schema, doctor)
+for _command in (*_COMMANDS, predict, sample, ui):
+    app.command("list" if _command is list_searches else None)(with_log_options(_command))
 
 
 def _print_version(asked: bool) -> None:

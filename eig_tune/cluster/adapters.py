@@ -102,7 +102,9 @@ class EngineScheduler(_RestoredFromEventLog, FIFOScheduler):  # type: ignore[mis
         """Report a result, which Ray has flattened, to the engine; whether the trial goes on in its process."""
         metrics = {key.split("/", 1)[1]: value for key, value in result.items() if key.startswith("measured/")}
         metrics |= {name: result[name] for name in ("train_seconds", "evaluation_seconds")}
-        report = self._engine.report(self._searcher.numbers[trial.trial_id], result["step"], metrics)
+        number = self._searcher.numbers[trial.trial_id]
+        self._engine.place(number, result.get("hostname", ""))
+        report = self._engine.report(number, result["step"], metrics)
         return str(TrialScheduler.CONTINUE if report.decision.action is Action.CONTINUE else TrialScheduler.STOP)
 
     def choose_trial_to_run(self, tune_controller: Any) -> RayTrial | None:

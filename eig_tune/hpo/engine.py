@@ -16,9 +16,10 @@ event log makes goes on where the last one was.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from eig_tune.errors import MEND_AND_RESUME, StorageError
-from eig_tune.hpo import collapse
+from eig_tune.hpo import added, collapse
 from eig_tune.hpo.objectives import front_of
 from eig_tune.hpo.observers import Observer
 from eig_tune.hpo.policies import Policy
@@ -45,6 +46,9 @@ class Engine:
         self._observers: Sequence[Observer] = ()  # they catch up by themselves with what is in the state now
         self._workers_lost: Counter[int] = Counter()
         self._halted: str | None = None
+        for number, params in added.of_notes(state.notes).items():
+            policy.add(number, params)
+        self._add(policy.requested())
         self._carry_out_what_was_decided()
         self._front = self._front_of(self.finished())
         self._cut_short = [trial for trial in state.trials.values() if trial.status == "running"]
@@ -68,6 +72,13 @@ class Engine:
             if trial.number < num_known:
                 self._notify(lambda observer: observer.trial_resumed(trial))
         return trial
+
+    def _add(self, requested: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take the trials that a person has asked for: they are the next that are proposed."""
+        for request, params in requested.items():
+            number = added.note(self.state, request, params)
+            if number is not None:
+                self.policy.add(number, params)
 
     def _promoted(self, force: bool = False) -> Trial | None:
         number = self.policy.promote(force)
@@ -106,6 +117,11 @@ class Engine:
         self._notify(lambda observer: observer.trial_reported(trial, report))
         self._stop_unpromotable()
         return report
+
+    def place(self, number: int, host: str) -> None:
+        """A trial, which is about to report, trains on the machine ``host``."""
+        if host and host != self.state.trials[number].host:
+            self.state.place(number, host)
 
     def _decide(self, trial: Trial, step: int, metrics: Mapping[str, float]) -> Decision:
         if (fault := self._fault(metrics)) is not None:
@@ -197,6 +213,9 @@ class Engine:
         """Called several times a second while trials run: what was logged longer than a second ago is on the disk
         afterwards, and observers see that time goes by."""
         self.state.heartbeat()
+        requested = self.policy.requested()
+        if requested and not self.complete:  # else whoever drives the engine may have ended: they wait for a resume
+            self._add(requested)
         self._notify(lambda observer: observer.heartbeat())
 
     def halt(self, reason: str) -> None:

@@ -9,12 +9,15 @@ import errno
 import fcntl
 import os
 import socket
+import time
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
 from eig_tune.errors import ResultError
 
 _BUSY = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+_TRIES, _WAIT_SECONDS = 5, 0.05  # whoever looks at a lock has a share in it for a moment
 _NOT_SUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
 
 
@@ -34,7 +37,7 @@ class Lock:
         self._file, self._name = file, path.parent.name
         self._owner = path.with_suffix(".lock")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(file)
         except OSError as error:
             if error.errno in _BUSY:
                 raise self._running(f"in {_read(self._owner) or 'another process'}") from error
@@ -43,7 +46,7 @@ class Lock:
             self._take_by_name()
         else:
             with contextlib.suppress(OSError):  # it only helps a person
-                self._owner.write_text(_me())
+                self._owner.write_text(this_process())
 
     def close(self) -> None:
         """Let go of it."""
@@ -57,7 +60,7 @@ class Lock:
         while True:
             try:
                 with self._owner.open("x") as file:
-                    file.write(_me())
+                    file.write(this_process())
                 return
             except FileExistsError as error:
                 owner = _read(self._owner)
@@ -72,7 +75,55 @@ class Lock:
         return ResultError(f"{self._name}: this search is running already, {where}")
 
 
-def _me() -> str:
+@dataclass(frozen=True)
+class Seen:
+    """What another process can see of a lock.
+
+    Attributes:
+        held: whether a process holds it.
+        owner: ``process 17 on HOST``: who holds it, or has held it last and was killed; empty where nobody has.
+    """
+
+    held: bool
+    owner: str
+
+
+def look(path: Path) -> Seen:
+    """Whether a process appends to the file at ``path`` now, which is left as it is.
+
+    Where the file system has no locks, the process that is named beside the file counts as running unless it was one of
+    this machine and runs no more.
+
+    Raises:
+        OSError: there is no such file, or it cannot be looked at.
+    """
+    owner = _read(path.with_suffix(".lock"))
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _BUSY:
+                return Seen(True, owner or "another process")
+            if error.errno not in _NOT_SUPPORTED:
+                raise
+            return Seen(bool(owner) and not _is_gone(owner), owner)
+        fcntl.flock(file, fcntl.LOCK_UN)
+    return Seen(False, owner)
+
+
+def _lock(file: FileIO) -> None:
+    for left in reversed(range(_TRIES)):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as error:
+            if error.errno not in _BUSY or not left:
+                raise
+            time.sleep(_WAIT_SECONDS)
+
+
+def this_process() -> str:
+    """This process, as the file beside a lock names it."""
     return f"process {os.getpid()} on {socket.gethostname()}"
 
 

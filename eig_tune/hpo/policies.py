@@ -7,6 +7,7 @@ from typing import Any
 from eig_tune.config.constraints import NO_CONSTRAINTS, Constraints
 from eig_tune.config.space import SearchSpec
 from eig_tune.hpo import collapse
+from eig_tune.hpo.added import TrialRequests
 from eig_tune.hpo.asha import SuccessiveHalving
 from eig_tune.hpo.objectives import Metrics, Objectives, losses_of
 from eig_tune.hpo.sampler import OptunaSampler, Sampler
@@ -40,6 +41,13 @@ class Policy(ABC):
     def replay(self, trial: Trial, report: Report) -> None:
         """Learn from a report about which an earlier process has decided. By default nothing is learned."""
 
+    def requested(self) -> Mapping[str, Mapping[str, Any]]:
+        """Trials of a person's own, params by the id of the request; those that were given before may be among them."""
+        return {}
+
+    def add(self, number: int, params: Mapping[str, Any]) -> None:
+        """Trial ``number``, which is still to be proposed, is to have these params, and there will be one more."""
+
     def on_paused(self, number: int) -> None:
         """Trial ``number`` is paused, as was decided, and could be promoted from now on."""
 
@@ -70,10 +78,12 @@ class SearchPolicy(Policy):
     Args:
         spec: the space, the objectives and the rungs.
         sampler: what proposes instead of Optuna.
+        requests: where a person may ask for trials; none by default.
     """
 
-    def __init__(self, spec: SearchSpec, sampler: Sampler | None = None) -> None:
+    def __init__(self, spec: SearchSpec, sampler: Sampler | None = None, requests: TrialRequests | None = None) -> None:
         self.num_trials = spec.trials
+        self._asked_for, self._requests, self._added = spec.trials, requests, set[int]()
         self.objectives = spec.objectives
         self.constraints = spec.constraints
         self.rungs = spec.rungs()
@@ -85,6 +95,14 @@ class SearchPolicy(Policy):
 
     def propose(self, number: int) -> Mapping[str, Any]:
         return self._sampler.propose(number)
+
+    def requested(self) -> Mapping[str, Mapping[str, Any]]:
+        return {} if self._requests is None else self._requests.new()
+
+    def add(self, number: int, params: Mapping[str, Any]) -> None:
+        self._added.add(number)
+        self._sampler.add(number, params)
+        self.num_trials = max(self._asked_for + len(self._added), max(self._added) + 1)
 
     def decide(self, trial: Trial, step: int, metrics: Metrics) -> Decision:
         if step >= self._grace and (sign := self._sign_of_collapse(trial, step, metrics)) is not None:

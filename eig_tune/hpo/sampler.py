@@ -43,6 +43,9 @@ class Sampler(ABC):
     def propose(self, number: int) -> Params:
         """The params of trial ``number``, which counts as running until it is observed or abandoned."""
 
+    def add(self, number: int, params: Params) -> None:
+        """Trial ``number`` is to have these params; others may be left to the sampler."""
+
     def observe(
         self, number: int, rung: int, params: Params, losses: Sequence[float], excesses: Sequence[float] = ()
     ) -> None:
@@ -74,6 +77,7 @@ class OptunaSampler(Sampler):
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._studies = {rung: optuna.create_study(directions=["minimize"] * len(spec.objectives)) for rung in rungs}
         self._num_seen = dict.fromkeys(rungs, 0)
+        self._added: dict[int, Params] = {}
         self._asked: dict[int, tuple[int, int]] = {}  # of a running trial: the rung, and its number in that study
 
     def propose(self, number: int) -> Params:
@@ -85,6 +89,9 @@ class OptunaSampler(Sampler):
         trial = study.ask()
         self._asked[number] = (rung, trial.number)
         return self.draw(trial)
+
+    def add(self, number: int, params: Params) -> None:
+        self._added[number] = params
 
     def draw(self, trial: optuna.Trial) -> Params:
         """Let Optuna draw every param whose condition holds for ``trial``."""
@@ -135,9 +142,12 @@ class OptunaSampler(Sampler):
         self._asked = {n: (r, renumbered[o] if r == rung else o) for n, (r, o) in self._asked.items()}
 
     def _point_without_learning(self, number: int) -> Params | None:
-        """A start point, or one of the first quasi-random points; None when Optuna shall propose."""
-        if number < len(self._start_from):
-            return self._start_from[number]
+        """An added trial's, a start point, or one of the first quasi-random points; None when Optuna shall propose."""
+        if number in self._added:
+            return self._added[number]
+        start = number - sum(added < number for added in self._added)
+        if start < len(self._start_from):
+            return self._start_from[start]
         if self._kind == "quasi-random" or (self._kind == "tpe" and sum(self._num_seen.values()) < ENOUGH):
             return self._quasi_random(number)
         return None

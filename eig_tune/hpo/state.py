@@ -8,6 +8,7 @@ has an in-memory storage beside one that is a journal). The events, each with ``
     note        notes                                    anything else that has to be known after a restart, by name
     trial       trial, values                            a trial is proposed; ``values`` are its hyperparameters
     start       trial, runner                            it begins, or goes on, as Ray's trial ``runner``
+    host        trial, host                              it trains on this machine from now on
     report      trial, step, metrics, verdict, reason    the status that the decision leads to, and why
     checkpoint  trial, path, step, in                    its newest checkpoint is whole; ``path`` is below ``in``
     pause       trial                                    it waits at its checkpoint
@@ -64,6 +65,10 @@ class SearchState:
     def start(self, number: int, ray_trial_id: str) -> None:
         """A trial begins, or goes on, as Ray's trial ``ray_trial_id``."""
         self._record({"event": "start", "trial": number, "runner": ray_trial_id})
+
+    def place(self, number: int, host: str) -> None:
+        """A trial trains on the machine ``host`` from now on."""
+        self._record({"event": "host", "trial": number, "host": host})
 
     def report(self, number: int, step: int, metrics: Mapping[str, float], decision: Decision) -> Report:
         """Add a trial's report with the decision on it."""
@@ -129,6 +134,8 @@ class SearchState:
         match event["event"]:
             case "start":
                 trial.ray_trial_id, trial.status = event["runner"], "running"
+            case "host":
+                trial.host = event["host"]
             case "report":
                 decision = Decision(event["verdict"], event["reason"])
                 report = Report(event["step"], event["metrics"], self._now, decision)

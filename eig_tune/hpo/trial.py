@@ -64,6 +64,11 @@ class Report:
         return self.decision.status not in ("collapsed", "failed")
 
 
+def params_in_words(params: Mapping[str, Any]) -> str:
+    """``lambda_2=12.4 tau=0.11``."""
+    return " ".join(f"{n}={v:.3g}" if isinstance(v, float) else f"{n}={v}" for n, v in params.items())
+
+
 @dataclass
 class Trial:
     """One trial, as the events of its search make it.
@@ -76,6 +81,7 @@ class Trial:
         reason: why it has ended; empty before.
         reports: by step.
         ray_trial_id: by which Ray knows it, at its newest start.
+        host: the machine on which it trains, or has trained last; empty where that is not known.
         checkpoint: where its newest checkpoint lies; None while it has none.
         checkpoint_step: the step of that checkpoint, 0 without one.
         checkpoint_at: when that checkpoint was whole, in seconds since the epoch; None while there was none.
@@ -93,6 +99,7 @@ class Trial:
     reason: str = ""
     reports: dict[int, Report] = field(default_factory=dict)
     ray_trial_id: str = ""
+    host: str = ""
     checkpoint: str | None = None
     checkpoint_step: int = 0
     checkpoint_at: float | None = None
@@ -105,8 +112,7 @@ class Trial:
     @property
     def name(self) -> str:
         """``trial 17 · lambda_2=12.4 tau=0.11``."""
-        params = " ".join(f"{n}={v:.3g}" if isinstance(v, float) else f"{n}={v}" for n, v in self.params.items())
-        return f"trial {self.number} · {params}"
+        return f"trial {self.number} · {params_in_words(self.params)}"
 
     @property
     def last(self) -> Report | None:

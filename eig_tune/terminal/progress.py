@@ -6,12 +6,14 @@ from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import Progress
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from eig_tune.hpo.candidates import run_in_words
 from eig_tune.hpo.observers import Observer
-from eig_tune.hpo.trial import Report, Trial
+from eig_tune.hpo.trial import Report, Trial, params_in_words
 from eig_tune.terminal.logs import warnings_only
 from eig_tune.workflows.trial_log import objective_texts
 from eig_tune.workflows.view import OnProgress
@@ -19,7 +21,9 @@ from eig_tune.workflows.view import OnProgress
 _PLAIN_EVERY_SECONDS = 30.0
 _DRAW_EVERY_SECONDS = 0.25  # a table of thousands of trials takes milliseconds to make
 _ROWS = 12
-_STATUS_STYLE = {
+_BAR_WIDTH = 16
+PARAMS_OR_REASON = "params or reason"
+STATUS_STYLE = {
     "running": "cyan",
     "paused": "blue",
     "finished": "green",
@@ -91,18 +95,19 @@ class LiveTrials(Observer):
         now = time.monotonic()
         if self._live is not None and now - self._last_drawn > _DRAW_EVERY_SECONDS:
             self._last_drawn = now
-            self._live.update(Group(self._table(), self._bar()))
+            self._live.update(Group(self._head(), self._table()))  # a low screen cuts off what comes last
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False)
-        for column in ("trial", "status", "step", *self._objectives, "what happened"):
-            left = column in ("status", "what happened")
+        for column in ("trial", "status", "step", *self._objectives, PARAMS_OR_REASON):
+            left = column in ("status", PARAMS_OR_REASON)
             table.add_column(column, justify="left" if left else "right", overflow="fold")
         for trial in self._shown():
-            style = _STATUS_STYLE[trial.status]
+            style = STATUS_STYLE[trial.status]
             step = f"{trial.last.step if trial.last else 0:,}"
             status = Text(trial.status, style)
-            table.add_row(str(trial.number), status, step, *objective_texts(trial, self._objectives), Text(trial.why))
+            words = Text(params_or_reason(trial))
+            table.add_row(str(trial.number), status, step, *objective_texts(trial, self._objectives), words)
         return table
 
     def _shown(self) -> Sequence[Trial]:
@@ -113,10 +118,12 @@ class LiveTrials(Observer):
         hidden = max(0, len(at_rest) - max(0, _ROWS - len(running)))
         return [*at_rest[hidden:], *running]
 
-    def _bar(self) -> RenderableType:
-        bar = Progress(TextColumn("{task.completed}/{task.total} trials"), BarColumn(), TextColumn(self._summary()))
-        bar.add_task("", total=self._num_trials, completed=self._ended())
-        return bar
+    def _head(self) -> RenderableType:
+        """Bar and summary side by side, which is folded where the screen is narrow."""
+        head = Table.grid(padding=(0, 2))
+        bar = ProgressBar(total=max(self._num_trials, len(self._trials)), completed=self._ended(), width=_BAR_WIDTH)
+        head.add_row(bar, Text(self._summary()))
+        return head
 
     def _summary(self) -> str:
         well = [
@@ -131,15 +138,16 @@ class LiveTrials(Observer):
         ]
         count = sum(trial.status == "paused" for trial in self._trials.values())
         paused = [f"{count} paused"] if count else []
-        return " · ".join([f"{self._ended()}/{self._num_trials} trials ended", *paused, *best, self._time_left()])
+        ended = f"{self._ended()} of {max(self._num_trials, len(self._trials))} trials ended"
+        return " · ".join([self._time_left(), ended, *paused, *best])
 
     def _time_left(self) -> str:
         elapsed = time.monotonic() - self._started
         trained = self._trained()
         if not self._trained_before < trained < self._steps:
-            return f"{_clock(elapsed)} gone"
+            return f"{clock(elapsed)} so far"
         left = elapsed / (trained - self._trained_before) * (self._steps - trained)
-        return f"{_clock(elapsed)} gone, about {_clock(left)} left"
+        return f"about {clock(left)} left after {clock(elapsed)}"
 
     def _trained(self) -> int:
         """Steps of all trials so far."""
@@ -147,6 +155,13 @@ class LiveTrials(Observer):
 
     def _ended(self) -> int:
         return sum(trial.ended for trial in self._trials.values())
+
+
+def params_or_reason(trial: Trial) -> str:
+    """Why it was stopped, failed or waits; of one that trains or has finished its params, or which seed it is."""
+    if trial.why and trial.status != "finished":
+        return trial.why
+    return run_in_words(trial.params) if "trial" in trial.params else params_in_words(trial.params)
 
 
 @contextmanager
@@ -175,7 +190,8 @@ def _step_lines(console: Console, title: str) -> OnProgress:
     return show
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """``1:05`` or ``2:00:31``."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -26,6 +26,7 @@ from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.objectives import Metrics, mean_and_deviation
 from eig_tune.hpo.policies import FixedRuns
 from eig_tune.hpo.selection import to_confirm
+from eig_tune.hpo.state import SearchState
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.mlflow_runs import MlflowRuns
 from eig_tune.training.loop import TrialData
@@ -183,7 +184,7 @@ def note_compared(event_log: EventLog, chosen: Sequence[int]) -> None:
         event_log.note({_COMPARED: compared})
 
 
-def second_seeds(event_log: EventLog) -> dict[int, Metrics]:
+def second_seeds(event_log: SearchState) -> dict[int, Metrics]:
     """What finalists have reached on a second seed, by trial; of finalists whose round has come to its end."""
     compared = set(event_log.notes.get(_COMPARED, ()))
     ended = {run.params["trial"]: run for run in event_log.trials.values() if run.params["trial"] in compared}
@@ -206,7 +207,7 @@ def note_complete(event_log: EventLog, chosen: Sequence[int], seeds: int, on: Se
         event_log.note(notes)
 
 
-def summaries(event_log: EventLog, seeds: int, on: Sequence[int | None] = (None,)) -> list[Confirmed]:
+def summaries(event_log: SearchState, seeds: int, on: Sequence[int | None] = (None,)) -> list[Confirmed]:
     """Every trial of a confirmation's event log, with mean and standard deviation over its finished runs.
 
     Args:

@@ -21,13 +21,13 @@ from eig_tune.hpo.event_log import EventLog
 from eig_tune.models.networks import INFOGAN
 from eig_tune.training import TrainConfig
 from eig_tune.training.config import with_named_networks
+from eig_tune.workflows.notes import CONSTRAINTS_NOTE
 from eig_tune.workflows.options import RunOptions, shared_places
 
 logger = logging.getLogger(__name__)
 
 _ID = re.compile("[0-9a-f]{32}")  # it becomes part of a path, so nothing else may be read from a file
 _LONGEST_HEADER = 2**24  # bytes
-CONSTRAINTS_NOTE = "constraints"  # among the event log's notes: metric to bound
 NOT_TRAITS = {"trials", "confirm", "compare", "constraints"}  # of a space: what a search may be resumed with changed
 _ANOTHER = "give another --name for this"
 
@@ -113,7 +113,7 @@ def noted_header(home: Home, name: str) -> Mapping[str, Any]:
 
 def own_searches(home: Home, name: str | None) -> list[str]:
     """The ids of the home's searches of that name, or of all of them, that written to last first."""
-    names = [name] if name is not None else _names(home)
+    names = [name] if name is not None else home.searches()
     ids = [str(noted_header(home, name).get("id")) for name in names]
     return [search_id for search_id in ids if _ID.fullmatch(search_id)]
 
@@ -164,15 +164,6 @@ def _completed(noted: Any) -> Any:
             if isinstance(section := noted.get(name), Mapping)
         },
     }
-
-
-def _names(home: Home) -> list[str]:
-    try:
-        logs = {folder.name: home.event_log(folder.name) for folder in home.study("").iterdir()}
-        found = {name: log.stat().st_mtime for name, log in logs.items() if log.is_file()}
-    except OSError:
-        return []
-    return sorted(found, key=lambda name: -found[name])
 
 
 def _check_home(header: Mapping[str, Any], home: Home, options: RunOptions) -> None:

@@ -16,6 +16,7 @@ from eig_tune.data import ImageData
 from eig_tune.data.arrays import ArrayImages
 from eig_tune.errors import ResultError
 from eig_tune.home import Home
+from eig_tune.hpo.added import TrialRequests
 from eig_tune.hpo.candidates import Candidate
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.objectives import missed
@@ -36,7 +37,6 @@ from eig_tune.tracking import CONFIRMATION_TAG, CONSTRAINTS_TAG, OBJECTIVES_TAG,
 from eig_tune.training.loop import TrialData
 from eig_tune.workflows.confirm import candidates, check_splits, confirm
 from eig_tune.workflows.identity import (
-    CONSTRAINTS_NOTE,
     NOT_TRAITS,
     as_begun,
     note_constraints,
@@ -44,6 +44,7 @@ from eig_tune.workflows.identity import (
     noted_start_points,
     own_searches,
 )
+from eig_tune.workflows.notes import CONSTRAINTS_NOTE
 from eig_tune.workflows.options import RunOptions
 from eig_tune.workflows.prepare import prepare_images, with_objectives
 from eig_tune.workflows.session import IMAGES, SessionHeader, open_session
@@ -78,7 +79,7 @@ def run_search(
         if note_constraints(session.event_log, spec.constraints):
             session.tracker.set_tags(None, _constraints_tag(spec))
         engine = session.run(
-            SearchPolicy(spec),
+            SearchPolicy(spec, requests=TrialRequests(home.added_trials(options.name), spec.point)),
             session.event_log,
             lambda trial: TrialSpec(spec.trial_config(trial.number, trial.params), IMAGES),
             make_plan(spec, slots=1).search_steps,

@@ -46,10 +46,11 @@ from eig_tune.reports.mlflow_runs import MlflowRuns, needed_checkpoints
 from eig_tune.reports.optuna_study import StudyFile
 from eig_tune.reports.outcomes import DiskUse, FixedRunsOutcome
 from eig_tune.reports.provenance import write_spec
-from eig_tune.stopping import Interrupted, TimeIsOverError
+from eig_tune.stopping import Interrupted, StoppedError
 from eig_tune.tracking import SearchTracker, masked
 from eig_tune.training.loop import TrialData
 from eig_tune.workflows.identity import begin_or_check, find_search
+from eig_tune.workflows.notes import note_begin, note_end, note_plan
 from eig_tune.workflows.options import RunOptions
 from eig_tune.workflows.resources import prepare_resources
 from eig_tune.workflows.trial_log import TrialLog
@@ -130,6 +131,7 @@ class Session:
             StorageError: the disk is full, or the storage gone; the search can be resumed when that is mended.
         """
         trials, objectives = event_log.trials, policy.objectives
+        note_plan(event_log, policy.num_trials, steps)
         with self.view.trials(trials, policy.num_trials, steps, objectives) as shown:
             engine = Engine(policy, event_log, (*reports, mlflow_runs, TrialLog(objectives), shown))
             for report in reports:
@@ -140,7 +142,7 @@ class Session:
             try:
                 if not engine.complete:
                     run_trials(engine, spec_of, datasets() if datasets else self.datasets, self.runtime)
-            except (Interrupted, TimeIsOverError):
+            except (Interrupted, StoppedError):
                 pass  # in the making of data sets: an evaluation classifier was trained
             finally:
                 mlflow_runs.mark_interrupted(trials.values())
@@ -152,6 +154,7 @@ class Session:
         Returns:
             What is left on the disk.
         """
+        note_end(self.event_log, complete, "" if complete else self.runtime.stop.reason)
         self.tracker.close("FINISHED" if complete else "KILLED", tags, lambda: self.runtime.stop.patience)
         return self.clean_up()
 
@@ -212,6 +215,8 @@ def open_session(
     with prepared.runtime.stop.gently(), ExitStack() as opened:
         event_log = opened.enter_context(EventLog(home.event_log(options.name), storage.uri))
         begin_or_check(event_log, search_id, header.traits, repr(options.name), home)
+        opened.enter_context(options.stop.heeding(home.stop_request(options.name)))
+        note_begin(event_log, header.kind, storage.uri, masked(prepared.store.uri))
         find_checkpoints(event_log, storage)
         second_seeds, confirmations = (
             [

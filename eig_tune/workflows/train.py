@@ -3,15 +3,14 @@
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from eig_tune import strict_json
 from eig_tune.config.checks import check_params
-from eig_tune.config.document import parse_value
 from eig_tune.config.space import SearchSpec
-from eig_tune.errors import ConfigError, EigTuneError, Problem, one_line
+from eig_tune.errors import ConfigError, EigTuneError
 from eig_tune.home import bring_to_disk, try_to_write
 from eig_tune.hpo.engine import CHECKPOINT_SECONDS
 from eig_tune.models.networks import AUTO
@@ -33,29 +32,6 @@ def single_config(spec: SearchSpec, settings: Mapping[str, Any]) -> TrainConfig:
     if problems:
         raise ConfigError("eig-tune train", problems)
     return spec.fixed_config(str(params.get("method", spec.method)), int(params.get("seed", spec.seed)), params)
-
-
-def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
-    """The settings in ``key=value`` texts, each value as YAML has it.
-
-    Raises:
-        ConfigError: a text is not of that form, or a key is given twice; every problem is reported.
-    """
-    parsed: dict[str, Any] = {}
-    problems = []
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        try:
-            if not equals:
-                raise ValueError("write it as key=value")
-            if name in parsed:
-                raise ValueError(f"{name} is set twice; keep one of them")
-            parsed[name] = parse_value(text)
-        except ValueError as error:
-            problems.append(Problem(f"--set {one_line(setting)[:60]}", str(error)))
-    if problems:
-        raise ConfigError("eig-tune train", problems)
-    return parsed
 
 
 def check_out(out: Path, resume: bool) -> None:

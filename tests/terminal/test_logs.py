@@ -111,5 +111,7 @@ def test_beside_a_live_table_warnings_appear_above_it_and_facts_do_not() -> None
         logger.warning("a doubt")
     logger.info("afterwards")
     assert "a fact" not in out.getvalue()
-    assert "0/1 trials" in out.getvalue().split("WARNING a doubt")[1], "the table is drawn again below the warning"
+    assert "0 of 1 trials ended" in out.getvalue().split("WARNING a doubt")[1], (
+        "the table is drawn again below the warning"
+    )
     assert out.getvalue().rstrip().endswith("afterwards")

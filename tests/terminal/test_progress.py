@@ -45,7 +45,7 @@ def test_paused_trial_is_shown_with_where_it_waits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("trained", "expected"), [(500, "1:40 gone"), (1500, "1:40 gone, about 0:50 left"), (2000, "1:40 gone")]
+    ("trained", "expected"), [(500, "1:40 so far"), (1500, "about 0:50 left after 1:40"), (2000, "1:40 so far")]
 )
 def test_time_left_is_that_of_the_steps_that_are_left(
     monkeypatch: pytest.MonkeyPatch, trained: int, expected: str

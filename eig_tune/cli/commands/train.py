@@ -33,16 +33,16 @@ def train(
 ) -> None:
     """Train one model in this process, without Ray: the way to debug."""
     from eig_tune.api.training import train as run_training
+    from eig_tune.config.settings import parse_settings
     from eig_tune.terminal.console import message_console
     from eig_tune.terminal.view import TerminalView
-    from eig_tune.workflows.train import parse_settings
 
     def print_json(progress: "Progress") -> None:
         typer.echo(strict_json.dumps({"step": progress.step, **progress.metrics()}))
 
     run_training(
         read_spec(space, {"train.steps": steps, "dataset.root": root}, searching=False),
-        params=parse_settings(settings or []),
+        params=parse_settings(settings or [], "eig-tune train", "--set"),
         out=out,
         resume=resume,
         home=home,
