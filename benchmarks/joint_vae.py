@@ -16,8 +16,9 @@ from torch import Tensor
 from benchmarks.machine import description
 from eig_tune.config.space import load_spec
 from eig_tune.data import load_images
+from eig_tune.data.batches import to_unit_range
 from eig_tune.evaluation.classifier import train_classifier
-from eig_tune.evaluation.evaluator import to_pixels, to_unit_range
+from eig_tune.evaluation.evaluator import to_pixels
 from eig_tune.evaluation.figures import sample_picture
 from eig_tune.models.jointvae import JointVae
 from eig_tune.training.loop import TrialData, fit

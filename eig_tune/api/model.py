@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from eig_tune.api.running import home_at, store_uri
 from eig_tune.data.arrays import images_only
+from eig_tune.data.batches import to_unit_range
 from eig_tune.data.resize import resized
 from eig_tune.errors import DataError
-from eig_tune.evaluation.evaluator import to_unit_range
 from eig_tune.export.inference import sample
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ import typer.main
 from eig_tune.cli.app import app
 from eig_tune.config.distributions import Distribution
 from eig_tune.config.json_schema import space_schema
+from eig_tune.data.sources import SOURCES, Source
 from eig_tune.errors import EigTuneError
 from eig_tune.evaluation.base import Metric
 from eig_tune.evaluation.metrics import METRICS
@@ -44,6 +45,8 @@ One YAML mapping. A key that is not listed here is refused, and so is a key that
 FILE` reports every mistake at once. An editor checks and completes a file by its JSON schema,
 [space.schema.json](../eig_tune/config/space.schema.json), which `eig-tune schema` prints.
 """
+_DATA = """How the files of each have to lie is in [data.md](data.md).
+"""
 _METRICS = """## Metrics
 
 Computed at every report of a trial, and again at its end with more images. A metric with a direction may be an
@@ -71,6 +74,10 @@ def _space() -> Iterable[str]:
     for section, definition in _SECTIONS.items():
         yield f"### `{section}`\n\n{_prose(definitions[definition])}\n"
         yield _keys(definitions[definition])
+    yield f"### `dataset.name`\n\n{_DATA}"
+    yield _table(
+        ("name", "images", "`root`", "default `image_size`", "default `channels`"), map(_source, SOURCES.values())
+    )
     yield "### `dataset.imbalance`\n\n`none` leaves the classes as they are; else one of two mappings.\n"
     for form in _IMBALANCES:
         yield f"{_prose(definitions[form])}\n"
@@ -126,6 +133,11 @@ def _range(key: dict[str, Any]) -> str:
     bounds = [f"{symbol} {key[name]:,}" for name, symbol in _SYMBOLS.items() if name in key]
     steps = [f"multiple of {key['multipleOf']}"] if "multipleOf" in key else []
     return ", ".join([_TYPES[key["type"]], *bounds, *steps])
+
+
+def _source(row: Source) -> tuple[str, ...]:
+    root = {"needed": row.root_is, "fetched": "where it lies or is downloaded to", "none": "—"}[row.root]
+    return (f"`{row.name}`", row.meaning, root, row.image_size, row.channels)
 
 
 def _method(method: Method) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from eig_tune.config import constraints
 from eig_tune.config.checks import searchable_fields
 from eig_tune.config.distributions import KINDS
 from eig_tune.config.space import SearchSpec
+from eig_tune.data.sources import SOURCES
 from eig_tune.evaluation.metrics import METRICS
 from eig_tune.models import METHODS
 from eig_tune.schema import Section
@@ -89,9 +90,18 @@ def _bounds() -> Schema:
 
 
 def _refine_dataset(dataset: Schema) -> None:
-    """A folder needs its path."""
-    dataset["if"] = {"properties": {"name": {"const": "folder"}}}
-    dataset["then"] = {"required": ["root"], "properties": {"root": {"type": "string"}}}
+    """A user's own folder or file needs its path; labels are those of arrays in a file."""
+    needing = [row.name for row in SOURCES.values() if row.root == "needed"]
+    dataset["allOf"] = [
+        {
+            "if": {"properties": {"name": {"enum": needing}}},
+            "then": {"required": ["root"], "properties": {"root": {"type": "string"}}},
+        },
+        {
+            "if": {"properties": {"labels": {"type": "string"}}, "required": ["labels"]},
+            "then": {"properties": {"name": {"const": "array-file"}}},
+        },
+    ]
 
 
 def _field(name: str) -> Schema:

@@ -2,7 +2,8 @@
 
 The transformations need PyTorch: import them from ``eig_tune.data.augment``."""
 
-from eig_tune.data.datasets import ImageData, Images, how_to_get, load_images
+from eig_tune.data.datasets import how_to_get, load_images
+from eig_tune.data.images import ImageData, Images
 from eig_tune.data.imbalance import ImbalanceFile, ImbalanceSplit
 from eig_tune.data.settings import AugmentSettings, DatasetConfig
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eig_tune.data.datasets import ImageData, Images
+from eig_tune.data.images import ImageData, Images
 from eig_tune.data.imbalance import Imbalance, ImbalanceFile, ImbalanceSplit
 
 _MOST_NAMED = 20

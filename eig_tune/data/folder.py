@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from eig_tune.data.images import Images
 from eig_tune.data.left_out import (
     BROKEN_LINK,
     NO_IMAGE_BELOW,
@@ -18,9 +18,10 @@ from eig_tune.data.left_out import (
     named,
     printable,
 )
-from eig_tune.data.listing import Listing, list_images
+from eig_tune.data.listing import ImageFile, Listing, list_images
+from eig_tune.data.pixel_file import PixelFile
 from eig_tune.data.pixels import formats
-from eig_tune.data.reading import OnProgress, read_files, silent
+from eig_tune.data.reading import OnProgress, Pictures, read_files, silent
 from eig_tune.errors import DataError
 
 # Names of folders that lie above the class folders in published data sets, the one to train on first.
@@ -31,18 +32,17 @@ _PARTS = (
 
 
 @dataclass(frozen=True)
-class FolderImages:
-    """Images [N, C, S, S], labels [N] or None, class names that any place can hold, and what was left out."""
+class LabelledImages:
+    """Images with labels or without, class names that any place can hold, and what was left out."""
 
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64] | None
+    images: Images
     classes: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
 
 
 def read_folder(
     root: Path, image_size: int, channels: int, cache: Path | None = None, on_progress: OnProgress = silent
-) -> FolderImages:
+) -> LabelledImages:
     """Read every image below ``root``: all that lies at any depth in a sub-folder of it is of the class named so.
 
     Images right in ``root`` have no label. Hidden and system files and folders are left out.
@@ -60,17 +60,27 @@ def read_folder(
     names = sorted({name for name in of_class if name} | _meant(listing.left_out))
     _check_level(root, names, [file.path for file in listing.files])
     _check_layout(root, names, [file.path for file in listing.files if not _class_of(file.path)])
-    rows = read_files(root, listing.files, image_size, channels, cache, on_progress)
-    unread = [LeftOut(file.path, row.reason) for file, row in zip(listing.files, rows, strict=True) if row.reason]
-    left_out = (*listing.left_out, *unread)
+    pictures = read_files(root, listing.files, image_size, channels, cache, on_progress)
     numbers = {name: number for number, name in enumerate(names)}
-    images = [row.pixels for row in rows if row.pixels is not None]
-    labels = [numbers.get(name, -1) for name, row in zip(of_class, rows, strict=True) if row.pixels is not None]
-    _check_found(root, names, labels, left_out)
-    known = np.asarray(labels, dtype=np.int64) if names else None
-    return FolderImages(
-        np.stack(images), known, tuple(map(printable, names)), (*left_out, *_without_image(left_out, names))
-    )
+    images, unread = as_images(listing.files, pictures, [numbers[name] for name in of_class] if names else None)
+    left_out = (*listing.left_out, *unread)
+    _check_found(root, names, images, left_out)
+    return LabelledImages(images, tuple(map(printable, names)), (*left_out, *_without_image(left_out, names)))
+
+
+def as_images(
+    files: Sequence[ImageFile], pictures: Pictures, labels: Sequence[int] | None
+) -> tuple[Images, list[LeftOut]]:
+    """The pictures that could be read with their labels, and the files that could not."""
+    rows = pictures.rows
+    unread = [LeftOut(file.path, row.reason) for file, row in zip(files, rows, strict=True) if row.reason]
+    places = np.array([row.place for row in rows if row.place is not None], dtype=np.int64)
+    known = None
+    if labels is not None:
+        known = np.array([label for label, row in zip(labels, rows, strict=True) if row.place is not None], np.int64)
+    if isinstance(pictures.pool, PixelFile):
+        return Images(pictures.pool, known, places), unread
+    return Images(pictures.pool[places], known), unread
 
 
 def _listed(root: Path) -> Listing:
@@ -128,11 +138,11 @@ def _check_layout(root: Path, classes: Sequence[str], loose: Sequence[str]) -> N
         )
 
 
-def _check_found(root: Path, classes: Sequence[str], labels: Sequence[int], left_out: Sequence[LeftOut]) -> None:
-    if not labels:
+def _check_found(root: Path, classes: Sequence[str], images: Images, left_out: Sequence[LeftOut]) -> None:
+    if not len(images):
         why = f" (left out: {counted(left_out)})" if left_out else ""
         raise DataError(f"dataset.root: no readable image in {root}{why}; {', '.join(formats())} are read")
-    read = set(labels)
+    read = set() if images.labels is None else set(images.labels.tolist())
     empty = {name for number, name in enumerate(classes) if number not in read}
     if empty:
         why = counted([each for each in left_out if _class_of(each.path) in empty])

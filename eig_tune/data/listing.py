@@ -1,7 +1,9 @@
 """Which files below a folder are images, in a fixed order, and which are left out, without decoding any."""
 
+import logging
 import os
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +19,12 @@ from eig_tune.data.left_out import (
     NOT_REGULAR,
     OTHER_FORMAT,
     LeftOut,
+    printable,
 )
 from eig_tune.data.pixels import endings, is_image
 
+_log = logging.getLogger(__name__)
+_SECONDS_BETWEEN_LINES = 10.0
 _SYSTEM = frozenset({
     "__macosx", "@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "$recycle.bin", "recycler",
     "system volume information", "lost+found", "lost.dir", "network trash folder", "temporary items", "__pycache__",
@@ -34,12 +39,13 @@ _OTHER_FORMATS = frozenset({
 # Common company of pictures, not worth opening to see whether they are some.
 _NO_IMAGES = frozenset({
     ".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md", ".html", ".htm", ".log", ".ini", ".py",
-    ".ipynb", ".npy", ".npz", ".pt", ".pth", ".pkl", ".h5", ".hdf5", ".parquet", ".mat", ".db", ".zip", ".tar", ".gz",
-    ".tgz", ".7z", ".rar", ".mp4", ".mov", ".avi", ".mkv", ".webm", ".mp3", ".wav", ".pdf", ".doc", ".docx", ".xlsx",
+    ".ipynb", ".npy", ".npz", ".pt", ".pth", ".pkl", ".h5", ".hdf5", ".pixels", ".parquet", ".mat", ".db", ".zip",
+    ".tar", ".gz", ".tgz", ".7z", ".rar", ".mp4", ".mov", ".avi", ".mkv", ".webm", ".mp3", ".wav", ".pdf", ".doc",
+    ".docx", ".xlsx",
 })  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageFile:
     """An image file: its path below the folder, and (bytes, modified ns, changed ns), which a new content changes."""
 
@@ -64,7 +70,11 @@ def list_images(root: Path) -> Listing:
         OSError: ``root`` itself cannot be listed.
     """
     files, left_out = list[ImageFile](), list[LeftOut]()
+    said = time.monotonic()
     for found in _walk(root):
+        if time.monotonic() - said > _SECONDS_BETWEEN_LINES:
+            said = time.monotonic()
+            _log.info("listing %s: %s image files so far", printable(str(root)), f"{len(files):,}")
         skipped = _left_out(root, found.path) if isinstance(found, ImageFile) else found
         if skipped is not None:
             left_out.append(skipped)

@@ -5,14 +5,19 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from eig_tune.data.left_out import CANNOT_BE_OPENED
 from eig_tune.data.listing import ImageFile
-from eig_tune.data.picture_cache import Row, cache_file, load_rows, save_rows
+from eig_tune.data.picture_cache import Kept, Row, cache_file, load_kept, new_pool, save_kept
+from eig_tune.data.pixel_file import PixelFile
 from eig_tune.data.pixels import Unreadable, decode, formats, open_regular
+from eig_tune.data.pool import PoolWriter, written_pool
 
 OnProgress = Callable[[int, int], None]
 _MOST_THREADS = 16
@@ -25,6 +30,14 @@ def silent(done: int, of: int) -> None:
     """An ``on_progress`` that does nothing."""
 
 
+@dataclass(frozen=True)
+class Pictures:
+    """What image files gave, in the order of the files; their pixels lie in ``pool`` [N, C, S, S] at ``row.place``."""
+
+    rows: Sequence[Row]
+    pool: NDArray[np.uint8] | PixelFile
+
+
 def read_files(
     root: Path,
     files: Sequence[ImageFile],
@@ -32,48 +45,99 @@ def read_files(
     channels: int,
     cache: Path | None = None,
     on_progress: OnProgress = silent,
-) -> list[Row]:
-    """Read the images ``files`` below ``root``, in their order.
+) -> Pictures:
+    """Read the images ``files``.
 
     Args:
+        root: the folder to which their paths are relative, or the list that names them, in whose folder they are.
         cache: folder where what was read is kept; what is known there is not read again.
         on_progress: called with (files read, files to read); never, if all are known.
+
+    Raises:
+        DataError: there is no room for them.
     """
+    shape = (channels, image_size, image_size)
     file = None if cache is None else cache_file(cache, root, image_size, channels)
-    before = {} if file is None else load_rows(file)
-    rows = {each.path: before[each.path] for each in files if _known(before, each)}
-    missing = [each for each in files if each.path not in rows]
-    contents = {row.digest: row for row in before.values()}
-
-    def read(each: ImageFile) -> Row:
-        return _read(root / each.path, each, image_size, channels, contents)
-
-    try:
-        for each, row in zip(missing, in_parallel(read, missing, on_progress), strict=True):
-            rows[each.path] = row
-    finally:  # after Ctrl-C, too: what has been read is not read again
-        if file is not None and (missing or len(before) != len(rows)):
-            save_rows(file, rows)
-    return [rows[each.path] for each in files]
+    before = Kept({}, None) if file is None else load_kept(file, shape)
+    known = {each.path: before.rows[each.path] for each in files if _known(before.rows, each)}
+    missing = [each for each in files if each.path not in known]
+    if before.pool is not None and not missing and len(before.rows) == len(known):
+        return Pictures([known[each.path] for each in files], before.pool)
+    with written_pool(None if file is None else new_pool(file), len(files), shape) as pool:
+        written = _Written(pool, before)
+        for path, row in known.items():
+            written.keep(path, row)
+        try:
+            below = root.parent if root.is_file() else root
+            read = in_parallel(lambda each: _read(below / each.path, shape, written), missing, on_progress)
+            for each, picture in zip(missing, read, strict=True):
+                written.add(each, picture)
+        finally:  # after Ctrl-C, too: what has been read is not read again
+            stored = pool.finish()
+            if file is not None and isinstance(stored, PixelFile):
+                save_kept(file, written.rows, stored)
+    return Pictures([written.rows[each.path] for each in files], stored)
 
 
 def _known(rows: Mapping[str, Row], file: ImageFile) -> bool:
     return file.path in rows and rows[file.path].stamp == file.stamp
 
 
-def _read(path: Path, file: ImageFile, image_size: int, channels: int, contents: Mapping[bytes, Row]) -> Row:
+@dataclass(frozen=True)
+class _Picture:
+    """What one file gave: the digest of its content, and its pixels [C, S, S] or the reason why it has none."""
+
+    digest: bytes
+    pixels: NDArray[np.uint8] | None
+    reason: str = ""
+
+
+class _Written:
+    """Rows whose pixels are in a new pool, and what was known before of files with the same content."""
+
+    def __init__(self, pool: PoolWriter, before: Kept) -> None:
+        self.rows: dict[str, Row] = {}
+        self._pool = pool
+        self._before = None if before.pool is None else before.pool.array()
+        self._contents = {row.digest: row for row in before.rows.values()}
+
+    def keep(self, path: str, row: Row) -> None:
+        """Take over what was known before."""
+        self.rows[path] = replace(row, place=self._append(self._pixels(row)))
+
+    def add(self, file: ImageFile, picture: _Picture) -> None:
+        """Take what a file gave."""
+        self.rows[file.path] = Row(file.stamp, picture.digest, self._append(picture.pixels), picture.reason)
+
+    def of_content(self, digest: bytes) -> _Picture | None:
+        """What another file of the same content gave before."""
+        row = self._contents.get(digest)
+        return None if row is None else _Picture(digest, self._pixels(row), row.reason)
+
+    def _pixels(self, row: Row) -> NDArray[np.uint8] | None:
+        return None if row.place is None or self._before is None else self._before[row.place]
+
+    def _append(self, pixels: NDArray[np.uint8] | None) -> int | None:
+        if pixels is None:
+            return None
+        self._pool.append(pixels)
+        return self._pool.count - 1
+
+
+def _read(path: Path, shape: tuple[int, int, int], written: _Written) -> _Picture:
     digest = b""
     try:
         with open_regular(path) as opened:
             digest = hashlib.file_digest(opened, "sha256").digest()
-            if digest in contents:
-                return replace(contents[digest], stamp=file.stamp)
+            known = written.of_content(digest)
+            if known is not None:
+                return known
             opened.seek(0)
-            return Row(file.stamp, digest, decode(opened, image_size, channels))
+            return _Picture(digest, decode(opened, shape[1], shape[0]))
     except Unreadable as error:
-        return Row(file.stamp, digest, None, str(error))
+        return _Picture(digest, None, str(error))
     except OSError:  # the disk or the network fails while it is read; another time it may not
-        return Row(file.stamp, b"", None, CANNOT_BE_OPENED)
+        return _Picture(b"", None, CANNOT_BE_OPENED)
 
 
 def in_parallel(

@@ -1,14 +1,20 @@
 """The sections ``dataset`` and ``augment`` of a space. Reading them needs no PyTorch and no images."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from eig_tune.data.imbalance import Imbalance, ImbalanceSplit
 from eig_tune.data.resize import LARGEST_SIDE, MULTIPLE_OF, SMALLEST_SIDE
+from eig_tune.data.sources import SOURCES
 from eig_tune.paths import expanded, is_text
 from eig_tune.schema import Section
+
+if TYPE_CHECKING:
+    SourceName = str
+else:
+    SourceName = Literal[tuple(SOURCES)]
 
 DEFAULT_CACHE = Path("~/.cache/eig-tune")
 
@@ -16,22 +22,26 @@ DEFAULT_CACHE = Path("~/.cache/eig-tune")
 class DatasetConfig(Section):
     """Which images, of what size, and how imbalanced the training images are made."""
 
-    name: Literal["digits", "mnist", "fashion-mnist", "folder", "arrays"] = Field(
-        description="the data set; `folder` is your own images, `arrays` are images given from Python"
+    name: SourceName = Field(
+        description="the data set; your own images are a `folder`, a `file-list`, an `array-file`, or `arrays` given "
+        "from Python"
     )
     root: Path | None = Field(
-        default=None, description="where the data set lies or is downloaded to; `folder` needs it, `digits` has none"
+        default=None,
+        description="where the data set lies or is downloaded to; the folder or file of your own images, which need it",
+    )
+    labels: Path | None = Field(
+        default=None, description="the `.npy` file of the labels of an `array-file`, one an image; none by default"
     )
     image_size: int | None = Field(
         default=None,
         ge=SMALLEST_SIDE,
         le=LARGEST_SIDE,
         multiple_of=MULTIPLE_OF,
-        description="side of the images in pixels, to which they are scaled; by default 16 for `digits`, 28 for "
-        "`mnist` and `fashion-mnist`, and 64 for a folder",
+        description="side of the images in pixels, to which they are scaled; by default that of the data set",
     )
     channels: Literal[1, 3] | None = Field(
-        default=None, description="1 is grey, 3 is colour; by default 3 for a folder, else 1"
+        default=None, description="1 is grey, 3 is colour; by default that of the data set"
     )
     imbalance: Imbalance = Field(
         default=ImbalanceSplit(split=0),
@@ -41,27 +51,35 @@ class DatasetConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _own_as_they_are(cls, document: Any) -> Any:
-        if isinstance(document, dict) and document.get("name") in ("folder", "arrays"):
-            return {"imbalance": "none", **document}
+        if isinstance(document, dict):
+            row = SOURCES.get(str(document.get("name")))
+            return {"imbalance": "none", **document} if row is not None and row.own else document
         return document
 
     @model_validator(mode="after")
     def _root_where_needed(self) -> "DatasetConfig":
-        if self.name == "folder" and self.root is None:
-            raise ValueError("the data set `folder` needs `root`, the folder of your images")
+        if SOURCES[self.name].root == "needed" and self.root is None:
+            raise ValueError(f"the data set `{self.name}` needs `root`, {SOURCES[self.name].root_is}")
+        if self.labels is not None and self.name != "array-file":
+            raise ValueError(f"`labels` are those of an `array-file`; leave them out for `{self.name}`")
         return self
 
-    @field_validator("root")
+    @field_validator("root", "labels")
     @classmethod
-    def _root_is_text(cls, root: Path | None) -> Path | None:
-        if root is not None and not is_text(str(root)):
+    def _path_is_text(cls, path: Path | None) -> Path | None:
+        if path is not None and not is_text(str(path)):
             raise ValueError("this path is no UTF-8 text, which Ray and MLflow need; rename the folder, or link to it")
-        return root
+        return path
 
     @property
     def path(self) -> Path:
         """Where the data set lies, or will lie once it is downloaded."""
         return expanded(self.root or DEFAULT_CACHE, "dataset.root")
+
+    @property
+    def labels_path(self) -> Path | None:
+        """Where the labels of an array in a file lie, if it has any."""
+        return None if self.labels is None else expanded(self.labels, "dataset.labels")
 
 
 class AugmentSettings(Section):

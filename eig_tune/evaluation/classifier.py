@@ -16,11 +16,12 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 from eig_tune.data import AugmentSettings, ImageData
 from eig_tune.data.augment import augment
+from eig_tune.data.batches import batches_of, to_unit_range
 from eig_tune.errors import DataError
 
 LOWEST_ACCURACY = {"fashion-mnist": 0.85}
@@ -90,8 +91,7 @@ def train_classifier(
 def _cache_key(data: ImageData, seed: int, role: Role) -> str:
     digest = hashlib.sha256(repr((_VERSION, data.classes, seed, role)).encode())
     for images in (data.trainable, data.held_out):
-        digest.update(np.ascontiguousarray(images.pixels).data)
-        digest.update(b"" if images.labels is None else images.labels.tobytes())
+        images.update(digest)
     return f"judge-{data.name}-{digest.hexdigest()[:16]}"
 
 
@@ -138,19 +138,20 @@ def _block(inputs: int, outputs: int, stride: int) -> tuple[nn.Module, ...]:
 
 def _train(data: ImageData, seed: int, on_progress: Callable[[int, int], None], role: Role) -> EvaluationClassifier:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    images, labels = _on_device(data.trainable.pixels, device), torch.tensor(data.trainable.labels, device=device)
+    batches, labels = batches_of(data.trainable, device), torch.tensor(data.trainable.labels, device=device)
     seed += _SEED_OF_ROLE[role]
     generator = torch.Generator(device).manual_seed(seed)
     most = int(_LARGEST_STEPS * max(1, len(data.classes) / _EASY_CLASSES))
-    steps = int(np.clip(_EPOCHS * len(images) // _BATCH, _SMALLEST_STEPS, most))
+    steps = int(np.clip(_EPOCHS * len(labels) // _BATCH, _SMALLEST_STEPS, most))
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         network = _NETWORKS[role](data.channels, len(data.classes)).to(device)
         optimizer = torch.optim.AdamW(network.parameters(), lr=_PEAK_LR, weight_decay=0.01)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _PEAK_LR, total_steps=steps)
         for step in range(steps):
-            chosen = torch.randint(len(images), (_BATCH,), generator=generator, device=device)
-            loss = cross_entropy(network(augment(images[chosen], _GENTLE, generator)), labels[chosen])
+            chosen = torch.randint(len(labels), (_BATCH,), generator=generator, device=device)
+            images = to_unit_range(batches.at(chosen))
+            loss = cross_entropy(network(augment(images, _GENTLE, generator)), labels[chosen])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -165,14 +166,10 @@ def _train(data: ImageData, seed: int, on_progress: Callable[[int, int], None], 
 @torch.no_grad()
 def _accuracy(network: nn.Module, data: ImageData, device: torch.device) -> float:
     assert data.held_out.labels is not None
-    images = _on_device(data.held_out.pixels, device)
-    predicted = torch.cat([network(part).argmax(dim=1) for part in images.split(1024)]).cpu().numpy()
+    parts = (to_unit_range(torch.tensor(part, device=device)) for part in data.held_out.parts(1024))
+    predicted = torch.cat([network(part).argmax(dim=1) for part in parts]).cpu().numpy()
     known = [np.mean(predicted[data.held_out.labels == label] == label) for label in np.unique(data.held_out.labels)]
     return float(np.mean(known))
-
-
-def _on_device(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
-    return torch.tensor(pixels, device=device).float() / 127.5 - 1
 
 
 def _save(classifier: EvaluationClassifier, file: Path) -> None:

@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eig_tune.data import AugmentSettings, ImageData
+from eig_tune.data import AugmentSettings, ImageData, Images
 from eig_tune.data.augment import augment
+from eig_tune.data.batches import to_unit_range
 from eig_tune.evaluation import metrics, registry
 from eig_tune.evaluation.base import Array, Indices, LabelledObservations, Observations
 from eig_tune.evaluation.categories import CategoryView, view_categories
@@ -24,6 +25,7 @@ from eig_tune.models.base import EvaluatedModel
 _SAMPLES_PER_CATEGORY, _MOST_SAMPLES = 10, 1000
 _TALLEST = 125  # times as high as wide: the UI's small copies of a picture have 256 pixels
 _MOST_TRAINING_IMAGES = 2000
+_MOST_HELD_OUT_IMAGES = 10_000  # as many as MNIST's; they are all looked at in every evaluation
 _NEIGHBOURS = 5
 _MOST_COMPARED = 1000  # generated images that are compared with real ones; ten of each category where that is more
 _CHUNK = 500
@@ -78,11 +80,12 @@ class Evaluator:
         self._classes = len(data.classes)
         self._classifier = None if classifier is None else classifier.network(device)
         self._class_distribution = data.class_distribution
-        self._training_pixels = _spread(data.training.pixels, _MOST_TRAINING_IMAGES)
+        self._training_pixels = _spread(data.training, _MOST_TRAINING_IMAGES).pixels
         self._training_images = torch.tensor(self._training_pixels, device=device)
         self._nearest = NearestImages(to_unit_range(self._training_images), augment_settings)
-        self._held_out = torch.tensor(data.held_out.pixels, device=device)
-        self._held_out_labels = data.held_out.labels
+        held_out = _spread(data.held_out, _MOST_HELD_OUT_IMAGES)
+        self._held_out = torch.tensor(held_out.pixels, device=device)
+        self._held_out_labels = held_out.labels
 
     def evaluate(self, model: EvaluatedModel, images_per_category: int) -> Evaluation:
         """Evaluate ``model`` on ``images_per_category`` generated images of each category, and on real ones."""
@@ -187,18 +190,13 @@ def to_pixels(images: Tensor) -> NDArray[np.uint8]:
     return pixels
 
 
-def to_unit_range(pixels: Tensor) -> Tensor:
-    """uint8 images as floats in [-1, 1]."""
-    return pixels.float() / 127.5 - 1
-
-
 def _joined(parts: list[Tensor]) -> NDArray[np.int64]:
     joined: NDArray[np.int64] = torch.cat(parts).cpu().numpy()
     return joined
 
 
-def _spread(pixels: NDArray[np.uint8], most: int) -> NDArray[np.uint8]:
-    """At most ``most`` images, evenly spread over them: they are shuffled already."""
-    if len(pixels) <= most:
-        return pixels
-    return pixels[np.linspace(0, len(pixels) - 1, most).astype(np.int64)]
+def _spread(images: Images, most: int) -> Images:
+    """At most ``most`` images, evenly spread over them: they are shuffled already, or in the order of their files."""
+    if len(images) <= most:
+        return images
+    return images.take(np.linspace(0, len(images) - 1, most).astype(np.int64))

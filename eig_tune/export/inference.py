@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from eig_tune.data.batches import to_unit_range
 from eig_tune.data.left_out import LeftOut, cell, counted, named
 from eig_tune.data.listing import list_images
 from eig_tune.data.pixels import Unreadable, formats, read_image
 from eig_tune.data.reading import in_parallel
 from eig_tune.errors import DataError, EigTuneError
-from eig_tune.evaluation.evaluator import sample_rows, to_unit_range
+from eig_tune.evaluation.evaluator import sample_rows
 from eig_tune.evaluation.figures import sample_picture
 from eig_tune.models.base import Model
 from eig_tune.training.checkpoint import RunRecord

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from eig_tune.data import ImageData
+from eig_tune.data.batches import batches_for
 from eig_tune.errors import CheckpointError
 from eig_tune.evaluation.base import Metric
 from eig_tune.evaluation.classifier import EvaluationClassifier
@@ -119,8 +120,8 @@ class Run:
         shares = None if distribution is None else torch.tensor(distribution)
         setup = _setup(config, data.images.image_size, data.images.channels, shares, self._random)
         self.model = build_model(setup)
-        pixels = torch.tensor(data.images.training.pixels, device=device)
-        self._step = TrainingStep(self.model, pixels, config, self._random)
+        self._batches = batches_for(data.images.training, config.train.batch_size, config.seed, device)
+        self._step = TrainingStep(self.model, self._batches, config, self._random)
         captured = device.type == "cuda" and METHODS[config.method].model.capturable
         self._train_step = CapturedStep(self._step, self._random) if captured else self._step
         self._average: WeightAverage | None = None
@@ -136,6 +137,7 @@ class Run:
     def advance(self, steps: int) -> dict[str, float]:
         """Train for ``steps`` steps; the mean of every loss over them."""
         for _ in range(steps):
+            self._batches.prepare(self.step)
             self._train_step()
             self.step += 1
             if self._average is not None:

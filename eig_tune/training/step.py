@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from eig_tune.data.augment import augment
-from eig_tune.evaluation.evaluator import to_unit_range
+from eig_tune.data.batches import Batches, to_unit_range
 from eig_tune.models.base import Model
 from eig_tune.training.config import TrainConfig
 
@@ -24,19 +24,19 @@ class TrainingStep:
     """Draws a batch, trains the model on it and adds its losses up; every random number is of ``generator``.
 
     Args:
-        pixels_NCHW: all training images, uint8, on the model's device.
+        batches: of the training images, on the model's device.
     """
 
-    def __init__(self, model: Model, pixels_NCHW: Tensor, config: TrainConfig, generator: torch.Generator) -> None:
+    def __init__(self, model: Model, batches: Batches, config: TrainConfig, generator: torch.Generator) -> None:
         self._model = model
-        self._pixels_NCHW = pixels_NCHW
+        self._batches = batches
         self._config = config
         self._random = generator
         self._totals: dict[str, Tensor] = {}
 
     def __call__(self) -> None:
         """One step."""
-        real_NCHW = self._draw_batch()
+        real_NCHW = to_unit_range(self._batches.draw(self._config.train.batch_size, self._random))
         augmented_NCHW = real_NCHW
         if self._model.uses_augmented:
             augmented_NCHW = augment(real_NCHW, self._config.augment, self._random)
@@ -44,11 +44,6 @@ class TrainingStep:
             if name not in self._totals:
                 self._totals[name] = torch.zeros_like(loss)
             self._totals[name].add_(loss)
-
-    def _draw_batch(self) -> Tensor:
-        batch, device = (self._config.train.batch_size,), self._pixels_NCHW.device
-        chosen_N = torch.randint(len(self._pixels_NCHW), batch, generator=self._random, device=device)
-        return to_unit_range(self._pixels_NCHW[chosen_N])
 
     def take_mean_losses(self, steps: int) -> dict[str, float]:
         """The mean of every loss over the ``steps`` steps since the last call."""

@@ -88,7 +88,7 @@ def check_data(spec: SearchSpec, home: Home, view: View) -> Check:
         images = prepare_images(spec, home, view)
     except EigTuneError as error:
         return Check("data", spec.dataset.name, one_line(error))
-    mebibytes = images.training.pixels.nbytes / 2**20
+    mebibytes = images.training.nbytes / 2**20
     found = (
         f"{images.name}: {len(images.training):,} training images, {mebibytes:.1f} MiB; the nodes get them from here"
     )

@@ -75,6 +75,8 @@ def prepare_resources(
         start_ray(options.address, options.cpus)
         given = Resources.of_cluster(options.gpus, options.trials_per_gpu or 1, options.cpus)
         classifier, store = training.result().classifier, opening.result()
+    if options.address is not None:  # a process on another machine cannot map a file of this one
+        images = {name: these.sent_whole() for name, these in images.items()}
     datasets = {name: TrialData(these, classifier) for name, these in images.items()}
     if options.trials_per_gpu is None:
         given = replace(given, trials_per_gpu=_as_many_as_fit(spec, next(iter(datasets.values())), given))

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from pydantic import ValidationError
 
 from eig_tune.data import DatasetConfig, ImbalanceSplit, load_images
@@ -55,9 +56,9 @@ def test_later_changes_of_an_array_change_nothing() -> None:
         (
             GREY.transpose(1, 2, 0)[..., None, None],
             None,
-            "images: got shape (16, 16, 40, 1, 1); give [N, C, S, S], C 1 or 3",
+            "images: got shape (16, 16, 40, 1, 1); give [N, S, S], [N, C, S, S] or [N, S, S, C] with C 1 or 3",
         ),
-        (COLOUR.transpose(0, 2, 3, 1), None, "channels come first: images.transpose(0, 3, 1, 2)"),
+        (COLOUR[:, :, :, :3], None, "images: got shape (40, 3, 16, 3), where channels may be first or last"),
         (GREY[:0], None, "images: got shape (0, 16, 16)"),
         (GREY.astype(np.int64), None, "images: got int64; give uint8 from 0 to 255, or floats from 0 to 1"),
         (GREY.astype(np.float32), None, "images: got floats from 0 to 255"),
@@ -109,7 +110,6 @@ def test_size_and_channels_are_the_arrays_own_unless_the_space_says_others() -> 
         (DatasetConfig(name="arrays"), GREY[:, :14, :14], "set dataset.image_size to 16, and they are resized"),
         (DatasetConfig(name="arrays"), GREY[:, :4, :4], "set dataset.image_size to 8, and they are resized"),
         (DatasetConfig(name="arrays"), GREY[:, :12], "they are 12 × 16; crop them to squares"),
-        (DatasetConfig(name="arrays", channels=1), COLOUR, "make them grey, or write 3"),
     ],
 )
 def test_arrays_that_networks_cannot_make_are_refused_with_the_remedy(
@@ -118,6 +118,14 @@ def test_arrays_that_networks_cannot_make_are_refused_with_the_remedy(
     with pytest.raises(DataError) as raised:
         load_images(config, arrays=from_arrays(images))
     assert shown in str(raised.value)
+
+
+def test_channels_may_come_last_and_colour_be_made_grey() -> None:
+    last = from_arrays(COLOUR.transpose(0, 2, 3, 1))
+    np.testing.assert_array_equal(last.pixels, COLOUR)
+    grey = load_images(DatasetConfig(name="arrays", channels=1), arrays=last)
+    own = [np.asarray(Image.fromarray(image.transpose(1, 2, 0)).convert("L")).tobytes() for image in COLOUR]
+    assert {image.tobytes() for image in grey.training.pixels} <= set(own)
 
 
 def test_side_that_is_no_multiple_of_4_is_resized_when_the_space_says_to_what() -> None:

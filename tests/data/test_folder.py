@@ -25,9 +25,9 @@ def test_subfolders_are_classes_in_order_of_name(tmp_path: Path) -> None:
     found = read_folder(tmp_path, 8, 1)
     assert found.classes == ("cat", "dog", "owl")
     assert found.images.shape == (9, 1, 8, 8)
-    assert found.labels is not None
-    assert found.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
-    assert found.images[:, 0, 0, 0].tolist() == [10, 11, 12, 20, 21, 22, 30, 31, 32]
+    assert found.images.labels is not None
+    assert found.images.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert found.images.pixels[:, 0, 0, 0].tolist() == [10, 11, 12, 20, 21, 22, 30, 31, 32]
     assert found.left_out == ()
 
 
@@ -35,17 +35,17 @@ def test_loose_images_have_no_labels(tmp_path: Path) -> None:
     for number in range(3):
         paint(tmp_path / f"{number}.png", (number,) * 3)
     found = read_folder(tmp_path, 8, 3)
-    assert found.labels is None
+    assert found.images.labels is None
     assert found.classes == ()
-    assert found.images[:, 0, 0, 0].tolist() == [0, 1, 2]
+    assert found.images.pixels[:, 0, 0, 0].tolist() == [0, 1, 2]
 
 
 def test_images_deeper_in_a_class_folder_belong_to_it(tmp_path: Path) -> None:
     paint(tmp_path / "a" / "2024" / "x.png")
     paint(tmp_path / "b" / "y.png")
     found = read_folder(tmp_path, 8, 3)
-    assert found.labels is not None
-    assert found.labels.tolist() == [0, 1]
+    assert found.images.labels is not None
+    assert found.images.labels.tolist() == [0, 1]
 
 
 def test_other_files_and_empty_folders_are_no_classes_and_counted(tmp_path: Path) -> None:
@@ -113,8 +113,8 @@ def test_unreadable_files_are_skipped_and_listed(tmp_path: Path) -> None:
         LeftOut("b/text.jpg", "not an image"),
         LeftOut("b/cut.png", "damaged"),
     }
-    assert found.labels is not None
-    assert found.labels.tolist() == [0, 1]
+    assert found.images.labels is not None
+    assert found.images.labels.tolist() == [0, 1]
 
 
 def test_missing_folder_is_named(tmp_path: Path) -> None:

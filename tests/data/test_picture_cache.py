@@ -1,6 +1,7 @@
 """Images of a folder that were read before: the second command reads none, and a changed file is noticed."""
 
 import os
+import pickle
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +13,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from eig_tune.data import DatasetConfig, load_images, reading
+from eig_tune.data import DatasetConfig, load_images, pixel_file, reading
 from eig_tune.data.folder import read_folder
-from eig_tune.data.picture_cache import Row, cache_file, load_rows, save_rows
+from eig_tune.data.picture_cache import Row, cache_file, load_kept, new_pool, save_kept
+from eig_tune.data.pixel_file import PixelFile
 from eig_tune.data.pixels import decode
+from eig_tune.data.pool import written_pool
 from eig_tune.data.reading import in_parallel
+from eig_tune.errors import DataError
 
 
 @pytest.fixture
@@ -46,7 +50,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def levels(root: Path, cache: Path | None) -> list[int]:
     found = read_folder(root, 8, 1, cache)
     assert [each.path for each in found.left_out] == ["a/broken.png"]
-    return [int(level) for level in found.images[:, 0, 0, 0]]
+    return [int(level) for level in found.images.pixels[:, 0, 0, 0]]
 
 
 def test_second_reading_decodes_nothing_and_is_the_same(root: Path, tmp_path: Path, decoded: list[int]) -> None:
@@ -89,11 +93,11 @@ def test_size_and_colours_have_rows_of_their_own(root: Path, tmp_path: Path) -> 
     for size, channels in ((8, 1), (12, 1), (8, 3)):
         found = read_folder(root, size, channels, tmp_path / "kept")
         assert found.images.shape == (6, channels, size, size)
-    assert len(list((tmp_path / "kept").iterdir())) == 3
+    assert len(list((tmp_path / "kept").glob("*.npz"))) == len(list((tmp_path / "kept").glob("*.pixels"))) == 3
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "text", "pickle", "folder"])
-def test_damaged_cache_is_made_anew(root: Path, tmp_path: Path, damage: str) -> None:
+def test_damaged_cache_is_made_anew(root: Path, tmp_path: Path, damage: str, decoded: list[int]) -> None:
     first = levels(root, tmp_path / "kept")
     file = cache_file(tmp_path / "kept", root, 8, 1)
     raw = file.read_bytes()
@@ -107,8 +111,41 @@ def test_damaged_cache_is_made_anew(root: Path, tmp_path: Path, damage: str) -> 
         flipped = raw[:middle] + bytes([raw[middle] ^ 255]) + raw[middle + 1 :]
         file.write_bytes({"cut": raw[:middle], "flipped": flipped, "empty": b"", "text": b"x" * 100}[damage])
     assert levels(root, tmp_path / "kept") == first
+    assert len(decoded) == 14
     if damage != "folder":
-        assert file.read_bytes() == raw
+        assert levels(root, tmp_path / "kept") == first
+        assert len(decoded) == 14
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_lost_pixels_are_read_again(root: Path, tmp_path: Path, damage: str, decoded: list[int]) -> None:
+    first = levels(root, tmp_path / "kept")
+    (pool,) = (tmp_path / "kept").glob("*.pixels")
+    raw = pool.read_bytes()
+    pool.unlink()
+    if damage == "cut":
+        pool.write_bytes(raw[:-1])
+    assert levels(root, tmp_path / "kept") == first
+    assert len(decoded) == 14
+
+
+def test_search_goes_on_with_its_pool_when_the_folder_changes(root: Path, tmp_path: Path) -> None:
+    """A trial process of it that starts later maps the same images; a pool that none can use any more is deleted."""
+    config = DatasetConfig(name="folder", root=root, image_size=8, channels=1)
+    data = pickle.loads(pickle.dumps(load_images(config, tmp_path / "kept")))
+    before = data.fingerprint()
+    (root / "a" / "0.bmp").unlink()
+    assert load_images(config, tmp_path / "kept").fingerprint() != before
+    pixel_file._mapped.cache_clear()
+    assert data.fingerprint() == before
+    pool = data.training.stored
+    assert isinstance(pool, pixel_file.PixelFile)
+    os.utime(pool.path, ns=(0, pool.modified))
+    (root / "b" / "1.bmp").unlink()
+    load_images(config, tmp_path / "kept")
+    pixel_file._mapped.cache_clear()
+    with pytest.raises(DataError, match=r"cannot be mapped into memory \(.*No such file"):
+        data.fingerprint()
 
 
 def test_place_that_cannot_be_written_is_no_reason_to_stop(root: Path, tmp_path: Path) -> None:
@@ -117,12 +154,23 @@ def test_place_that_cannot_be_written_is_no_reason_to_stop(root: Path, tmp_path:
 
 
 def test_writers_at_once_leave_a_whole_file(tmp_path: Path) -> None:
-    rows = {str(n): Row((n, n, n), bytes(31) + bytes([n]), np.full((1, 8, 8), n, np.uint8)) for n in range(50)}
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: save_rows(tmp_path / "x.npz", rows), range(20)))
-    loaded = load_rows(tmp_path / "x.npz")
-    assert list(loaded) == list(rows)
-    assert [file.name for file in tmp_path.iterdir()] == ["x.npz"]
+    rows = {str(n): Row((n, n, n), bytes(31) + bytes([n]), n) for n in range(50)}
+    file, pixels = tmp_path / "x.npz", np.arange(50, dtype=np.uint8)[:, None, None, None].repeat(64, 1)
+
+    def write(_: int) -> None:
+        with written_pool(new_pool(file), 50, (1, 8, 8)) as pool:
+            pool.append(pixels.reshape(-1, 1, 8, 8))
+            stored = pool.finish()
+        assert isinstance(stored, PixelFile)
+        save_kept(file, rows, stored)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(write, range(20)))
+    loaded = load_kept(file, (1, 8, 8))
+    assert loaded.rows == rows
+    assert loaded.pool is not None
+    np.testing.assert_array_equal(loaded.pool.array()[:, 0, 0, 0], np.arange(50))
+    assert {file.suffix for file in tmp_path.iterdir()} == {".npz", ".pixels"}
 
 
 def test_what_was_read_before_an_interruption_is_kept(
@@ -166,7 +214,7 @@ def test_what_a_killed_writer_left_is_deleted(root: Path, tmp_path: Path) -> Non
     os.utime(old, (0, 0))
     new.touch()
     levels(root, tmp_path / "kept")
-    assert set(file.parent.iterdir()) == {file, new}
+    assert {left for left in file.parent.iterdir() if left.suffix != ".pixels"} == {file, new}
 
 
 def test_files_are_read_beside_each_other() -> None:

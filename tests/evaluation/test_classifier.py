@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import save_file
 
 from eig_tune.data import ImageData
+from eig_tune.data.batches import to_unit_range
 from eig_tune.errors import DataError
 from eig_tune.evaluation import classifier as classifier_module
 from eig_tune.evaluation.classifier import EvaluationClassifier, lowest_accuracy, train_classifier
-from eig_tune.evaluation.evaluator import to_unit_range
 
 CPU = torch.device("cpu")
 

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from eig_tune.data import AugmentSettings, ImageData
+from eig_tune.data.batches import to_unit_range
 from eig_tune.evaluation.classifier import EvaluationClassifier
-from eig_tune.evaluation.evaluator import Evaluator, sample_grid, to_unit_range
+from eig_tune.evaluation.evaluator import Evaluator, sample_grid
 from eig_tune.evaluation.metrics import METRICS
 from eig_tune.models import METHODS, ModelSettings, NetworkSettings
 from eig_tune.models.base import ModelSetup

@@ -12,10 +12,11 @@ from test_evaluator import CPU, STILL, Puppet
 from torch import Tensor
 
 from eig_tune.data import AugmentSettings, ImageData
+from eig_tune.data.batches import to_unit_range
 from eig_tune.data.photometric import change_photometrically
 from eig_tune.evaluation import metrics
 from eig_tune.evaluation.classifier import EvaluationClassifier
-from eig_tune.evaluation.evaluator import Evaluator, to_unit_range
+from eig_tune.evaluation.evaluator import Evaluator
 from eig_tune.evaluation.neighbours import NearestImages, RandomFeatures
 
 

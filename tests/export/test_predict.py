@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 from eig_tune.cli import main
+from eig_tune.data.batches import to_unit_range
 from eig_tune.data.folder import read_folder
-from eig_tune.evaluation.evaluator import to_unit_range
 from eig_tune.export import read_bundle, write_bundle
 from eig_tune.training import TrainConfig
 from eig_tune.training.loop import TrialData, fit
@@ -71,7 +71,7 @@ def test_predictions_are_of_what_a_search_sees(bundle: Path, images: Path, predi
     code, rows, _ = predict(images)
     record, model = read_bundle(bundle)
     seen = read_folder(images, record.image_size, record.channels)
-    q_NK = model.category_logits(to_unit_range(torch.tensor(seen.images))).softmax(dim=1)
+    q_NK = model.category_logits(to_unit_range(torch.tensor(seen.images.pixels))).softmax(dim=1)
     assert code == 0
     assert [int(row["category"]) for row in rows] == q_NK.argmax(dim=1).tolist()
     assert [float(row["probability"]) for row in rows] == pytest.approx(q_NK.max(dim=1).values.tolist(), abs=1e-5)

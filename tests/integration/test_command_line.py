@@ -30,7 +30,7 @@ BAD_SPACES = {
         "name: digits",
         "name: digitz",
         "dataset.name",
-        "'digits', 'mnist', 'fashion-mnist', 'folder' or 'arrays'",
+        "'digits', 'mnist', 'fashion-mnist', 'kmnist', ",
     ),
     "not a number": ("generator_lr: 1.0e-3", "generator_lr: .nan", "train.generator_lr"),
     "one category": ("categories: 10", "categories: 1", "model.categories"),

@@ -19,9 +19,9 @@ from mlflow_server import MlflowServer, ModelServer
 from numpy.typing import NDArray
 from PIL import Image
 
+from eig_tune.data.batches import to_unit_range
 from eig_tune.errors import CheckpointError
 from eig_tune.evaluation import metrics
-from eig_tune.evaluation.evaluator import to_unit_range
 from eig_tune.export import open_bundle, read_bundle
 from eig_tune.reports.mlflow_runs import MODEL_FOLDER
 from eig_tune.tracking import OBJECTIVES_TAG, SearchTracker, open_store
