@@ -39,6 +39,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "straight-through codes": {"straight_through": True},
     "prior follows Q's mean": {"prior_update": "posterior", "prior_lr": 1e-3},
     "one batch for batch norm": {"shared_batch_statistics": True},
+    "hinge loss": {"gan_loss": "hinge"},
+    "R1, γ = 1": {"r1_gamma": 1.0},
+    "differentiable augmentation": {"diff_translation": 0.125, "diff_cutout": 0.5, "diff_colour": 1.0},
     "nt_xent, no entropy loss": {"lambda_3": 0.0},
     **{
         f"{distance}, {name}": {"distance": distance, "lambda_3": lambda_3}

@@ -17,7 +17,8 @@ _STEPS = 5  # the last of them as a CUDA graph, whose memory is its own
 # A GPU computes for one process at a time: two trials use the gaps of each other's evaluations, more only wait. Under
 # NVIDIA's Multi-Process Service they compute side by side (benchmarks/RESULTS.md, "On a GPU").
 _MOST, _MOST_UNDER_MPS = 2, 16
-_NUMBERS = ("width", "noise_dim", "categories", "continuous_dim", "batch_size")
+_DIFFERENTIABLE = ("diff_translation", "diff_cutout", "diff_colour")
+_NUMBERS = ("width", "noise_dim", "categories", "continuous_dim", "batch_size", "r1_gamma", *_DIFFERENTIABLE)
 _CHOICES = ("method", "network", "distance", "precision")
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from eig_tune.models import losses
 from eig_tune.models.balance import GradientBalance
 from eig_tune.models.base import ModelSetup
+from eig_tune.models.diff_augment import diff_augment
 from eig_tune.models.distances import DISTANCES, QOutput
 from eig_tune.models.networks import network_for
 from eig_tune.models.networks.base import Networks
@@ -93,12 +94,19 @@ class InfoGan:
         with autocast(self.device, self.settings.precision):
             fake_NCHW, code_NK = self._generate(len(real_NCHW), generator)
             images_NCHW = fake_NCHW.detach().requires_grad_()  # so that G's part of the backward pass comes last
-            passed_MT = self._front_end_pass(real_NCHW, images_NCHW, augmented_NCHW)
+            shown_NCHW = diff_augment(real_NCHW, self.settings, generator)
+            if self.settings.r1_gamma > 0:
+                shown_NCHW = shown_NCHW.detach().requires_grad_()
+            passed_MT = self._front_end_pass(
+                shown_NCHW, diff_augment(images_NCHW, self.settings, generator), augmented_NCHW
+            )
         trunks_MT = passed_MT.detach().float().requires_grad_()  # so that each loss's gradient is known there
         parts = self._losses(trunks_MT.split(len(real_NCHW)), code_NK)
         for optimizer in self._optimizers.values():
             optimizer.zero_grad(set_to_none=True)
         to_weights_MT, to_images_MT = self._backward_to_trunks(parts, trunks_MT)
+        if self.settings.r1_gamma > 0:
+            parts["r1_penalty"] = self._penalise(passed_MT, shown_NCHW)
         self._backward_to_weights(passed_MT, to_weights_MT, to_images_MT, images_NCHW, fake_NCHW)
         for optimizer in self._optimizers.values():
             optimizer.step()
@@ -134,9 +142,10 @@ class InfoGan:
         """Every loss of the method's row, by name, from the trunks of real, generated and augmented images."""
         real, fake, *augmented = trunks
         fake_logits_N = self.discriminator(fake)
+        discriminator_loss, generator_loss = losses.GAN_LOSSES[self.settings.gan_loss]
         parts = {
-            "discriminator_loss": losses.discriminator_loss(self.discriminator(real), fake_logits_N),
-            "generator_loss": losses.generator_loss(fake_logits_N),
+            "discriminator_loss": discriminator_loss(self.discriminator(real), fake_logits_N),
+            "generator_loss": generator_loss(fake_logits_N),
             "mutual_information": self._mutual_information(self.category_head(fake)[1], code_NK),
         }
         if not augmented:
@@ -180,6 +189,13 @@ class InfoGan:
         if not self.settings.category_loss_trains_front_end:
             return of_d_MT, of_g_MT + of_q_MT
         return of_d_MT + self.balance(of_d_MT, of_q_MT) * of_q_MT, of_g_MT + of_q_MT
+
+    def _penalise(self, passed_MT: Tensor, shown_NCHW: Tensor) -> Tensor:
+        """Gradients of the R1 penalty at the weights of D and of the front end; the penalty, with its weight."""
+        logits_N = self.discriminator(passed_MT[: len(shown_NCHW)].float())
+        penalty = self.settings.r1_gamma * losses.r1_penalty(logits_N, shown_NCHW)
+        penalty.backward(inputs=[*self.discriminator.parameters(), *self.front_end.parameters()], retain_graph=True)
+        return penalty
 
     def _backward_to_weights(
         self, passed_MT: Tensor, to_weights_MT: Tensor, to_images_MT: Tensor, images_NCHW: Tensor, fake_NCHW: Tensor

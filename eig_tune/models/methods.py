@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PriorKind = Literal["uniform", "ground-truth", "learned"]
 Precision = Literal["auto", "fp32", "bf16"]
+GanLoss = Literal["non-saturating", "hinge"]
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,35 @@ class InfoGanSettings(DistanceSettings):
         default="gradient",
         description="a learned prior follows G's gradient by Adam at prior_lr, or moves at each step by the share "
         "prior_lr towards the mean of Q(c|x) over the real batch",
+    )
+    gan_loss: GanLoss = Field(
+        default="non-saturating", description="the adversarial loss of D and G; D's is the cross entropy, or its hinge"
+    )
+    r1_gamma: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight γ of the R1 penalty γ/2·E‖∇D(x)‖² on real images, at every step; 0 is off",
+    )
+    diff_translation: float = Field(
+        default=0.0,
+        ge=0,
+        lt=0.5,
+        description="differentiable augmentation of all that D sees: largest shift in x and in y, as a share of the "
+        "side; 0 is off, Zhao et al. have 0.125",
+    )
+    diff_cutout: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="the same: side of the square that is cut out, as a share of the image's; 0 is off, Zhao et al. "
+        "have 0.5",
+    )
+    diff_colour: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="the same: strength of changes of brightness, saturation and contrast; 0 is off, Zhao et al. "
+        "have 1",
     )
     shared_batch_statistics: Annotated[bool, BATCH_NORM_IN_FRONT_END] = Field(
         default=False, description="D's step normalises real and generated images as one batch"

@@ -168,11 +168,16 @@ def naive_step(model: InfoGan, seed: int) -> Weights:
     else:
         real_trunk, fake_trunk = (naive_front_end(p["front_end"], x) for x in (real, fake))
     trunks = (fake_trunk, real_trunk, naive_front_end(p["front_end"], augmented))
-    d_loss = naive_adversarial_loss(p, real_trunk, 1) + naive_adversarial_loss(p, fake_trunk, 0)
+    if model.settings.gan_loss == "hinge":
+        of_real, of_fake = (linear(trunk, *p["discriminator"]) for trunk in (real_trunk, fake_trunk))
+        d_loss, fooling = relu(1 - of_real).mean() + relu(1 + of_fake).mean(), -of_fake.mean()
+    else:
+        d_loss = naive_adversarial_loss(p, real_trunk, 1) + naive_adversarial_loss(p, fake_trunk, 0)
+        fooling = naive_adversarial_loss(p, fake_trunk, 1)
     q_loss = naive_q_loss(model, p, drawn, trunks)
-    g_loss = naive_adversarial_loss(p, fake_trunk, 1) + q_loss
+    g_loss = fooling + q_loss
 
-    of_d = gradients_of(d_loss, p, ["front_end", "discriminator"])
+    of_d = gradients_of(d_loss + naive_penalty(model, p, real), p, ["front_end", "discriminator"])
     of_g = gradients_of(g_loss, p, ["generator", "category_head", "prior"])
     if model.settings.category_loss_trains_front_end:  # G's aim is to fool D: it must not train D's eyes
         before = model.balance.get_buffer("squared_lengths").double()  # moving averages
@@ -190,6 +195,14 @@ def naive_step(model: InfoGan, seed: int) -> Weights:
         share = model.settings.prior_lr
         p["prior"][0] = ((1 - share) * drawn[1] + share * posterior).log()
     return {name: [w.detach() for w in ws] for name, ws in p.items()}
+
+
+def naive_penalty(model: InfoGan, p: Weights, real: Tensor) -> Tensor:
+    """γ/2·E‖∇D(x)‖²."""
+    real = real.clone().requires_grad_()
+    logits = linear(naive_front_end(p["front_end"], real), *p["discriminator"])
+    (slopes,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
+    return model.settings.r1_gamma / 2 * slopes.flatten(1).square().sum(dim=1).mean()
 
 
 def squared_length_at(trunks: tuple[Tensor, ...], loss: Tensor) -> Tensor:

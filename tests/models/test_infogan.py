@@ -67,6 +67,8 @@ def assert_same_step(before: Weights, after: Weights, expected: Weights) -> None
         ("elastic-infogan", {"shared_batch_statistics": True}),
         ("elastic-infogan", {"prior_update": "posterior"}),
         ("gumbel-softmax", {"prior_update": "posterior"}),
+        ("elastic-infogan", {"r1_gamma": 5.0}),
+        ("uniform-infogan", {"r1_gamma": 5.0, "gan_loss": "hinge", "category_loss_trains_front_end": True}),
     ],
 )
 def test_step_equals_the_step_written_out(method: str, changes: dict[str, object]) -> None:

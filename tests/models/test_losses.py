@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from typing import get_args
 
 import pytest
 import torch
 from torch import Tensor
 
 from eig_tune.models import losses
+from eig_tune.models.methods import GanLoss
 
 Rows = Sequence[Sequence[float]]
 
@@ -36,6 +38,30 @@ def naive_entropy(logits: Rows) -> float:
 
 def sigmoid(logit: float) -> float:
     return 1 / (1 + math.exp(-logit))
+
+
+def test_hinge_losses_equal_their_formulas() -> None:
+    real, fake = random_rows(1)[0], random_rows(2)[0]
+    of_real = sum(max(0.0, 1 - logit) for logit in real.tolist()) / len(real)
+    of_fake = sum(max(0.0, 1 + logit) for logit in fake.tolist()) / len(fake)
+    assert losses.hinge_discriminator_loss(real, fake).item() == pytest.approx(of_real + of_fake)
+    assert losses.hinge_generator_loss(fake).item() == pytest.approx(-sum(fake.tolist()) / len(fake))
+
+
+def test_every_gan_loss_that_a_space_may_name_has_its_row() -> None:
+    assert tuple(losses.GAN_LOSSES) == get_args(GanLoss)
+
+
+def test_penalty_is_half_the_squared_slope_of_d_at_real_images() -> None:
+    """Of D(x) = w·x² / 2 the slope is w·x, and the gradient of the penalty at w is w·x²."""
+    images = random_rows(3, 6, 4).view(6, 1, 2, 2).requires_grad_()
+    weight = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+    penalty = losses.r1_penalty((weight * images.square() / 2).sum(dim=(1, 2, 3)), images)
+    squares = images.detach().square().sum(dim=(1, 2, 3)).mean()
+    assert penalty.item() == pytest.approx(0.7**2 * squares.item() / 2)
+    penalty.backward()
+    assert weight.grad is not None
+    assert weight.grad.item() == pytest.approx(0.7 * squares.item())
 
 
 def test_mutual_information_equals_its_formula() -> None:
