@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 from ray.tune import Callback, Checkpoint, ProgressReporter
 from ray.tune.experiment import Trial as RayTrial
@@ -19,7 +19,9 @@ from eig_tune.cluster.ray_private import oldest_without_room
 from eig_tune.cluster.replaced_checkpoints import ReplacedCheckpoints
 from eig_tune.cluster.storage import IS_NOT_THERE, Storage
 from eig_tune.errors import DISK_IS_FULL, MEND_AND_RESUME, CheckpointError, StorageError
+from eig_tune.hpo.candidates import run_in_words
 from eig_tune.hpo.engine import Engine
+from eig_tune.hpo.stages import Stages, StageT
 from eig_tune.hpo.trial import HALVED_BATCH, Action, Trial
 from eig_tune.stopping import Stop
 
@@ -44,40 +46,49 @@ class _RestoredFromEventLog:
         return (object, ())
 
 
-class EngineSearcher(_RestoredFromEventLog, Searcher):  # type: ignore[misc]
-    """Proposes the engine's trials.
+class EngineSearcher(_RestoredFromEventLog, Searcher, Generic[StageT]):  # type: ignore[misc]
+    """Proposes the engines' trials.
 
     Args:
-        engine: proposes trials.
-        make_config: what a trainable is given for a trial.
+        stages: propose trials.
+        make_config: what a trainable is given for a trial of a stage.
         slots: how many trials may run now. A trial is proposed when it can run and no earlier, so that as many
             results as possible are known by then.
+        stop: when nothing more is proposed, even if nothing runs that could be ended.
 
     Attributes:
-        numbers: the engine's number of each trial by Ray's ID.
+        trials: the engine of each trial and its number there, by Ray's ID.
     """
 
     def __init__(
-        self, engine: Engine, make_config: Callable[[Trial], dict[str, Any]], slots: Callable[[], int]
+        self,
+        stages: Stages[StageT],
+        make_config: Callable[[StageT, Trial], dict[str, Any]],
+        slots: Callable[[], int],
+        stop: Stop,
     ) -> None:
         super().__init__()
-        self._engine = engine
+        self._stages = stages
         self._make_config = make_config
         self._slots = slots
+        self._stop = stop
         self._live = set[str]()
-        self.numbers: dict[str, int] = {}
+        self.trials: dict[str, tuple[Engine, int]] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The config of the engine's next trial; None when there is none now, ``FINISHED`` when none will come."""
+        """The config of the next trial; None when there is none now, ``FINISHED`` when none will come."""
         if len(self._live) >= self._slots():
             return None
-        trial = self._engine.propose(trial_id)
-        if trial is None:
+        if not self._live and self._stop.asked:
+            return str(Searcher.FINISHED)  # Ray waits here until there is a trial, and asks no stopper meanwhile
+        proposed = self._stages.propose(trial_id)
+        if proposed is None:
             # While a trial runs its process may be lost, and the trial be proposed again.
-            return str(Searcher.FINISHED) if self._engine.complete else None
-        self.numbers[trial_id] = trial.number
+            return str(Searcher.FINISHED) if self._stages.complete() else None
+        stage, trial = proposed
+        self.trials[trial_id] = stage.engine, trial.number
         self._live.add(trial_id)
-        return self._make_config(trial)
+        return self._make_config(stage, trial)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Free the trial's slot. Its end is reported to the engine by the callback, after its last checkpoint."""
@@ -91,20 +102,19 @@ class EngineSearcher(_RestoredFromEventLog, Searcher):  # type: ignore[misc]
 
 
 class EngineScheduler(_RestoredFromEventLog, FIFOScheduler):  # type: ignore[misc]
-    """Passes reports to the engine and its decisions to Ray."""
+    """Passes reports to the engines and their decisions to Ray."""
 
-    def __init__(self, engine: Engine, searcher: EngineSearcher) -> None:
+    def __init__(self, searcher: EngineSearcher[Any]) -> None:
         super().__init__()
-        self._engine = engine
         self._searcher = searcher
 
     def on_trial_result(self, tune_controller: Any, trial: RayTrial, result: dict[str, Any]) -> str:
         """Report a result, which Ray has flattened, to the engine; whether the trial goes on in its process."""
         metrics = {key.split("/", 1)[1]: value for key, value in result.items() if key.startswith("measured/")}
         metrics |= {name: result[name] for name in ("train_seconds", "evaluation_seconds")}
-        number = self._searcher.numbers[trial.trial_id]
-        self._engine.place(number, result.get("hostname", ""))
-        report = self._engine.report(number, result["step"], metrics)
+        engine, number = self._searcher.trials[trial.trial_id]
+        engine.place(number, result.get("hostname", ""))
+        report = engine.report(number, result["step"], metrics)
         return str(TrialScheduler.CONTINUE if report.decision.action is Action.CONTINUE else TrialScheduler.STOP)
 
     def choose_trial_to_run(self, tune_controller: Any) -> RayTrial | None:
@@ -133,53 +143,55 @@ class EngineStopper(_RestoredFromEventLog, Stopper):  # type: ignore[misc]
 
 
 class EngineCallback(_RestoredFromEventLog, Callback):  # type: ignore[misc]
-    """Has checkpoints written that the engine needs, reports them and ends of trials to it, and has checkpoints deleted
-    that were replaced.
+    """Has checkpoints written that the engines need, reports them and ends of trials to them, and has checkpoints
+    deleted that were replaced.
 
     Args:
-        engine: decides what becomes of trials.
-        searcher: knows the engine's numbers of trials.
+        stages: decide what becomes of trials.
+        searcher: knows the engine of a trial, and its number there.
         storage: where checkpoints lie.
         device: where trials are to train, as PyTorch names it.
         stop: asks for the end of all trials.
     """
 
-    def __init__(self, engine: Engine, searcher: EngineSearcher, storage: Storage, device: str, stop: Stop) -> None:
-        self._engine = engine
+    def __init__(
+        self, stages: Stages[Any], searcher: EngineSearcher[Any], storage: Storage, device: str, stop: Stop
+    ) -> None:
+        self._stages = stages
         self._searcher = searcher
         self._storage = storage
         self._device = device
         self._stop = stop
         self._warned = set[str]()
-        self._replaced = ReplacedCheckpoints(storage, engine.state)
+        self._replaced = ReplacedCheckpoints(storage, stages.sync)
 
     def on_step_end(self, iteration: int, trials: list[RayTrial], **info: Any) -> None:
-        """Give the engine its heartbeat, several times a second.
+        """Give the engines their heartbeat, several times a second.
 
         Raises:
-            StorageError: the engine has halted the search.
+            StorageError: an engine has halted the search.
             AllTrialsEndedError: no trial runs any more, nor will one.
         """
         # Here Ray lets an exception pass; elsewhere it may take it for the trial's.
-        if self._engine.halted is not None:
-            raise StorageError(self._engine.halted)
-        self._engine.heartbeat()
-        if (self._engine.complete or self._stop.asked) and all(trial.is_finished() for trial in trials):
+        if (halted := self._stages.halted) is not None:
+            raise StorageError(halted)
+        self._stages.heartbeat()
+        if (self._stop.asked or self._stages.complete()) and all(trial.is_finished() for trial in trials):
             raise AllTrialsEndedError
 
     def on_trial_result(
         self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **info: Any
     ) -> None:
         """Ray calls this when the scheduler has decided, and before it looks into the result for what is set here."""
-        number = self._searcher.numbers[trial.trial_id]
-        result[SHOULD_CHECKPOINT] = self._engine.needs_checkpoint(number, result["step"])
+        engine, number = self._searcher.trials[trial.trial_id]
+        result[SHOULD_CHECKPOINT] = engine.needs_checkpoint(number, result["step"])
         if result.get("device", self._device) != self._device:
             self._warn_once(
                 f"Ray has given trials a GPU on {result['node_ip']}, but PyTorch sees none there (no driver, or a "
                 "build of PyTorch without CUDA): they train on the CPU"
             )
         if (batch := result["measured"].get(HALVED_BATCH)) is not None:
-            self._warn_once(f"trial {number}: not enough GPU memory, it goes on with a batch of {batch:.0f}")
+            self._warn_once(f"{_name(engine, number)}: not enough GPU memory, it goes on with a batch of {batch:.0f}")
 
     def _warn_once(self, line: str) -> None:
         if line not in self._warned:
@@ -192,61 +204,71 @@ class EngineCallback(_RestoredFromEventLog, Callback):  # type: ignore[misc]
     def on_checkpoint(
         self, iteration: int, trials: list[RayTrial], trial: RayTrial, checkpoint: Checkpoint, **info: Any
     ) -> None:
-        number = self._searcher.numbers[trial.trial_id]
+        engine, number = self._searcher.trials[trial.trial_id]
         location = self._storage.location(checkpoint.path)
-        older = self._engine.checkpointed(number, location, trial.last_result["step"])
+        older = engine.checkpointed(number, location, trial.last_result["step"])
         if older is not None and older != location:
             self._replaced.add(older, location)
 
     def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
-        self._engine.carry_out(self._searcher.numbers[trial.trial_id])
+        engine, number = self._searcher.trials[trial.trial_id]
+        engine.carry_out(number)
 
     def on_trial_error(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
         log = Path(trial.error_file) if trial.error_file else None
-        number, raised = self._searcher.numbers[trial.trial_id], None if log is None else _raised(log)
+        engine, number = self._searcher.trials[trial.trial_id]
+        raised = None if log is None else _raised(log)
         if raised is not None and raised.startswith(_CANNOT_BE_STORED):
-            self._storage_failed(number, raised.removeprefix(_CANNOT_BE_STORED))
+            self._storage_failed(engine, number, raised.removeprefix(_CANNOT_BE_STORED))
         elif raised is not None and raised.startswith(_CANNOT_BE_USED):
-            self._checkpoint_failed(number, raised.removeprefix(_CANNOT_BE_USED))
+            self._checkpoint_failed(engine, number, raised.removeprefix(_CANNOT_BE_USED))
         elif raised is None:
-            self._on_worker_lost(number, f"its process was lost: killed from outside, or out of memory; see {log}")
+            self._on_worker_lost(
+                engine, number, f"its process was lost: killed from outside, or out of memory; see {log}"
+            )
         else:
-            self._engine.fail(number, f"{_OURS.sub('', raised)}; see {log}")
+            engine.fail(number, f"{_OURS.sub('', raised)}; see {log}")
 
-    def _storage_failed(self, number: int, reason: str) -> None:
+    def _storage_failed(self, engine: Engine, number: int, reason: str) -> None:
         """Let the trial go on elsewhere if the storage can be written again; halt the search otherwise."""
         try:
             if any(sign in reason for sign in _FULL):
                 raise StorageError(f"{self._storage.uri}: {reason}")
             self._storage.check()
         except StorageError as error:
-            self._engine.halt(f"{error}; {MEND_AND_RESUME}")
+            engine.halt(f"{error}; {MEND_AND_RESUME}")
         else:
-            self._on_worker_lost(number, reason, storage=True)
+            self._on_worker_lost(engine, number, reason, storage=True)
 
-    def _checkpoint_failed(self, number: int, reason: str) -> None:
+    def _checkpoint_failed(self, engine: Engine, number: int, reason: str) -> None:
         """Set the trial back if its checkpoint is missing or damaged; halt the search if all of them are."""
-        trial = self._engine.state.trials[number]
+        trial = engine.state.trials[number]
         newest, earlier = trial.checkpoint or "", trial.previous_checkpoint[0] if trial.previous_checkpoint else ""
         try:
-            require_checkpoints(self._engine.state.trials, self._storage)
+            require_checkpoints(engine.state.trials, self._storage)
             present = self._storage.present([newest, earlier])
         except StorageError as error:
-            self._engine.halt(f"{error}; {MEND_AND_RESUME}")
+            engine.halt(f"{error}; {MEND_AND_RESUME}")
             return
         if newest in present and reason.endswith(IS_NOT_THERE):
-            self._on_worker_lost(number, f"{reason}, as seen from {trial.ray_trial_id}", storage=True)
+            self._on_worker_lost(engine, number, f"{reason}, as seen from {trial.ray_trial_id}", storage=True)
             return
-        self._engine.set_back(number, to_earlier=earlier in present)
+        engine.set_back(number, to_earlier=earlier in present)
         step = f"goes on from step {trial.checkpoint_step:,}" if trial.checkpoint else "is trained from its beginning"
-        self._warn_once(f"trial {number} {step} again: {reason}")
+        self._warn_once(f"{_name(engine, number)} {step} again: {reason}")
 
-    def _on_worker_lost(self, number: int, reason: str, storage: bool = False) -> None:
-        self._engine.on_worker_lost(number, reason, storage)
-        trial = self._engine.state.trials[number]
+    def _on_worker_lost(self, engine: Engine, number: int, reason: str, storage: bool = False) -> None:
+        engine.on_worker_lost(number, reason, storage)
+        trial = engine.state.trials[number]
         if trial.status == "running":
             step = f"step {trial.checkpoint_step:,}"
-            self._warn_once(f"trial {number} goes on elsewhere from {step}: {reason}")
+            self._warn_once(f"{_name(engine, number)} goes on elsewhere from {step}: {reason}")
+
+
+def _name(engine: Engine, number: int) -> str:
+    """``trial 3``, ``second seed of trial 3``."""
+    params = engine.state.trials[number].params
+    return run_in_words(params) if "trial" in params else f"trial {number}"
 
 
 def _raised(log: Path) -> str | None:

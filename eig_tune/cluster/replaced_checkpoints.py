@@ -1,11 +1,11 @@
 """Deleting checkpoints for which there are newer ones, once a power failure can no longer destroy the newer ones."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Lock
 
 from eig_tune.cluster.storage import Storage
-from eig_tune.hpo.state import SearchState
 
 
 class ReplacedCheckpoints:
@@ -15,12 +15,12 @@ class ReplacedCheckpoints:
 
     Args:
         storage: where checkpoints lie.
-        state: names each trial's newest checkpoint, and is synced before older ones are deleted.
+        sync: brings to the disk which checkpoint of each trial is the newest; called before older ones are deleted.
     """
 
-    def __init__(self, storage: Storage, state: SearchState) -> None:
+    def __init__(self, storage: Storage, sync: Callable[[], None]) -> None:
         self._storage = storage
-        self._state = state
+        self._sync = sync
         self._older: dict[str, list[str]] = {}  # by the checkpoint that has replaced them
         self._changing = Lock()
         self._thread = ThreadPoolExecutor(max_workers=1)
@@ -43,7 +43,7 @@ class ReplacedCheckpoints:
         for newer in waiting:
             with suppress(FileNotFoundError):  # its trial has ended meanwhile, and everything of it is in MLflow
                 self._storage.sync(newer)
-        self._state.sync()
+        self._sync()
         for older in waiting.values():
             for location in older:
                 with suppress(OSError):  # `clean_up` deletes it at the end of the search

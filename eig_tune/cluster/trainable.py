@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import ray
 import torch
 from ray import tune
 from safetensors import SafetensorError
@@ -27,8 +28,9 @@ class EigTrainable(tune.Trainable):  # type: ignore[misc]
     reported since that checkpoint stays as it was.
 
     The actor stays alive between trials (``reset_config``), so that a new trial starts within milliseconds.
-    Its config has ``run`` (a :class:`TrainConfig` document), ``dataset`` (a name in ``datasets``) and
-    ``checkpoint`` (the location of one to go on from, or None).
+    Its config has ``run`` (a :class:`TrainConfig` document), ``dataset`` (a name in ``datasets``), ``datasets`` (None,
+    or Ray's reference to others, which were made later) and ``checkpoint`` (the location of one to go on from, or
+    None).
     """
 
     def setup(
@@ -52,7 +54,8 @@ class EigTrainable(tune.Trainable):  # type: ignore[misc]
 
     def _start(self, config: dict[str, Any]) -> None:
         self._config = TrainConfig.model_validate(config["run"])
-        self._data = self._datasets[config["dataset"]]
+        later = config["datasets"]
+        self._data = (self._datasets if later is None else ray.get(later))[config["dataset"]]
         self._whole_batch = self._config.train.batch_size
         self._begin(config["checkpoint"])
 

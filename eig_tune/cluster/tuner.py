@@ -10,7 +10,7 @@ from eig_tune.cluster.own_code import sent_by_value
 from eig_tune.cluster.resources import Resources, Slots
 from eig_tune.cluster.storage import Storage, reason_of
 from eig_tune.errors import MEND_AND_RESUME, StorageError, one_line
-from eig_tune.hpo.engine import Engine
+from eig_tune.hpo.stages import Stage, Stages
 from eig_tune.hpo.trial import Trial
 from eig_tune.stopping import Stop
 from eig_tune.training import TrainConfig
@@ -41,17 +41,27 @@ class TrialSpec:
     dataset: str
 
 
-def run_trials(
-    engine: Engine,
-    spec_of: Callable[[Trial], TrialSpec],
-    datasets: Mapping[str, TrialData],
-    runtime: Runtime,
-) -> None:
-    """Let Ray run the engine's trials until there are none left or ``runtime.stop`` is asked for.
+@dataclass(frozen=True, kw_only=True)
+class TrialStage(Stage):
+    """A stage whose trials Ray can run.
+
+    Attributes:
+        spec_of: what a trial trains.
+        datasets: makes its own images with their evaluation classifier, by name, when it is ready; None has those
+            with which all begins.
+    """
+
+    spec_of: Callable[[Trial], TrialSpec]
+    datasets: Callable[[], Mapping[str, TrialData]] | None = None
+
+
+def run_trials(stages: Stages[TrialStage], datasets: Mapping[str, TrialData], runtime: Runtime) -> None:
+    """Let Ray run the trials of all stages until there are none left or ``runtime.stop`` is asked for.
+
+    The processes of trials live as long as this, so that they go from one stage to the next.
 
     Args:
-        engine: proposes trials and decides on their reports.
-        spec_of: what a trial trains.
+        stages: propose trials and decide on their reports.
         datasets: images with their evaluation classifier, by name.
         runtime: with what trials run.
 
@@ -64,18 +74,16 @@ def run_trials(
 
     try:
         with sent_by_value(datasets.values()), suppress(AllTrialsEndedError):
-            _tuner(engine, spec_of, datasets, runtime).fit()
+            _tuner(stages, datasets, runtime).fit()
     except Exception as error:
         # Ray wraps what the engine raises, or hides it, by where in its loop that happens.
-        if engine.halted is None and (not isinstance(error, OSError) or isinstance(error, _NOT_OF_A_DISK)):
+        if stages.halted is None and (not isinstance(error, OSError) or isinstance(error, _NOT_OF_A_DISK)):
             raise
-        raise StorageError(engine.halted or _cannot_be_written(runtime.storage, error)) from error
+        raise StorageError(stages.halted or _cannot_be_written(runtime.storage, error)) from error
 
 
-def _tuner(
-    engine: Engine, spec_of: Callable[[Trial], TrialSpec], datasets: Mapping[str, TrialData], runtime: Runtime
-) -> Any:
-    """Ray's Tuner, which asks the engine."""
+def _tuner(stages: Stages[TrialStage], datasets: Mapping[str, TrialData], runtime: Runtime) -> Any:
+    """Ray's Tuner, which asks the engines."""
     from ray import tune
 
     from eig_tune.cluster.adapters import EngineCallback, EngineScheduler, EngineSearcher, EngineStopper, SilentReporter
@@ -83,13 +91,13 @@ def _tuner(
 
     storage, device = runtime.storage, runtime.resources.device
     trainable = tune.with_parameters(EigTrainable, datasets=dict(datasets), storage=storage, device=device)
-    searcher = EngineSearcher(engine, lambda trial: _trainable_config(spec_of(trial), trial), runtime.slots.now)
+    searcher = EngineSearcher(stages, _Configs(), runtime.slots.now, runtime.stop)
     return tune.Tuner(
         tune.with_resources(trainable, runtime.resources.per_trial),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=EngineScheduler(engine, searcher),
-            num_samples=-1,  # as many as the engine proposes
+            scheduler=EngineScheduler(searcher),
+            num_samples=-1,  # as many as the engines propose
             reuse_actors=True,
             trial_dirname_creator=_folder_name,
         ),
@@ -98,7 +106,7 @@ def _tuner(
             storage_path=storage.path,
             storage_filesystem=storage.filesystem,
             progress_reporter=SilentReporter(),
-            callbacks=[EngineCallback(engine, searcher, storage, device, runtime.stop)],
+            callbacks=[EngineCallback(stages, searcher, storage, device, runtime.stop)],
             # The engine says at which reports there is one, through its callback.
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             # The engine decides which trial is tried again; Ray counts the loss of one process more than once.
@@ -120,5 +128,24 @@ def _folder_name(trial: Any) -> str:
     return f"trial-{trial.trial_id}"
 
 
-def _trainable_config(spec: TrialSpec, trial: Trial) -> dict[str, Any]:
-    return {"run": spec.run.model_dump(mode="json"), "dataset": spec.dataset, "checkpoint": trial.checkpoint}
+class _Configs:
+    """Makes what a trainable is given for a trial; puts the images of a stage into Ray's object store, once."""
+
+    def __init__(self) -> None:
+        self._stored: dict[TrialStage, Any] = {}
+
+    def __call__(self, stage: TrialStage, trial: Trial) -> dict[str, Any]:
+        spec = stage.spec_of(trial)
+        return {
+            "run": spec.run.model_dump(mode="json"),
+            "dataset": spec.dataset,
+            "datasets": self._reference(stage),
+            "checkpoint": trial.checkpoint,
+        }
+
+    def _reference(self, stage: TrialStage) -> Any:
+        import ray
+
+        if stage.datasets is not None and stage not in self._stored:
+            self._stored[stage] = ray.put(dict(stage.datasets()))
+        return self._stored.get(stage)

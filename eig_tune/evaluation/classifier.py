@@ -6,7 +6,8 @@ Shape suffixes: N images, C classes.
 import hashlib
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -67,10 +68,14 @@ def train_classifier(
     seed: int = 0,
     on_progress: Callable[[int, int], None] = lambda done, of: None,
     role: Role = "selection",
+    threads: int | None = None,
+    device: torch.device | None = None,
 ) -> EvaluationClassifier:
     """The evaluation classifier of ``data``: from ``cache`` when it was trained before, else trained (and cached) now.
 
     Args:
+        threads: of the CPU, if it is trained beside other work; None is as many as PyTorch takes by itself.
+        device: where it is trained; None is the GPU, if there is one.
         role: the one that trials are selected by, or the one of another architecture and other random numbers that
             confirms what was selected, so that a search cannot overfit its evaluation classifier.
         on_progress: called with (steps done, steps in all) while training.
@@ -83,7 +88,8 @@ def train_classifier(
     file = cache / f"{_cache_key(data, seed, role)}.safetensors"
     classifier = _load(file, len(data.classes), data.channels, role)
     if classifier is None:
-        classifier = _train(data, seed, on_progress, role)
+        with _threads(threads):
+            classifier = _train(data, seed, on_progress, role, device)
         _save(classifier, file)
     return classifier
 
@@ -136,8 +142,23 @@ def _block(inputs: int, outputs: int, stride: int) -> tuple[nn.Module, ...]:
     )
 
 
-def _train(data: ImageData, seed: int, on_progress: Callable[[int, int], None], role: Role) -> EvaluationClassifier:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+@contextmanager
+def _threads(number: int | None) -> Iterator[None]:
+    """In the block, what is called in this thread computes on so many; None leaves it at what it is."""
+    before = torch.get_num_threads()
+    if number is not None:
+        torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        if number is not None:
+            torch.set_num_threads(before)
+
+
+def _train(
+    data: ImageData, seed: int, on_progress: Callable[[int, int], None], role: Role, device: torch.device | None
+) -> EvaluationClassifier:
+    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     batches, labels = batches_of(data.trainable, device), torch.tensor(data.trainable.labels, device=device)
     seed += _SEED_OF_ROLE[role]
     generator = torch.Generator(device).manual_seed(seed)

@@ -243,8 +243,8 @@ class Engine:
     @property
     def complete(self) -> bool:
         """Whether there are as many trials as there shall be, all of which have ended."""
-        trials = self.state.trials.values()
-        return len(trials) >= self.policy.num_trials and all(trial.ended for trial in trials)
+        trials, policy = self.state.trials.values(), self.policy
+        return policy.settled and len(trials) >= policy.num_trials and all(trial.ended for trial in trials)
 
     def _stop_unpromotable(self) -> None:
         self._stop_all(self.policy.unpromotable())

@@ -23,12 +23,14 @@ class Policy(ABC):
         objectives: metric to direction; a report without one of them fails its trial.
         constraints: metric to bound; a report without one of them fails its trial, too.
         rungs: steps at which trials are compared.
+        settled: whether there will be no more than ``num_trials``, whatever is still to come.
     """
 
     num_trials: int
     objectives: Objectives
     constraints: Constraints = NO_CONSTRAINTS
     rungs: Sequence[int] = ()
+    settled: bool = True
 
     @abstractmethod
     def propose(self, number: int) -> Mapping[str, Any]:

@@ -106,8 +106,8 @@ class LiveTrials(Observer):
             style = STATUS_STYLE[trial.status]
             step = f"{trial.last.step if trial.last else 0:,}"
             status = Text(trial.status, style)
-            words = Text(params_or_reason(trial))
-            table.add_row(str(trial.number), status, step, *objective_texts(trial, self._objectives), words)
+            number, words = str(trial.params.get("trial", trial.number)), Text(params_or_reason(trial))
+            table.add_row(number, status, step, *objective_texts(trial, self._objectives), words)
         return table
 
     def _shown(self) -> Sequence[Trial]:

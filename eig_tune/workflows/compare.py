@@ -32,6 +32,7 @@ from eig_tune.training import TrainConfig
 from eig_tune.training.config import ParamValue
 from eig_tune.workflows.identity import as_begun, noted_header, own_searches
 from eig_tune.workflows.options import RunOptions
+from eig_tune.workflows.parts import Part
 from eig_tune.workflows.prepare import check_fit, prepare_images
 from eig_tune.workflows.session import Session, SessionHeader, open_session
 from eig_tune.workflows.view import View
@@ -173,14 +174,17 @@ def run_comparison(
         known = [trial.params for trial in session.event_log.trials.values()]
         storage, classes = session.runtime.storage, images[BALANCED].classes
         kept = KeptEvaluations(home.study(options.name) / "evaluations", storage)
-        engine = session.run(
-            FixedRuns(cells, budget, compared, known),
+        policy = FixedRuns(cells, budget, compared, known)
+        part = Part(
+            policy,
             session.event_log,
             lambda trial: _trial_spec(spec, plan, trial),
-            sum(map(budget, cells)),
             MlflowRuns(session.tracker, storage, classes, spec.method),
+            policy.num_trials,
+            sum(map(budget, cells)),
             (kept,),
         )
+        (engine,) = session.run([part])
         trials = tuple(session.event_log.trials.values())
         folder = _write_results(session, trials, plan.methods, classes, kept.folder)
         return ComparisonOutcome(**vars(session.end(engine, folder)))

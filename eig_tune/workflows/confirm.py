@@ -12,48 +12,142 @@ parameters may expect, and the difference is the selection bias of the search (:
 
 import hashlib
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from eig_tune.cluster.tuner import TrialSpec
 from eig_tune.config.space import SearchSpec
 from eig_tune.data import ImageData, ImbalanceSplit
 from eig_tune.errors import ConfigError, Problem
-from eig_tune.hpo.candidates import SECOND_SEED, SPLIT, Candidate, Confirmed, candidates_of, fresh_seeds
-from eig_tune.hpo.engine import Engine
+from eig_tune.hpo.candidates import SPLIT, Candidate, candidates_of, fresh_seeds
+from eig_tune.hpo.confirmations import has_second_seeds, note_compared, note_complete, second_seeds, summaries
 from eig_tune.hpo.event_log import EventLog
-from eig_tune.hpo.objectives import Metrics, mean_and_deviation
-from eig_tune.hpo.policies import FixedRuns
-from eig_tune.hpo.selection import to_confirm
-from eig_tune.hpo.state import SearchState
+from eig_tune.hpo.finalists import Finalists
+from eig_tune.hpo.policies import Policy
 from eig_tune.hpo.trial import Trial
+from eig_tune.hpo.wanted_runs import WantedRuns
 from eig_tune.reports.mlflow_runs import MlflowRuns
 from eig_tune.training.loop import TrialData
+from eig_tune.workflows.made_later import MadeLater
+from eig_tune.workflows.notes import note_plan
+from eig_tune.workflows.parts import Part
 from eig_tune.workflows.prepare import misfits, prepare_confirming_classifier
 from eig_tune.workflows.session import IMAGES, Session
 
 logger = logging.getLogger(__name__)
 
-# Names of notes in the event logs.
-_FINALISTS = "finalists"  # with how many the confirmation has begun; versions without a second seed note nothing
-_COMPARED = "compared"  # trials whose second seed counts: those of their round have all ended
-_ASKED = "asked"  # the seeds of each trial's newest confirmation that came to its end
-_ON = "on"  # the imbalances of that confirmation; None is the search's own images
+
+@dataclass(frozen=True)
+class Confirmation:
+    """How the best of an open search are confirmed, as far as that has not been done yet.
+
+    Attributes:
+        session: the open search.
+        finalists: its best trials, as far as they are known.
+        num_finished: how many trials will finish, about.
+        data: the images with the second evaluation classifier, which is trained beside the trials.
+    """
+
+    session: Session
+    finalists: Finalists
+    num_finished: int
+    data: MadeLater
+
+    def parts(self) -> tuple[Part, Part]:
+        """The runs on a second seed, and those on fresh seeds."""
+        spec, finalists, second, fresh = self.session.spec, self.finalists, *_event_logs(self.session)
+        second_runs = WantedRuns(spec, second, finalists.second_runs, finalists.search_ended)
+        fresh_runs = WantedRuns(spec, fresh, finalists.fresh_runs, finalists.second_seeds_ended)
+        num_second = spec.confirm.finalists_of(self.num_finished)
+        num_fresh = min(spec.confirm.top, self.num_finished) * spec.confirm.runs
+        return (
+            Part(
+                second_runs,
+                second,
+                self._spec_of,
+                self._mlflow_runs(models=False),
+                num_second,
+                num_second * spec.train.steps,
+                on_complete=self._compare,
+            ),
+            Part(
+                fresh_runs,
+                fresh,
+                self._spec_of,
+                self._mlflow_runs(models=True),
+                num_fresh,
+                num_fresh * spec.train.steps,
+                on_complete=self._note_complete,
+                later=self.data if self.session.datasets[IMAGES].images.labelled else None,
+            ),
+        )
+
+    def search_ended(self) -> None:
+        """Note and log how many finalists there are."""
+        number, (second, _) = len(self.finalists.numbers()), _event_logs(self.session)
+        self._note_plan(second, self.finalists.second_runs())
+        self._log(number, f"training the best {number} on a second seed each; the best by both seeds are confirmed")
+
+    def _note_plan(self, event_log: EventLog, runs: Sequence[Mapping[str, Any]]) -> None:
+        note_plan(event_log, len(runs), len(runs) * self.session.spec.train.steps)
+
+    def _compare(self) -> None:
+        second, fresh = _event_logs(self.session)
+        note_compared(second, self.finalists.numbers())
+        self._note_plan(fresh, self.finalists.fresh_runs())
+        confirm, number = self.session.spec.confirm, len(self.finalists.chosen())
+        self._log(number, f"confirming {number} of the best: {fresh_seeds(confirm.runs, len(confirm.splits))} each")
+
+    def _note_complete(self) -> None:
+        spec, (_, fresh) = self.session.spec, _event_logs(self.session)
+        note_complete(fresh, self.finalists.chosen(), spec.confirm.seeds, imbalances(spec))
+
+    def _log(self, number: int, line: str) -> None:
+        if number and not self.session.runtime.stop.asked:
+            logger.info("%s", line)
+
+    def _mlflow_runs(self, *, models: bool) -> MlflowRuns:
+        session, classes = self.session, self.session.datasets[IMAGES].images.classes
+        return MlflowRuns(
+            session.tracker, session.runtime.storage, classes, session.spec.method, models=models, confirming=True
+        )
+
+    def _spec_of(self, run: Trial) -> TrialSpec:
+        spec, params = self.session.spec, run.params
+        confirmed, split = self.session.event_log.trials[params["trial"]], params.get(SPLIT)
+        where = "" if split is None else f"/{split}"
+        fresh = hashlib.sha256(f"confirm/{spec.seed}/{confirmed.number}/{params['seed']}{where}".encode()).digest()
+        config = spec.trial_config(confirmed.number, confirmed.params)
+        config = config.with_params({"seed": int.from_bytes(fresh[:4], "big") % 2**31})
+        return TrialSpec(config, IMAGES if split is None else str(split))
 
 
-def confirm(session: Session, search: Engine) -> bool:
-    """Train every finalist on a second seed and the best of them on every fresh one, as far as that has not been done
-    yet; nothing when the space asks for none.
+@contextmanager
+def confirmation(session: Session, policy: Policy, num_finished: int) -> Iterator[Confirmation]:
+    """Make ready to confirm the best of an open search; the second evaluation classifier is trained until the end of
+    the block, if the space asks for a confirmation.
 
     Args:
-        session: an open search.
-        search: its engine; every trial has ended.
-
-    Returns:
-        Whether all that shall be trained has been.
+        session: the open search.
+        policy: of its trials.
+        num_finished: how many of them will finish, about.
     """
-    return _train_second_seeds(session, search) and _train_fresh_seeds(session, search)
+    spec, (second, fresh) = session.spec, _event_logs(session)
+    finalists = Finalists(
+        spec,
+        session.event_log,
+        lambda: policy.num_trials,
+        second,
+        has_second_seeds=has_second_seeds(fresh, spec.confirm.finalists),
+        splits=imbalances(spec),
+    )
+    with MadeLater(partial(_data, session), session.runtime.stop.check) as data:
+        if spec.confirm.top and session.datasets[IMAGES].images.labelled and not session.runtime.stop.asked:
+            data.begin()
+        yield Confirmation(session, finalists, num_finished, data)
 
 
 def check_splits(spec: SearchSpec, images: ImageData) -> None:
@@ -80,160 +174,25 @@ def imbalances(spec: SearchSpec) -> list[int | None]:
     return [None if split == own_split else split for split in spec.confirm.splits] or [None]
 
 
-def _train_second_seeds(session: Session, search: Engine) -> bool:
-    spec, event_log = session.spec, _opened(session.second_seeds)
-    finished = candidates_of(search.finished())
-    number = spec.confirm.finalists_of(len(finished)) if _has_second_seeds(session) else 0
-    chosen = [trial.number for trial in to_confirm(finished, spec.objectives, spec.constraints, number)]
-    if chosen and not session.runtime.stop.asked:
-        logger.info("training the best %d on a second seed each; the best by both seeds are confirmed", len(chosen))
-    engine = _run(session, search, event_log, [{"trial": number, "seed": SECOND_SEED} for number in chosen])
-    if engine.complete:
-        note_compared(event_log, chosen)
-    return engine.complete
+def candidates(session: Session) -> list[Candidate]:
+    """Every finished trial of an open search, with what its parameters have reached on other seeds."""
+    spec, (second, fresh) = session.spec, _event_logs(session)
+    confirmed = summaries(fresh, spec.confirm.seeds, imbalances(spec))
+    return candidates_of(session.event_log.trials.values(), confirmed, second_seeds(second))
 
 
-def _has_second_seeds(session: Session) -> bool:
-    """A confirmation that an earlier version has begun, without second seeds, goes on without them."""
-    event_log = _opened(session.confirmations)
-    if not event_log.trials and event_log.notes.get(_FINALISTS) is None:
-        event_log.note({_FINALISTS: session.spec.confirm.finalists})
-    return _FINALISTS in event_log.notes
+def _event_logs(session: Session) -> tuple[EventLog, EventLog]:
+    """Those of second and of fresh seeds."""
+    second, fresh = session.second_seeds, session.confirmations
+    assert second is not None and fresh is not None, "a search, not a comparison"
+    return second, fresh
 
 
-def _train_fresh_seeds(session: Session, search: Engine) -> bool:
-    spec, event_log = session.spec, _opened(session.confirmations)
-    candidates = candidates_of(search.finished(), second=second_seeds(_opened(session.second_seeds)))
-    best = to_confirm(candidates, spec.objectives, spec.constraints, spec.confirm.top)
-    chosen = [trial.number for trial in best]
-    on = imbalances(spec)
-    runs = [_params(number, seed, split) for seed in range(spec.confirm.seeds) for split in on for number in chosen]
-    if runs and not session.runtime.stop.asked:
-        each = fresh_seeds(spec.confirm.runs, len(spec.confirm.splits))
-        logger.info("confirming %d of the best: %s each", len(chosen), each)
-    data = session.datasets[IMAGES]
-
-    def datasets() -> Mapping[str, TrialData]:
-        check = session.runtime.stop.check
-        own = prepare_confirming_classifier(spec, data, session.home, session.view, check)
-        return {IMAGES: own, **{str(split): _imbalanced(own, split) for split in on if split is not None}}
-
-    engine = _run(session, search, event_log, runs, datasets, models=True)
-    if engine.complete:
-        note_complete(event_log, chosen, spec.confirm.seeds, on)
-    return engine.complete
-
-
-def _params(trial: int, seed: int, split: int | None) -> dict[str, Any]:
-    return {"trial": trial, "seed": seed, **({} if split is None else {SPLIT: split})}
+def _data(session: Session, check: Callable[[], None]) -> Mapping[str, TrialData]:
+    spec = session.spec
+    own = prepare_confirming_classifier(spec, session.datasets[IMAGES], session.home, check)
+    return {IMAGES: own, **{str(split): _imbalanced(own, split) for split in imbalances(spec) if split is not None}}
 
 
 def _imbalanced(own: TrialData, split: int) -> TrialData:
     return TrialData(own.images.with_imbalance(ImbalanceSplit(split=split)), own.classifier)
-
-
-def _run(
-    session: Session,
-    search: Engine,
-    event_log: EventLog,
-    runs: Sequence[Mapping[str, Any]],
-    datasets: Callable[[], Mapping[str, TrialData]] | None = None,
-    *,
-    models: bool = False,
-) -> Engine:
-    """Train those runs that are not in the event log yet, and those in it that have not ended."""
-    spec = session.spec
-    known = [trial.params for trial in event_log.trials.values()]
-    policy = FixedRuns(runs, lambda params: spec.train.steps, spec.objectives, known, spec.constraints)
-    classes = session.datasets[IMAGES].images.classes
-    return session.run(
-        policy,
-        event_log,
-        lambda trial: _trial_spec(spec, search, trial.params),
-        policy.num_trials * spec.train.steps,
-        MlflowRuns(session.tracker, session.runtime.storage, classes, spec.method, models=models, confirming=True),
-        datasets=datasets,
-    )
-
-
-def _opened(event_log: EventLog | None) -> EventLog:
-    assert event_log is not None, "a search, not a comparison"
-    return event_log
-
-
-def _trial_spec(spec: SearchSpec, search: Engine, params: Mapping[str, Any]) -> TrialSpec:
-    confirmed, split = search.state.trials[params["trial"]], params.get(SPLIT)
-    where = "" if split is None else f"/{split}"
-    fresh = hashlib.sha256(f"confirm/{spec.seed}/{confirmed.number}/{params['seed']}{where}".encode()).digest()
-    run = spec.trial_config(confirmed.number, confirmed.params)
-    run = run.with_params({"seed": int.from_bytes(fresh[:4], "big") % 2**31})
-    return TrialSpec(run, IMAGES if split is None else str(split))
-
-
-def candidates(session: Session, search: Engine) -> list[Candidate]:
-    """Every finished trial of an open search, with what its parameters have reached on other seeds."""
-    spec, second = session.spec, second_seeds(_opened(session.second_seeds))
-    confirmed = summaries(_opened(session.confirmations), spec.confirm.seeds, imbalances(spec))
-    return candidates_of(search.finished(), confirmed, second)
-
-
-def note_compared(event_log: EventLog, chosen: Sequence[int]) -> None:
-    """Note that the second seeds of all these trials have ended, so that they can be compared by them."""
-    compared = sorted({*event_log.notes.get(_COMPARED, ()), *chosen})
-    if compared != event_log.notes.get(_COMPARED, []):
-        event_log.note({_COMPARED: compared})
-
-
-def second_seeds(event_log: SearchState) -> dict[int, Metrics]:
-    """What finalists have reached on a second seed, by trial; of finalists whose round has come to its end."""
-    compared = set(event_log.notes.get(_COMPARED, ()))
-    ended = {run.params["trial"]: run for run in event_log.trials.values() if run.params["trial"] in compared}
-    return {number: run.last.metrics for number, run in ended.items() if run.status == "finished" and run.last}
-
-
-def note_complete(event_log: EventLog, chosen: Sequence[int], seeds: int, on: Sequence[int | None] = (None,)) -> None:
-    """Note that every run of a confirmation has ended, so that one that is extended later and then interrupted leaves
-    its trials confirmed.
-
-    Args:
-        event_log: that of the confirmations.
-        chosen: numbers of the trials that were confirmed.
-        seeds: on how many fresh seeds.
-        on: on which imbalances, as of :func:`imbalances`.
-    """
-    before = event_log.notes.get(_ASKED, {})
-    notes = {_ASKED: {**before, **{str(number): seeds for number in chosen}}, _ON: list(on)}
-    if chosen and notes != {_ASKED: before, _ON: event_log.notes.get(_ON, [None])}:
-        event_log.note(notes)
-
-
-def summaries(event_log: SearchState, seeds: int, on: Sequence[int | None] = (None,)) -> list[Confirmed]:
-    """Every trial of a confirmation's event log, with mean and standard deviation over its finished runs.
-
-    Args:
-        event_log: that of the confirmations.
-        seeds: what is asked of a trial of which no confirmation has come to its end yet.
-        on: the imbalances, if no confirmation has come to its end yet. Runs on others do not count.
-    """
-    asked, on = event_log.notes.get(_ASKED, {}), event_log.notes.get(_ON, [None] if _ASKED in event_log.notes else on)
-    runs = defaultdict[int, list[Trial]](list)
-    for run in event_log.trials.values():
-        runs[run.params["trial"]] += [run] if run.params.get(SPLIT) in on else []
-    return [_summary(number, of, asked.get(str(number), seeds), on) for number, of in runs.items()]
-
-
-def _summary(number: int, runs: Iterable[Trial], seeds: int, on: Sequence[int | None]) -> Confirmed:
-    ended = [run for run in runs if run.ended]
-    reached = [run.last.metrics for run in ended if run.status == "finished" and run.last is not None]
-    in_all = [name for name in (reached[0] if reached else {}) if all(name in metrics for metrics in reached)]
-    spread = {name: mean_and_deviation([metrics[name] for metrics in reached]) for name in in_all}
-    means = {name: mean for name, (mean, _) in spread.items()}
-    deviations = {name: deviation for name, (_, deviation) in spread.items()}
-    splits = 0 if list(on) == [None] else len(on)
-    asked, failed = seeds * len(on), len(ended) - len(reached)
-    models = {
-        f"{number}.{run.params['seed']}": run.last.metrics
-        for run in ended
-        if run.status == "finished" and run.last is not None and SPLIT not in run.params
-    }
-    return Confirmed(number, len(reached), asked, failed, means, deviations, splits, models)

@@ -13,6 +13,7 @@ from eig_tune.errors import EigTuneError, ResultError, StorageError
 from eig_tune.home import Home, size_of
 from eig_tune.hpo import added
 from eig_tune.hpo.candidates import Candidate, candidates_of
+from eig_tune.hpo.confirmations import second_seeds, summaries
 from eig_tune.hpo.event_log import read_state
 from eig_tune.hpo.lock import Seen, look
 from eig_tune.hpo.objectives import Objectives
@@ -145,8 +146,6 @@ class Overview:
         finished = [trial for trial in self.trials if trial.status == "finished"]
         if not second.trials and not confirmations.trials:
             return candidates_of(finished)
-        from eig_tune.workflows.confirm import second_seeds, summaries  # loads PyTorch
-
         return candidates_of(finished, summaries(confirmations, _UNTIL_NOTED), second_seeds(second))
 
     @cached_property

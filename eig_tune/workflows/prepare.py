@@ -157,10 +157,14 @@ def prepare_classifier(
 
 
 def prepare_confirming_classifier(
-    spec: SearchSpec, data: TrialData, home: Home, view: View, check: Callable[[], None]
+    spec: SearchSpec, data: TrialData, home: Home, check: Callable[[], None]
 ) -> TrialData:
-    """The same images with the second evaluation classifier, where they have labels; ``check`` as for the first."""
-    return TrialData(data.images, data.classifier and _classifier(spec, data.images, home, view, "confirmation", check))
+    """The same images with the second evaluation classifier, where they have labels; ``check`` as for the first. It is
+    trained beside trials, on one thread of the CPU."""
+    return TrialData(
+        data.images,
+        data.classifier and _classifier(spec, data.images, home, View(), "confirmation", check, beside_trials=True),
+    )
 
 
 def misfits(spec: SearchSpec, images: ImageData) -> list[Problem]:
@@ -224,15 +228,28 @@ def _without_class_shares(spec: SearchSpec, images: ImageData) -> list[Problem]:
 
 
 def _classifier(
-    spec: SearchSpec, images: ImageData, home: Home, view: View, role: Role, check: Callable[[], None]
+    spec: SearchSpec,
+    images: ImageData,
+    home: Home,
+    view: View,
+    role: Role,
+    check: Callable[[], None],
+    *,
+    beside_trials: bool = False,
 ) -> EvaluationClassifier:
+    import torch
+
+    # Beside trials they need the GPU's memory. At the beginning Ray starts, which needs processors as well.
+    threads, device = (1, torch.device("cpu")) if beside_trials else (max(1, torch.get_num_threads() // 2), None)
     with view.progress_bar(f"training the evaluation classifier ({role})") as show:
 
         def on_progress(done: int, of: int) -> None:
             check()
             show(done, of)
 
-        classifier = train_classifier(images, home.classifiers, on_progress=on_progress, role=role)
+        classifier = train_classifier(
+            images, home.classifiers, on_progress=on_progress, role=role, threads=threads, device=device
+        )
     floor = lowest_accuracy(spec.dataset.name)
     if classifier.accuracy < floor:
         logger.warning(

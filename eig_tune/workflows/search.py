@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,7 +20,7 @@ from eig_tune.hpo.added import TrialRequests
 from eig_tune.hpo.candidates import Candidate
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.objectives import missed
-from eig_tune.hpo.plan import make_plan
+from eig_tune.hpo.plan import Plan, make_plan
 from eig_tune.hpo.policies import SearchPolicy
 from eig_tune.hpo.selection import choose, start_points
 from eig_tune.hpo.selection import reached as judged_by
@@ -35,7 +35,7 @@ from eig_tune.reports.plots import pictures, write_page, write_pictures
 from eig_tune.reports.provenance import provenance
 from eig_tune.tracking import CONFIRMATION_TAG, CONSTRAINTS_TAG, OBJECTIVES_TAG, SearchTracker, read_search
 from eig_tune.training.loop import TrialData
-from eig_tune.workflows.confirm import candidates, check_splits, confirm
+from eig_tune.workflows.confirm import candidates, check_splits, confirmation
 from eig_tune.workflows.identity import (
     NOT_TRAITS,
     as_begun,
@@ -46,8 +46,9 @@ from eig_tune.workflows.identity import (
 )
 from eig_tune.workflows.notes import CONSTRAINTS_NOTE
 from eig_tune.workflows.options import RunOptions
+from eig_tune.workflows.parts import Part
 from eig_tune.workflows.prepare import prepare_images, with_objectives
-from eig_tune.workflows.session import IMAGES, SessionHeader, open_session
+from eig_tune.workflows.session import IMAGES, Session, SessionHeader, open_session
 from eig_tune.workflows.view import View
 
 logger = logging.getLogger(__name__)
@@ -78,21 +79,15 @@ def run_search(
     with open_session(_header(spec, images), spec, options, home, {IMAGES: images}, view) as session:
         if note_constraints(session.event_log, spec.constraints):
             session.tracker.set_tags(None, _constraints_tag(spec))
-        engine = session.run(
-            SearchPolicy(spec, requests=TrialRequests(home.added_trials(options.name), spec.point)),
-            session.event_log,
-            lambda trial: TrialSpec(spec.trial_config(trial.number, trial.params), IMAGES),
-            make_plan(spec, slots=1).search_steps,
-            MlflowRuns(
-                session.tracker, session.runtime.storage, images.classes, spec.method, spec.rungs(), models=True
-            ),
-            (StudyFile(home.study_file(options.name), options.name, spec),),
-        )
+        draw = cache(partial(_draw, session))  # at the end of the trials, or of the session
+        policy, plan = _policy(session), make_plan(spec, slots=1)
+        with confirmation(session, policy, plan.reaching[spec.train.steps]) as confirming:
+            trials_ended = (draw, confirming.search_ended)
+            engines = session.run([_trials(session, policy, plan, *trials_ended), *confirming.parts()])
+        draw()
+        engine, complete = engines[0], all(each.complete for each in engines)
         trials = tuple(session.event_log.trials.values())
-        write_curves(trials, home.study(options.name))
-        _draw(session.tracker, trials, spec, options.name)
-        complete = engine.complete and confirm(session, engine)
-        finished = candidates(session, engine)
+        finished = candidates(session)
         best = choose(finished, spec.objectives, spec.constraints).trial if finished else None
         front = write_results(session.tracker, engine, spec, finished, best)
         disk = session.close(complete, {"front": ",".join(str(trial.number) for trial in front)})
@@ -140,8 +135,36 @@ def warm_started(spec: SearchSpec, earlier: str, options: RunOptions, home: Home
     return spec.model_copy(update={"start_from": (*spec.start_from, *inside)})
 
 
-def _draw(tracker: SearchTracker, trials: Sequence[Trial], spec: SearchSpec, name: str) -> None:
+def _policy(session: Session) -> SearchPolicy:
+    requests = TrialRequests(session.home.added_trials(session.name), session.spec.point)
+    return SearchPolicy(session.spec, requests=requests)
+
+
+def _trials(session: Session, policy: SearchPolicy, plan: Plan, *on_complete: Callable[[], None]) -> Part:
+    """The search's own trials."""
+    spec, classes, storage = session.spec, session.datasets[IMAGES].images.classes, session.runtime.storage
+
+    def ended() -> None:
+        for call in on_complete:
+            call()
+
+    return Part(
+        policy,
+        session.event_log,
+        lambda trial: TrialSpec(spec.trial_config(trial.number, trial.params), IMAGES),
+        MlflowRuns(session.tracker, storage, classes, spec.method, spec.rungs(), models=True),
+        policy.num_trials,
+        plan.search_steps,
+        (StudyFile(session.home.study_file(session.name), session.name, spec),),
+        ended,
+    )
+
+
+def _draw(session: Session) -> None:
     """The search's curves, pictures and page; drawn by the writer, while the confirmations train."""
+    spec, name, tracker = session.spec, session.name, session.tracker
+    trials = tuple(session.event_log.trials.values())
+    write_curves(trials, session.home.study(name))
     tracker.log_artifacts(None, lambda folder: write_curves(trials, folder))
     tracker.log_artifacts(None, lambda folder: write_pictures(trials, spec, folder))
     tracker.log_artifacts(None, lambda folder: write_page(trials, spec, name, folder))

@@ -13,8 +13,10 @@ The order, and why it is this one:
 5. Checkpoints are looked for where they lie now, in case a home or storage was moved, before a trial goes on from one.
 6. MLflow's runs of earlier processes are adopted, so that none is doubled.
 7. ``Session.run``: whatever an earlier process had logged but not yet written elsewhere is written (``catch_up``), then
-   Ray runs trials. The other way round, new events would be written before the older ones. Whatever ends Ray's run,
-   trials that trained until then are tagged as interrupted.
+   Ray runs trials. The other way round, new events would be written before the older ones. A search, the second seeds
+   of its finalists and its confirmations are parts of one run of Ray, so that a slot which one part leaves idle is the
+   next one's, and the processes of trials go from part to part. Whatever ends Ray's run, trials that trained until then
+   are tagged as interrupted.
 8. ``Session.close``: MLflow's writer gets time to write everything; then its runs end.
 
 Checkpoints are deleted by one rule: a trial that may go on keeps its newest one, and one that has ended keeps it until
@@ -33,25 +35,22 @@ from typing import Any, Literal
 
 from eig_tune.cluster.moved_checkpoints import find_checkpoints
 from eig_tune.cluster.storage import Storage
-from eig_tune.cluster.tuner import Runtime, TrialSpec, run_trials
+from eig_tune.cluster.tuner import Runtime, run_trials
 from eig_tune.config.space import SearchSpec
 from eig_tune.data import ImageData
 from eig_tune.home import Home
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
-from eig_tune.hpo.policies import Policy
-from eig_tune.hpo.trial import Trial
-from eig_tune.reports.kept_evaluations import KeptEvaluations
-from eig_tune.reports.mlflow_runs import MlflowRuns, needed_checkpoints
-from eig_tune.reports.optuna_study import StudyFile
+from eig_tune.hpo.stages import Stages
+from eig_tune.reports.mlflow_runs import needed_checkpoints
 from eig_tune.reports.outcomes import DiskUse, FixedRunsOutcome
 from eig_tune.reports.provenance import write_spec
-from eig_tune.stopping import Interrupted, StoppedError
 from eig_tune.tracking import SearchTracker, masked
 from eig_tune.training.loop import TrialData
 from eig_tune.workflows.identity import begin_or_check, find_search
 from eig_tune.workflows.notes import note_begin, note_end, note_plan
 from eig_tune.workflows.options import RunOptions
+from eig_tune.workflows.parts import Part, Together
 from eig_tune.workflows.resources import prepare_resources
 from eig_tune.workflows.trial_log import TrialLog
 from eig_tune.workflows.view import View
@@ -106,47 +105,40 @@ class Session:
     confirmations: EventLog | None
     tracker: SearchTracker
 
-    def run(
-        self,
-        policy: Policy,
-        event_log: EventLog,
-        spec_of: Callable[[Trial], TrialSpec],
-        steps: int,
-        mlflow_runs: MlflowRuns,
-        reports: Sequence[StudyFile | KeptEvaluations] = (),
-        datasets: Callable[[], Mapping[str, TrialData]] | None = None,
-    ) -> Engine:
-        """Catch up, then run the trials of one event log, until there are none left or the end is asked for.
+    def run(self, parts: Sequence[Part]) -> list[Engine]:
+        """Catch up, then run the trials of all parts, until there are none left or the end is asked for.
 
         Args:
-            policy: what is tried, and how far.
-            event_log: that of the session or of its confirmations.
-            spec_of: what a trial trains.
-            steps: how many optimisation steps all trials will make, about.
-            mlflow_runs: writes the trials' MLflow runs.
-            reports: further observers that catch up; they may read checkpoints that are deleted afterwards.
-            datasets: makes what trials train on, if any are to run; the session's own by default.
+            parts: in their order; a later one gets the slots that an earlier one leaves idle.
+
+        Returns:
+            The engine of each part.
 
         Raises:
             StorageError: the disk is full, or the storage gone; the search can be resumed when that is mended.
         """
-        trials, objectives = event_log.trials, policy.objectives
-        note_plan(event_log, policy.num_trials, steps)
-        with self.view.trials(trials, policy.num_trials, steps, objectives) as shown:
-            engine = Engine(policy, event_log, (*reports, mlflow_runs, TrialLog(objectives), shown))
-            for report in reports:
-                report.catch_up(trials)
-            if event_log is self.event_log:  # before confirmations the writer may be deleting checkpoints itself
-                self.clean_up()
-            mlflow_runs.catch_up(trials)
+        objectives = parts[0].policy.objectives
+        for part in parts:
+            note_plan(part.event_log, part.num_trials, part.steps)
+        together = Together([part.event_log.trials for part in parts])
+        num_trials, steps = sum(part.num_trials for part in parts), sum(part.steps for part in parts)
+        with self.view.trials(together, num_trials, steps, objectives) as shown:
+            observers = (TrialLog(objectives), shown)
+            engines = [Engine(p.policy, p.event_log, (*p.reports, p.mlflow_runs, *observers)) for p in parts]
+            for part in parts:
+                for report in part.reports:
+                    report.catch_up(part.event_log.trials)
+            self.clean_up()
+            for part in parts:
+                part.mlflow_runs.catch_up(part.event_log.trials)
+            stages = Stages([part.stage(engine) for part, engine in zip(parts, engines, strict=True)])
             try:
-                if not engine.complete:
-                    run_trials(engine, spec_of, datasets() if datasets else self.datasets, self.runtime)
-            except (Interrupted, StoppedError):
-                pass  # in the making of data sets: an evaluation classifier was trained
+                if not stages.complete():
+                    run_trials(stages, self.datasets, self.runtime)
             finally:
-                mlflow_runs.mark_interrupted(trials.values())
-        return engine
+                for part in parts:
+                    part.mlflow_runs.mark_interrupted(part.event_log.trials.values())
+        return engines
 
     def close(self, complete: bool, tags: Mapping[str, str]) -> DiskUse:
         """End the session's run in MLflow, with these tags, when the writer has written everything or its time is over.

@@ -32,6 +32,7 @@ from eig_tune.training.config import ParamValue
 from eig_tune.workflows.compare import params_of
 from eig_tune.workflows.identity import as_begun, noted_header, own_searches
 from eig_tune.workflows.options import RunOptions
+from eig_tune.workflows.parts import Part
 from eig_tune.workflows.prepare import check_fit, prepare_images, warn_of_unused
 from eig_tune.workflows.session import IMAGES, Session, SessionHeader, open_session
 from eig_tune.workflows.view import View
@@ -139,14 +140,17 @@ def run_suggestion(
         def budget(run: Mapping[str, Any]) -> int:
             return plan.config(spec, run).train.steps
 
-        engine = session.run(
-            FixedRuns(runs, budget, reported, known),
+        policy = FixedRuns(runs, budget, reported, known)
+        part = Part(
+            policy,
             session.event_log,
             lambda trial: TrialSpec(plan.config(spec, trial.params), IMAGES),
-            sum(map(budget, runs)),
             MlflowRuns(session.tracker, storage, images.classes, spec.method),
+            policy.num_trials,
+            sum(map(budget, runs)),
             (kept,),
         )
+        (engine,) = session.run([part])
         trials = tuple(session.event_log.trials.values())
         suggestion = suggest(trials, plan.categories, kept.folder)
         folder = _write_results(session, suggestion, trials)

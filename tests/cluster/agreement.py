@@ -47,12 +47,22 @@ class Left:
     def second_seeds(self) -> dict[int, Trial]:
         """Runs of the finalists on a second seed."""
         with EventLog(Home(self.home).second_seed_event_log(NAME)) as event_log:
-            return event_log.trials
+            counting = event_log.notes.get("compared", [])
+            return {number: run for number, run in event_log.trials.items() if run.params["trial"] in counting}
 
     def confirmations(self) -> dict[int, Trial]:
         """Runs that have confirmed the best trials."""
         with EventLog(Home(self.home).confirmation_event_log(NAME)) as event_log:
-            return event_log.trials
+            counting = event_log.notes.get("asked", {})
+            return {number: run for number, run in event_log.trials.items() if str(run.params["trial"]) in counting}
+
+    def further(self) -> list[Trial]:
+        """All runs that are no trials, also those that were begun early and not needed in the end."""
+        found = list[Trial]()
+        for file in self.event_logs()[1:]:
+            with EventLog(file) as event_log:
+                found += event_log.trials.values()
+        return found
 
 
 def assert_all_agrees(left: Left, wanted: int, confirmed: int, report_every: int, rungs: Collection[int]) -> None:
@@ -63,7 +73,7 @@ def assert_all_agrees(left: Left, wanted: int, confirmed: int, report_every: int
     finalists = ConfirmSettings(top=confirmed).finalists_of(finished)
     assert len({run.params["trial"] for run in second.values()}) == len(second) == finalists, "second seeds are missing"
     assert len(confirmations) == confirmed, "a confirmation is missing, or there is one too many"
-    further = [*second.values(), *confirmations.values()]
+    further = left.further()
     for trial in [*trials.values(), *further]:
         assert trial.status in ("finished", "stopped") and trial.reason, f"{trial.name}: {trial.status} {trial.reason}"
     for file in left.event_logs():

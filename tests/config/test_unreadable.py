@@ -20,6 +20,7 @@ from eig_tune.errors import CheckpointError, StorageError
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.policies import SearchPolicy
+from eig_tune.hpo.stages import Stage, Stages
 from eig_tune.stopping import Stop
 from eig_tune.training import TrainConfig, checkpoint
 from eig_tune.training.loop import TrialData, fit
@@ -46,8 +47,8 @@ class Search:
         self.storage = Storage(str(folder / "ray"))
         self.event_log = EventLog(folder / "events.jsonl", self.storage.uri)
         self.engine = Engine(SearchPolicy(parse_spec(DOCUMENT, "test")), self.event_log)
-        numbers = SimpleNamespace(numbers={"r0": 0, "r1": 1})
-        self.callback = EngineCallback(self.engine, numbers, self.storage, "cpu", Stop())  # type: ignore[arg-type]
+        searcher: Any = SimpleNamespace(trials={"r0": (self.engine, 0), "r1": (self.engine, 1)})
+        self.callback = EngineCallback(Stages([Stage(self.engine)]), searcher, self.storage, "cpu", Stop())
         for number in (0, 1):
             trial = self.engine.propose(f"r{number}")
             assert trial is not None

@@ -211,7 +211,7 @@ def test_older_checkpoint_goes_when_the_newer_one_and_the_event_log_are_on_the_d
     monkeypatch.setattr(Storage, "delete", deleting)
     with EventLog(tmp_path / "events.jsonl") as event_log:
         note(event_log, 0, 500, 1000)
-        replaced = ReplacedCheckpoints(Storage(str(tmp_path)), event_log)
+        replaced = ReplacedCheckpoints(Storage(str(tmp_path)), event_log.sync)
         done.clear()
         for step in (500, 1000):
             folder = tmp_path / f"trial/{step}"
@@ -241,7 +241,7 @@ def test_checkpoint_stays_when_what_replaces_it_cannot_be_brought_to_the_disk(
 
     with EventLog(tmp_path / "events.jsonl") as event_log:
         note(event_log, 0, 500)
-        replaced = ReplacedCheckpoints(Storage(str(tmp_path)), event_log)
+        replaced = ReplacedCheckpoints(Storage(str(tmp_path)), event_log.sync)
         monkeypatch.setattr(os, "fsync", failing)
         replaced.add(str(tmp_path / "500"), str(tmp_path / "1000"))
         replaced.close()

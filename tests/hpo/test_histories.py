@@ -7,7 +7,7 @@ storage.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,11 +20,11 @@ from world import BETWEEN_LIVES, EVERY, MOST_LIVES, SPEC, TRIALS, World, expecte
 from eig_tune.data import ImageData
 from eig_tune.home import Home
 from eig_tune.hpo.candidates import candidates_of
+from eig_tune.hpo.confirmations import second_seeds, summaries
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.selection import to_confirm
 from eig_tune.hpo.trial import Trial
 from eig_tune.tracking import local_uri, open_store, store
-from eig_tune.workflows.confirm import second_seeds
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +74,10 @@ def test_whatever_happens_both_searches_come_to_a_right_end(
     world.mend()
     quick.undo()
     for home in world.homes:
-        assert_right(home, world, uri)
+        assert_right(home, world, uri, slots)
 
 
-def assert_right(home: Path, world: World, uri: str) -> None:
+def assert_right(home: Path, world: World, uri: str, slots: int) -> None:
     files = [
         Home(home).event_log(world.name),
         Home(home).second_seed_event_log(world.name),
@@ -86,8 +86,10 @@ def assert_right(home: Path, world: World, uri: str) -> None:
     with EventLog(files[0]) as event_log, EventLog(files[1]) as second, EventLog(files[2]) as confirm:
         own, trials = event_log.header["id"], event_log.trials
         further = [*second.trials.values(), *confirm.trials.values()]
-        assert_best_by_both_seeds_go_on(trials.values(), second_seeds(second), confirm)
-    assert list(trials) == list(range(TRIALS)) and len(further) == expected_further([*trials.values()])
+        spare = assert_best_by_both_seeds_go_on(trials.values(), second, confirm)
+    assert list(trials) == list(range(TRIALS))
+    assert len(further) - spare == expected_further([*trials.values()])
+    assert slots > 1 or not spare, "nothing is begun early while no slot is idle"
     for trial in [*trials.values(), *further]:
         assert trial.status in ("finished", "stopped"), (trial.status, trial.reason, world.happened)
         assert sorted(trial.reports) == list(range(EVERY, max(trial.reports) + 1, EVERY)), "a report is missing"
@@ -99,17 +101,23 @@ def assert_right(home: Path, world: World, uri: str) -> None:
     assert_mlflow_agrees(open_store(uri, world.name, home, own), own, trials, further)
 
 
-def assert_best_by_both_seeds_go_on(
-    trials: Iterable[Trial], second: Mapping[int, Mapping[str, float]], confirm: EventLog
-) -> None:
-    """Whatever was killed in between: the choice is that of all finalists' two seeds, and no other trial is trained."""
+def assert_best_by_both_seeds_go_on(trials: Iterable[Trial], second: EventLog, confirm: EventLog) -> int:
+    """Whatever was killed in between: the choice is that of all finalists' two seeds, and no other trial counts.
+
+    Returns:
+        How many runs were begun early, and not needed in the end.
+    """
     finished = candidates_of(trials)
     finalists = to_confirm(finished, SPEC.objectives, SPEC.constraints, SPEC.confirm.finalists_of(len(finished)))
-    assert {trial.number for trial in finalists} == set(second)
-    chosen = to_confirm(
-        candidates_of([c.trial for c in finished], second=second), SPEC.objectives, SPEC.constraints, SPEC.confirm.top
-    )
-    assert {run.params["trial"] for run in confirm.trials.values()} == {trial.number for trial in chosen}
+    reached = second_seeds(second)
+    assert {trial.number for trial in finalists} == set(reached)
+    of_both = candidates_of([c.trial for c in finished], second=reached)
+    chosen = to_confirm(of_both, SPEC.objectives, SPEC.constraints, SPEC.confirm.top)
+    counting = {each.trial for each in summaries(confirm, SPEC.confirm.seeds) if each.complete}
+    assert counting == {trial.number for trial in chosen}
+    spare = [run for run in second.trials.values() if run.params["trial"] not in reached]
+    spare += [run for run in confirm.trials.values() if run.params["trial"] not in counting]
+    return len(spare)
 
 
 def assert_nothing_came_twice(events: list[dict[str, Any]]) -> None:

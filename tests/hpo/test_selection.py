@@ -21,6 +21,7 @@ from eig_tune.config.space import SearchSpec, parse_spec
 from eig_tune.errors import ResultError
 from eig_tune.home import Home
 from eig_tune.hpo.candidates import SECOND_SEED, Candidate, candidates_of
+from eig_tune.hpo.confirmations import note_compared, note_complete, second_seeds, summaries
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.policies import SearchPolicy
@@ -40,7 +41,6 @@ from eig_tune.tracking import (
     read_search,
 )
 from eig_tune.workflows.compare import winners_of
-from eig_tune.workflows.confirm import note_compared, note_complete, second_seeds, summaries
 from eig_tune.workflows.options import RunOptions
 from eig_tune.workflows.search import warm_started, write_results
 

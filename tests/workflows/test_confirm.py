@@ -11,11 +11,12 @@ from eig_tune.config.constraints import NO_CONSTRAINTS
 from eig_tune.config.space import SearchSpec, parse_spec
 from eig_tune.errors import ConfigError
 from eig_tune.hpo.candidates import Confirmed, candidates_of
+from eig_tune.hpo.confirmations import note_compared, note_complete, second_seeds, summaries
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.selection import to_confirm
 from eig_tune.hpo.trial import Decision, Report, Trial
 from eig_tune.tracking import TrackedTrial
-from eig_tune.workflows.confirm import imbalances, note_compared, note_complete, second_seeds, summaries
+from eig_tune.workflows.confirm import imbalances
 
 OBJECTIVES = {"nmi": "maximize", "prior_rmse": "minimize"}
 
