@@ -13,6 +13,10 @@ _HOMES = {
     "BestTrial": "api.best",
     "ComparisonResult": "api.comparing",
     "compare": "api.comparing",
+    "add_trial": "api.home",
+    "delete_search": "api.home",
+    "list_searches": "api.home",
+    "stop_search": "api.home",
     "TrainedModel": "api.model",
     "load_bundle": "api.model",
     "METHODS": "api.own",
@@ -37,6 +41,7 @@ _HOMES = {
 if TYPE_CHECKING:
     from eig_tune.api.best import BestTrial
     from eig_tune.api.comparing import ComparisonResult, compare
+    from eig_tune.api.home import add_trial, delete_search, list_searches, stop_search
     from eig_tune.api.model import TrainedModel, load_bundle
     from eig_tune.api.own import METHODS, InfoGan, Metric, register_method, register_metric
     from eig_tune.api.result import SearchResult
@@ -62,13 +67,17 @@ __all__ = [
     "TrainedRun",
     "View",
     "__version__",
+    "add_trial",
     "compare",
+    "delete_search",
+    "list_searches",
     "load_bundle",
     "load_space",
     "open_search",
     "register_method",
     "register_metric",
     "search",
+    "stop_search",
     "suggest_k",
     "train",
 ]

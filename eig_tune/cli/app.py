@@ -10,6 +10,7 @@ from eig_tune import __version__
 from eig_tune.cli.commands.best import best
 from eig_tune.cli.commands.bundle import predict, sample
 from eig_tune.cli.commands.compare import compare
+from eig_tune.cli.commands.delete import delete
 from eig_tune.cli.commands.doctor import doctor
 from eig_tune.cli.commands.overview import list_searches, status
 from eig_tune.cli.commands.requests import add, stop
@@ -34,7 +35,21 @@ app = typer.Typer(
     help="Find the hyperparameters with which Elastic-InfoGAN discovers the classes, and their imbalance, "
     "in an unlabelled image set.",
 )
-_COMMANDS = (search, list_searches, status, stop, add, best, suggest_k, compare, train, validate, schema, doctor)
+_COMMANDS = (
+    search,
+    list_searches,
+    status,
+    stop,
+    add,
+    delete,
+    best,
+    suggest_k,
+    compare,
+    train,
+    validate,
+    schema,
+    doctor,
+)
 for _command in (*_COMMANDS, predict, sample, ui):
     app.command("list" if _command is list_searches else None)(with_log_options(_command))
 

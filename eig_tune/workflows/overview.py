@@ -20,6 +20,7 @@ from eig_tune.hpo.objectives import Objectives
 from eig_tune.hpo.selection import choose
 from eig_tune.hpo.state import SearchState
 from eig_tune.hpo.trial import Trial
+from eig_tune.paths import check_name
 from eig_tune.workflows.notes import CONSTRAINTS_NOTE, END, PLAN, PROCESS
 
 _MOST_NAMED = 10
@@ -198,7 +199,9 @@ def look_at(home: Home, name: str) -> Overview:
 
     Raises:
         ResultError: there is none of that name.
+        EigTuneError: no search can have that name.
     """
+    check_name(name, "NAME")
     log = home.event_log(name)
     if not log.is_file():
         known = home.searches()

@@ -44,7 +44,9 @@ def events(running: bool) -> list[dict[str, object]]:
     return [{**event, "at": 1e9 + index} for index, event in enumerate(shown)]
 
 
-def write_search(home: Path, *, running: bool = False, constraints: Mapping[str, str] = NONE) -> Path:
+def write_search(
+    home: Path, *, running: bool = False, constraints: Mapping[str, str] = NONE, uri: str | None = None
+) -> Path:
     """Write the search into a home: event log, MLflow runs, space and curves; its last trial may still be running."""
     spec = load_space({"search": {"lambda_2": {"loguniform": [1, 30]}}}, trials=4, train={"steps": 3000},
                       constraints=constraints)  # fmt: skip
@@ -52,7 +54,7 @@ def write_search(home: Path, *, running: bool = False, constraints: Mapping[str,
     log.parent.mkdir(parents=True)
     log.write_text("".join(json.dumps(event) + "\n" for event in events(running)))
     trials = read_state(log).trials
-    store = open_store(local_uri(home), NAME, home)
+    store = open_store(uri or local_uri(home), NAME, home)
     tags = {OBJECTIVES_TAG: json.dumps(OBJECTIVES), CONSTRAINTS_TAG: json.dumps(constraints)}
     with SearchTracker(store, "search", SEARCH_ID, {"trials": spec.trials}, tags) as tracker:
         runs = MlflowRuns(tracker, named_storage(None, home / "ray"), (), spec.method, spec.rungs())
