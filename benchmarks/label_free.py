@@ -2,14 +2,12 @@
 
     python -m benchmarks.label_free record --space SPACE [--root FOLDER] --trials 48 --table digits
     python -m benchmarks.label_free replay [--table digits mnist fashion letters] [--replays 50]
-    python -m benchmarks.label_free confirm --space SPACE [--root FOLDER] --table mnist
 
 ``record`` trains random trials of a wider space to the full budget (ranges over two and a half decades, so that some
 fail), and keeps their curves as benchmarks/curves/TABLE.parquet. ``replay`` lets eig-tune's own engine search in each
 table, once for each set of objectives; a set that needs no labels sees no labelled metric. What is chosen is looked up
 in the labelled metrics: regret is by how much it is worse than what the labelled search chooses with the same seed.
-``confirm`` trains what either has chosen in the first replay again: the best three on three fresh seeds each, judged by
-the second classifier.
+benchmarks.confirmed trains what these searches find again, on fresh seeds.
 """
 
 import argparse
@@ -18,9 +16,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +28,10 @@ from benchmarks.many_runs import Job, Reports, train_all
 from benchmarks.replay import Curves, Table, our_engine, read_curves
 from eig_tune.config.constraints import NO_CONSTRAINTS
 from eig_tune.config.space import SearchSpec, load_spec
-from eig_tune.hpo.candidates import Candidate, Confirmed, candidates_of
+from eig_tune.hpo.candidates import candidates_of
 from eig_tune.hpo.objectives import Metrics, Objectives
 from eig_tune.hpo.sampler import OptunaSampler, Params
-from eig_tune.hpo.selection import choose, to_confirm
+from eig_tune.hpo.selection import choose
 from eig_tune.hpo.trial import Report, Trial
 from eig_tune.reports.curves import CURVES_FILE, write_curves
 
@@ -59,21 +55,20 @@ OBJECTIVES: dict[str, dict[str, str]] = {
     "neighbour_nmi and prior_posterior_gap": {"neighbour_nmi": "maximize", "prior_posterior_gap": "minimize"},
     "code_recovery": {"code_recovery": "maximize"},
 }
-SEEDS = 3
 SHOWN = {"nmi": 1, "prior_rmse": -1, "nmi_real": 1, "classes_found": 1}  # and which way is better
 
 
 def main() -> None:
-    """Record, replay or confirm."""
+    """Record or replay."""
     arguments = _arguments()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    {"record": record, "replay": replay, "confirm": confirm}[arguments.what](arguments)
+    {"record": record, "replay": replay}[arguments.what](arguments)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["record", "replay", "confirm"])
-    parser.add_argument("--space", type=Path, help="of the data set, for `record` and `confirm`")
+    parser.add_argument("what", choices=["record", "replay"])
+    parser.add_argument("--space", type=Path, help="of the data set, for `record`")
     parser.add_argument("--root", help="where the images lie")
     parser.add_argument("--table", nargs="*", default=[file.stem for file in sorted(TABLES.glob("*.parquet"))])
     parser.add_argument("--trials", type=int, help="to record (48), or of a replayed search (half of the table)")
@@ -209,63 +204,6 @@ def _table(table: str, of_each: Mapping[str, list[Metrics]]) -> str:
 def _regret(metrics: Sequence[Metrics], labelled: Sequence[Metrics], metric: str) -> str:
     worse = [SHOWN[metric] * (best[metric] - own[metric]) for own, best in zip(metrics, labelled, strict=True)]
     return f"{np.median(worse):+.3f}; {np.quantile(worse, 0.9):+.3f}"
-
-
-def confirm(arguments: argparse.Namespace) -> None:
-    """Train what the first replay of a labelled and of a label-free search has found, on fresh seeds."""
-    (table,) = arguments.table
-    spec = load_spec(arguments.space, {"dataset.root": arguments.root} if arguments.root else None)
-    budget = json.loads((TABLES / f"{table}.json").read_text())
-    jobs, found = confirming_jobs(spec, table, budget["steps"], arguments)
-    with tempfile.TemporaryDirectory() as folder:
-        done = train_all(jobs, arguments.log or Path(folder, "log"), arguments.cache.expanduser(), arguments.processes)
-    print(f"{description()}\n\n### {table}: the best three of each search, found → mean ± deviation on {SEEDS} seeds\n")
-    print("| | " + " | ".join(SHOWN) + " | label_free_score | augment_information |\n" + "|" + "---|" * 7)
-    ends = {name: reports[budget["steps"]] for name, reports in done.items()}
-    best = {name: _confirmed_best(name, trials, ends) for name, trials in found.items()}
-    regrets = [f"{SHOWN[m] * (best[LABELLED][m] - best[LABEL_FREE][m]):+.3f}" for m in SHOWN]
-    print("| regret of the confirmed choice | " + " | ".join(regrets) + " | | |\n")
-
-
-def _confirmed_best(name: str, trials: Sequence[Candidate], ends: Mapping[str, Metrics]) -> Metrics:
-    """Means of the finalist that a search would take home; prints all of them."""
-    confirmed = [_confirmed(trial, [ends[_job_name(trial, seed)] for seed in range(SEEDS)]) for trial in trials]
-    best = choose(confirmed, OBJECTIVES[name], NO_CONSTRAINTS)
-    for trial in confirmed:
-        assert trial.confirmation is not None
-        means, deviations = trial.confirmation.means, trial.confirmation.deviations
-        cells = [
-            f"{trial.found[m]:.3f} → {means[m]:.3f} ± {deviations[m]:.3f}" for m in (*SHOWN, *OBJECTIVES[LABEL_FREE])
-        ]
-        print(f"| {name}{', chosen' if trial is best else ''} | " + " | ".join(cells) + " |")
-    assert best.confirmation is not None
-    return best.confirmation.means
-
-
-def _confirmed(trial: Candidate, reached: Sequence[Metrics]) -> Candidate:
-    means = {metric: float(np.mean([metrics[metric] for metrics in reached])) for metric in reached[0]}
-    deviations = {metric: float(np.std([metrics[metric] for metrics in reached], ddof=1)) for metric in reached[0]}
-    return replace(trial, confirmation=Confirmed(trial.number, SEEDS, SEEDS, 0, means, deviations))
-
-
-def confirming_jobs(
-    spec: SearchSpec, table: str, steps: int, arguments: argparse.Namespace
-) -> tuple[dict[str, Job], dict[str, Sequence[Candidate]]]:
-    """The runs that confirm what the first replays have found, and the finalists of either search."""
-    jobs: dict[str, Job] = {}
-    found: dict[str, Sequence[Candidate]] = {}
-    for name in (LABELLED, LABEL_FREE):
-        trials = searched(table, arguments.trials, arguments.slots, OBJECTIVES[name], 0)
-        found[name] = to_confirm(candidates_of(trials), OBJECTIVES[name], NO_CONSTRAINTS, 3)
-        for trial, seed in product(found[name], range(SEEDS)):
-            params = {**trial.trial.params, "steps": steps, "report_every": steps}
-            config = spec.fixed_config(spec.method, 1000 + seed, params)
-            jobs[_job_name(trial, seed)] = Job(spec.dataset, config, "confirmation")
-    return jobs, found
-
-
-def _job_name(trial: Candidate, seed: int) -> str:
-    return f"{dict(trial.trial.params)}, seed {seed}"
 
 
 if __name__ == "__main__":

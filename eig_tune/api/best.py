@@ -75,7 +75,7 @@ class BestTrial:
     @cached_property
     def trial_model(self) -> "TrialModel":
         """Which of the models of its parameters :meth:`model` and :meth:`export` take: of its own seed and the fresh
-        ones the best by ``label_free_score``, which uses no labels.
+        ones that meet the search's constraints the best by ``label_free_score``, which uses no labels.
 
         Raises:
             TrackingError: the store cannot be reached.

@@ -58,8 +58,13 @@ def _unused_searched(spec: SearchSpec, fixed: Mapping[str, Any]) -> Iterator[Pro
 def _fixed_and_searched(spec: SearchSpec) -> Iterator[Problem]:
     for section in _SECTIONS:
         for name in sorted(getattr(spec, section).model_fields_set & spec.search.keys()):
-            if spec.search[name].when is None:
+            if spec.search[name].when is None and not _compared(spec, name):
                 yield Problem(f"{section}.{name}", "no trial uses it, because it is searched")
+
+
+def _compared(spec: SearchSpec, name: str) -> bool:
+    """Whether the fixed value is there for the section ``compare``, whose runs have no other."""
+    return bool(spec.compare and spec.start_from) and name not in spec.start_from[0]
 
 
 def _unused_fixed(spec: SearchSpec, runs: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:

@@ -53,21 +53,40 @@ def standard_error(agreement_RR: Array) -> float:
 
 
 def recommended(means: Mapping[int, float], errors: Mapping[int, float]) -> int | None:
-    """The largest K whose mean agreement is not below the best K's by more than the standard error of the best.
+    """The smallest K at a peak of agreement that is not below the highest peak by more than that one's standard error.
+
+    A peak is no lower than the next smaller and the next larger K that were tried, so that the smallest and the largest
+    are none: agreement that only falls, or only rises, has its best K elsewhere. Few categories agree easily, whatever
+    is in the images, because there are few ways to split them; that is why the highest agreement alone will not do.
 
     Args:
         means: K to mean agreement; a K without one (NaN) is not recommended.
         errors: K to its standard error; one that is unknown (NaN) counts as 0.
 
     Returns:
-        None when no K has an agreement.
+        The K of the highest agreement where there is no peak; None when no K has an agreement.
     """
-    known = {categories: mean for categories, mean in means.items() if not math.isnan(mean)}
-    if not known:
+    known = {categories: means[categories] for categories in sorted(means) if not math.isnan(means[categories])}
+    peaks = peaks_of(known) or [max(known, key=lambda categories: known[categories])] if known else []
+    if not peaks:
         return None
-    best = max(known, key=lambda categories: known[categories])
-    error = errors[best] if not math.isnan(errors[best]) else 0.0
-    return max(categories for categories, mean in known.items() if mean >= known[best] - error)
+    highest = max(peaks, key=lambda categories: known[categories])
+    error = errors[highest] if not math.isnan(errors[highest]) else 0.0
+    return min(categories for categories in peaks if known[categories] >= known[highest] - error)
+
+
+def peaks_of(means: Mapping[int, float]) -> list[int]:
+    """Every K whose agreement is no lower than that of the next smaller and of the next larger one.
+
+    Args:
+        means: K to mean agreement, from the smallest K to the largest.
+    """
+    tried = list(means)
+    return [
+        categories
+        for before, categories, after in zip(tried, tried[1:], tried[2:], strict=False)
+        if means[categories] >= max(means[before], means[after])
+    ]
 
 
 def certainty(agreement: Mapping[int, Array], resamples: int = RESAMPLES, seed: int = 0) -> dict[int, float]:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from eig_tune.config.constraints import Constraints, in_words
 from eig_tune.hpo.candidates import SPLIT
-from eig_tune.hpo.model_choice import SCORE, best_model
+from eig_tune.hpo.model_choice import SCORE, best_model, meeting_all
 from eig_tune.reports.mlflow_runs import MODEL_FOLDER
 from eig_tune.tracking import TrackedSearch, TrackedTrial, has_artifact
 from eig_tune.tracking.client import readable_errors
@@ -48,9 +49,9 @@ def chosen_model(found: TrackedSearch, chosen: TrackedTrial) -> TrialModel:
         for name, (run_id, metrics) in runs.items()
         if len(runs) == 1 or has_artifact(found.store, run_id, MODEL_FOLDER)
     }
-    seed = best_model(with_model) if with_model else next(iter(runs))
+    seed = best_model(with_model, found.constraints) if with_model else next(iter(runs))
     run_id, metrics = runs[seed]
-    return TrialModel(run_id, seed, metrics, _why(seed, with_model))
+    return TrialModel(run_id, seed, metrics, _why(seed, with_model, found.constraints))
 
 
 def _of_fresh_seeds(found: TrackedSearch, chosen: TrackedTrial) -> dict[str, tuple[str, Mapping[str, float]]]:
@@ -66,11 +67,16 @@ def _seed(run: Any) -> int:
     return int(run.data.params["seed"])
 
 
-def _why(seed: str, models: Mapping[str, Mapping[str, float]]) -> str:
-    scores = {name: metrics[SCORE] for name, metrics in models.items() if SCORE in metrics}
+def _why(seed: str, models: Mapping[str, Mapping[str, float]], constraints: Constraints) -> str:
     if len(models) < 2:
         return "the only one of which there is a model"
+    meeting = meeting_all(models, constraints)
+    compared = meeting or models
+    among = f" that meet {in_words(constraints)}" if len(meeting) < len(models) and meeting else ""
+    scores = {name: metrics[SCORE] for name, metrics in compared.items() if SCORE in metrics}
     if seed not in scores:
-        return f"no model has a {SCORE} to choose by"
+        return f"no model{among} has a {SCORE} to choose by"
+    if len(compared) == 1:
+        return f"the only one of {len(models)} models that meets {in_words(constraints)}"
     others = ", ".join(f"{name} {score:.3f}" for name, score in scores.items() if name != seed)
-    return f"the best of {len(scores)} models by {SCORE}, {scores[seed]:.3f}" + (f"; {others}" if others else "")
+    return f"the best of {len(scores)} models{among} by {SCORE}, {scores[seed]:.3f}" + (f"; {others}" if others else "")

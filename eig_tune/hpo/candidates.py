@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from eig_tune.config.constraints import Constraints
 from eig_tune.hpo.model_choice import best_model
 from eig_tune.hpo.objectives import Metrics
 from eig_tune.hpo.trial import Trial
@@ -107,12 +108,11 @@ class Candidate:
         """Imbalances on which they were trained; 0 where that is the search's own one."""
         return 0 if self._complete is None else self._complete.splits
 
-    @property
-    def model(self) -> str:
-        """The key of the MLflow run that has the model which is taken home."""
+    def model(self, constraints: Constraints) -> str:
+        """The key of the MLflow run that has the model which is taken home, from a search with these constraints."""
         own = self.trial.last.metrics if self.trial.last is not None else {}
         fresh = {} if self.confirmation is None else self.confirmation.models
-        return best_model({str(self.number): own, **fresh})
+        return best_model({str(self.number): own, **fresh}, constraints)
 
     def as_metrics(self) -> dict[str, float]:
         """What its parameters have reached on other seeds, as it stands in MLflow on the trial's own run."""

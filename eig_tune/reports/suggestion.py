@@ -28,9 +28,10 @@ NOT_USED = "not used for the choice"
 PICTURE, TABLE, ROWS = "agreement.png", "table.md", "agreement.csv"
 RULE = (
     "Agreement is the adjusted mutual information of the categories that runs with different seeds give the same "
-    "training images, ± its standard error over seeds. Recommended is the largest K whose agreement is not below the "
-    "best one's by more than that one's standard error; certainty is how often that is so when the seeds are drawn "
-    "anew, with replacement."
+    "training images, ± its standard error over seeds. It has a peak at a K whose agreement is no lower than that of "
+    "the next smaller and the next larger one that were tried. Recommended is the smallest K at a peak that is not "
+    "below the highest by more than that one's standard error; certainty is how often that is so when the seeds are "
+    "drawn anew, with replacement."
 )
 
 
@@ -71,8 +72,9 @@ class Suggestion:
 
     @property
     def at_the_end(self) -> bool:
-        """Whether the recommended K is the largest that was tried, so that a larger one may be better still."""
-        return self.recommended is not None and self.recommended == max(row.categories for row in self.rows)
+        """Whether the recommended K is the smallest or the largest that was tried, since agreement has no peak."""
+        tried = [row.categories for row in self.rows]
+        return self.recommended in (min(tried), max(tried))
 
 
 def suggest(trials: Sequence[Trial], categories: Sequence[int], evaluations: Path) -> Suggestion:
@@ -146,18 +148,21 @@ def in_words(suggestion: Suggestion) -> list[str]:
         f"Recommended: K = {suggestion.recommended}, in {suggestion.certainty:.0%} of resamples of the seeds.",
     ]
     if suggestion.at_the_end and len(suggestion.rows) > 1:
-        lines.append(
-            f"It is the largest K that was tried; a larger one may be better: --categories {_further(suggestion)}"
-        )
+        lines.append(_no_peak(suggestion))
     if any(name in row.means for row in suggestion.rows for name in LABELLED):
         lines.append(f"{' and '.join(LABELLED)} need labels; they are {NOT_USED}.")
     return lines
 
 
-def _further(suggestion: Suggestion) -> str:
-    """The numbers that were tried, and a larger one."""
+def _no_peak(suggestion: Suggestion) -> str:
     tried = [row.categories for row in suggestion.rows]
-    return ",".join(map(str, [*tried, min(1000, max(tried) * 3 // 2)]))
+    if suggestion.recommended == max(tried):
+        further = ",".join(map(str, [*tried, min(1000, max(tried) * 3 // 2)]))
+        return f"It is the largest K that was tried; a larger one may be better: --categories {further}"
+    return (
+        "It is the smallest K that was tried, and agreement has no peak at another: few categories agree easily, "
+        "whatever is in the images, so that this says little about their number."
+    )
 
 
 def markdown(suggestion: Suggestion) -> str:

@@ -204,7 +204,7 @@ def write_results(
         tracker.set_tags(str(trial.number), tags)
     every = tuple(engine.state.trials.values())
     drawn = tuple(pictures(every, spec))
-    model = next((candidate.model for candidate in finished if candidate.trial is best), None)
+    model = next((candidate.model(spec.constraints) for candidate in finished if candidate.trial is best), None)
     if model is not None:
         tracker.log_artifacts(None, partial(tracker.fetch, model, {CATEGORIES_PICTURE}))
     tracker.describe(lambda: describe_search(spec, every, finished, drawn, tracker, _categories(tracker, model)))

@@ -100,6 +100,20 @@ def test_search_in_which_all_is_used_is_not_warned_of(search: dict[str, Any]) ->
     assert find_unused_in_search(parse_spec({**GOOD, "search": search}, "space.yaml")) == []
 
 
+@pytest.mark.parametrize(("start", "warned"), [([{"lambda_1": 1.0}], False), ([{"width": 16}], True), ([], True)])
+def test_fixed_value_of_a_searched_field_is_for_the_comparison(start: list[dict[str, Any]], warned: bool) -> None:
+    search = {**GOOD["search"], "lambda_1": {"loguniform": [0.1, 10]}}
+    space = {
+        **GOOD,
+        "search": search,
+        "model": {"width": 64},
+        "start_from": start,
+        "compare": {"joint-vae": {"vae_lr": 1e-3}},
+    }
+    problems = find_unused_in_search(parse_spec(space, "space.yaml"))
+    assert [problem.where for problem in problems] == ["model.width"] * warned
+
+
 def test_comparison_is_warned_of_what_none_of_its_methods_uses() -> None:
     spec = parse_spec(
         {

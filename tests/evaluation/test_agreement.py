@@ -70,18 +70,34 @@ def test_error_is_about_the_spread_of_the_mean_over_many_draws_of_runs() -> None
 @pytest.mark.parametrize(
     ("means", "errors", "expected"),
     [
-        ({2: 0.9, 3: 0.5}, {2: 0.1, 3: 0.9}, 2),
-        ({2: 0.9, 3: 0.85, 5: 0.81, 10: 0.79}, {2: 0.1, 3: 0.0, 5: 0.0, 10: 0.5}, 5),
-        ({2: 0.9, 3: 0.9, 5: 0.89}, {2: math.nan, 3: math.nan, 5: math.nan}, 3),
-        ({2: math.nan, 3: 0.1}, {2: math.nan, 3: math.nan}, 3),
-        ({2: math.nan}, {2: math.nan}, None),
-        ({}, {}, None),
+        ({2: 0.9, 3: 0.5, 5: 0.7, 8: 0.6}, {2: 0.0, 3: 0.0, 5: 0.0, 8: 0.0}, 5),
+        ({2: 0.1, 3: 0.8, 5: 0.7, 8: 0.85, 10: 0.6}, {2: 0.0, 3: 0.0, 5: 0.0, 8: 0.06, 10: 0.0}, 3),
+        ({2: 0.1, 3: 0.8, 5: 0.7, 8: 0.85, 10: 0.6}, {2: 0.0, 3: 0.9, 5: 0.0, 8: 0.04, 10: 0.0}, 8),
+        ({2: 0.1, 3: 0.8, 5: 0.7, 8: 0.85, 10: 0.6}, {2: 0.0, 3: 0.0, 5: 0.0, 8: math.nan, 10: 0.0}, 8),
+        ({8: 0.5, 2: 0.2, 5: 0.8}, {2: 0.0, 5: 0.0, 8: 0.0}, 5),
+        ({2: 0.1, 3: 0.5, 5: 0.5, 8: 0.1}, {2: 0.0, 3: 0.0, 5: 0.0, 8: 0.0}, 3),
+        ({2: 0.1, 3: math.nan, 5: 0.5, 8: 0.1}, {2: 0.0, 3: math.nan, 5: 0.0, 8: 0.0}, 5),
     ],
 )
-def test_recommended_is_the_largest_within_the_error_of_the_best(
-    means: dict[int, float], errors: dict[int, float], expected: int | None
+def test_recommended_is_the_smallest_peak_within_the_error_of_the_highest(
+    means: dict[int, float], errors: dict[int, float], expected: int
 ) -> None:
     assert agreement.recommended(means, errors) == expected
+
+
+@pytest.mark.parametrize(
+    ("means", "expected"),
+    [
+        ({2: 0.9, 3: 0.5}, 2),
+        ({2: 0.9, 3: 0.8, 5: 0.7}, 2),
+        ({2: 0.1, 3: 0.5, 5: 0.7}, 5),
+        ({2: math.nan, 3: 0.1}, 3),
+        ({2: math.nan}, None),
+        ({}, None),
+    ],
+)
+def test_without_a_peak_the_highest_is_recommended(means: dict[int, float], expected: int | None) -> None:
+    assert agreement.recommended(means, dict.fromkeys(means, 0.5)) == expected
 
 
 def test_certainty_is_one_where_runs_leave_no_doubt_and_shares_sum_to_one() -> None:
