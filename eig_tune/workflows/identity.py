@@ -143,7 +143,7 @@ def as_begun(spec: SearchSpec, home: Home, name: str) -> SearchSpec:
         begun["objectives"] = objectives
     if "network" not in spec.model.model_fields_set and "network" not in _section(noted, "model"):
         begun["model"] = spec.model.model_copy(update={"network": INFOGAN})
-    return spec.model_copy(update=begun)
+    return spec.model_copy(update=begun) if begun else spec
 
 
 def _section(noted: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -81,7 +81,7 @@ def test_search_that_goes_on_keeps_the_objectives_that_it_began_with(tmp_path: P
     spec, named = (parse_spec({**NO_OBJECTIVES, **of}, "test") for of in ({}, {"objectives": {"nmi": "maximize"}}))
     assert as_begun(spec, home, "mine") is spec
     with EventLog(home.event_log("mine")) as event_log:
-        event_log.begin({"id": "1" * 32, "spec": {"objectives": noted}})
+        event_log.begin({"id": "1" * 32, "spec": {"objectives": noted, "model": {"network": "auto"}}})
     assert as_begun(spec, home, "mine").objectives == (noted if kept else spec.objectives)
     assert as_begun(named, home, "mine") is named
 
