@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from eig_tune.hpo.objectives import missed
-from eig_tune.hpo.selection import reached
+from eig_tune.hpo.selection import NUMBER, reached
 from eig_tune.tracking import TrackedSearch, TrackedTrial
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class BestTrial:
     Attributes:
         search: the search as MLflow knows it.
         trial: the trial as MLflow knows it.
-        by: the objective by which it is the best, or ``knee``.
+        by: the objective by which it is the best, or ``knee``; ``number`` if it was asked for by its number.
 
     Example:
         >>> best = result.best("nmi")
@@ -158,7 +158,8 @@ class BestTrial:
         reached = self.confirmed or self.found
         shown = ", ".join(f"{name}={reached[name]:.3f}" for name in self.search.objectives if name in reached)
         kind = "confirmed" if self.confirmed else "found"
-        return f"<trial {self.number} of {self.search.name!r}, best by {self.by}: {kind} {shown}>"
+        best = "" if self.by == NUMBER else f", best by {self.by}"
+        return f"<trial {self.number} of {self.search.name!r}{best}: {kind} {shown}>"
 
     def _repr_html_(self) -> str:
         from eig_tune.api.html import best_page

@@ -9,7 +9,7 @@ from eig_tune.config.constraints import written
 from eig_tune.errors import ResultError
 from eig_tune.home import Home
 from eig_tune.hpo.objectives import front_of, losses_of
-from eig_tune.hpo.selection import KNEE, choose
+from eig_tune.hpo.selection import KNEE, NUMBER, choose
 from eig_tune.hpo.trial import ENDED
 from eig_tune.tracking import TrackedSearch, TrackedTrial, read_search
 from eig_tune.workflows.identity import own_searches
@@ -152,6 +152,23 @@ class SearchResult:
         """
         found = self.found
         return BestTrial(found, choose(found.finished(), found.objectives, found.constraints, by), by)
+
+    def trial(self, number: int) -> BestTrial:
+        """A finished trial by its number, with its model, whether it is the best of anything or not.
+
+        Raises:
+            ResultError: there is no such trial, or it has not finished, so that it has no model.
+
+        Example:
+            >>> result.trial(7).export("trial-7")
+        """
+        found = self.found
+        finished = {trial.number: trial for trial in found.trials if trial.status == "finished"}
+        if number not in finished:
+            status = next((trial.status for trial in found.trials if trial.number == number), None)
+            what = f"there is no trial {number}" if status is None else f"trial {number} is {status}, and has no model"
+            raise ResultError(f"{found.name}: {what}; finished are {', '.join(map(str, finished)) or 'none'}")
+        return BestTrial(found, finished[number], NUMBER)
 
     def plot_front(self) -> "Figure":
         """The first two objectives of all finished trials, with the Pareto front.

@@ -13,7 +13,6 @@ from eig_tune.export.bundle import read_bundle
 from eig_tune.export.export_trial import export_trial
 from eig_tune.export.inference import sample
 from eig_tune.export.trial_models import TrialModel
-from eig_tune.hpo.selection import KNEE
 from eig_tune.tracking import TrackedSearch, TrackedTrial
 from eig_tune.tracking.champion import set_champion
 from eig_tune.tracking.registry import BUNDLE, add_version, find_version, update_tags
@@ -59,7 +58,7 @@ def register_trial(
         chosen: the trial.
         model: which of its models.
         name: the registered model's.
-        by: the objective by which the version and the champion are compared; the search's first one for the knee.
+        by: the objective by which the version and the champion are compared; the search's first one where it is none.
         force: make it the champion in any case.
         exported: the trial's bundle where it has been written already.
 
@@ -75,7 +74,7 @@ def register_trial(
         version = earlier
         update_tags(found.store, version, tags)
     number = int(version.version)
-    metric = next(iter(found.objectives)) if by == KNEE else by
+    metric = by if by in found.objectives else next(iter(found.objectives))
     champion, decision = set_champion(
         found.store, name, number, tags, metric, found.objectives[metric], found.constraints, force
     )

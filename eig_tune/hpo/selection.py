@@ -28,6 +28,7 @@ from eig_tune.hpo import pareto
 from eig_tune.hpo.objectives import Metrics, Objectives, front_of, losses_of, missed
 
 KNEE = "knee"
+NUMBER = "number"  # a trial was named by a person, and chosen by nothing
 _DIGITS = 9  # to which distances are equal
 
 

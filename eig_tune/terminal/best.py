@@ -8,6 +8,8 @@ from rich.text import Text
 
 from eig_tune.evaluation.registry import are_of_labels, shown_metrics
 from eig_tune.hpo.candidates import fresh_seeds
+from eig_tune.hpo.objectives import losses_of
+from eig_tune.hpo.selection import NUMBER
 from eig_tune.reports.categories import (
     COLUMNS,
     NOT_KNOWN,
@@ -39,7 +41,9 @@ def print_found(found: TrackedSearch, console: Console) -> None:
 
 def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Console) -> None:
     """The chosen trial, why it was chosen, its parameters and metrics."""
-    why = chosen_in_words(found.finished(), chosen, found.objectives, found.constraints, by)
+    why = "as asked for"
+    if by != NUMBER:
+        why = chosen_in_words(found.finished(), chosen, found.objectives, found.constraints, by)
     console.print(f"{found.name}: trial {chosen.number}, {why}", soft_wrap=True)
     for trial in found.finished(lacking_objectives=True):
         line = (
@@ -50,6 +54,9 @@ def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Con
         if trial.confirmation and not trial.confirmed:
             line = f"trial {trial.number} does not count as confirmed: {trial.confirmation}"
             console.print(line, soft_wrap=True)
+    if (better := better_unconfirmed(found, chosen, by)) is not None:
+        line = f"trial {better.number} has found {by} {better.found[by]:.3f}, but was not confirmed; --trial takes it"
+        console.print(line, soft_wrap=True)
     judged = dict.fromkeys([*found.objectives, *found.constraints])
     if chosen.confirmed:
         console.print(
@@ -66,6 +73,17 @@ def print_best(chosen: TrackedTrial, found: TrackedSearch, by: str, console: Con
     shown = {name: f"{chosen.own[name]:.4f}" for name in names if name in chosen.own}
     console.print(two_columns("metric", shown))
     print_warning(disagreement_of(chosen, found.objectives, found.constraints), console)
+
+
+def better_unconfirmed(found: TrackedSearch, chosen: TrackedTrial, by: str) -> TrackedTrial | None:
+    """The trial that has found more in the objective ``by`` than the chosen, confirmed one has itself, and was not
+    chosen from because it was not confirmed; None where there is none."""
+    if by not in found.objectives or not chosen.confirmed:
+        return None
+    direction = {by: found.objectives[by]}
+    others = [trial for trial in found.finished() if not trial.confirmed]
+    best = min(others, key=lambda trial: losses_of(trial.found, direction), default=None)
+    return best if best and losses_of(best.found, direction) < losses_of(chosen.found, direction) else None
 
 
 def _another_classifier(metrics: Mapping[str, float]) -> str:
