@@ -188,7 +188,10 @@ def _exit_codes() -> list[tuple[str, str]]:
         ("0", "the command has done its work"),
         ("1", "a bug of eig-tune, with its traceback"),
         (str(EigTuneError.exit_code), "something that you can mend, in one message: what, where, and what is right"),
-        (str(STOPPED_CODE), "its time budget is over, before all work was done; `--resume` continues"),
+        (
+            str(STOPPED_CODE),
+            "its time budget is over, or `eig-tune stop` has ended it, before its work was done; `--resume` continues",
+        ),
         *((code, f"ended by {number.name}; `--resume` continues") for number, code in signals.items()),
     ]
 

@@ -145,8 +145,6 @@ class Overview:
         """Finished trials with what their parameters have reached on other seeds."""
         second, confirmations = self.further
         finished = [trial for trial in self.trials if trial.status == "finished"]
-        if not second.trials and not confirmations.trials:
-            return candidates_of(finished)
         return candidates_of(finished, summaries(confirmations, _UNTIL_NOTED), second_seeds(second))
 
     @cached_property

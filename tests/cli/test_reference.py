@@ -1,12 +1,18 @@
 """docs/reference.md is what the code makes, and leaves out nothing."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
+import typer.main
 
+from eig_tune.cli.app import app
 from eig_tune.config.space import SearchSpec
+from eig_tune.errors import EigTuneError
+from eig_tune.stopping import STOPPED_CODE, Stop
 from eig_tune.training.config import field_names
 
 REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text(encoding="utf-8")
@@ -36,3 +42,13 @@ def test_every_option_and_argument_says_what_it_is() -> None:
     rows = [line for line in commands.splitlines() if line.startswith("| `")]
     assert len(rows) > 50
     assert all(len(row.rsplit(" | ", 1)[1].removesuffix("|").strip()) > 10 for row in rows)
+
+
+def test_page_of_commands_has_every_command_and_exit_code() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+    named = re.findall(r"^\| `([a-z-]+)[` ]", page, re.MULTILINE)
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    assert named == list(group.commands)
+    codes = {int(code) for row in re.findall(r"^\| ([0-9, ]+) \|", page, re.MULTILINE) for code in row.split(", ")}
+    assert codes == {0, 1, EigTuneError.exit_code, STOPPED_CODE, *(128 + number for number in Stop.signals)}
