@@ -61,6 +61,8 @@ def _mapped(file: PixelFile) -> NDArray[np.uint8]:
     try:
         if PixelFile.of(file.path, file.shape, file.offset, channels_last=file.channels_last) != file:
             raise DataError(f"dataset.root: {file.path} was changed since the search began; put it back, or begin anew")
+        if 0 in file.shape:
+            return np.empty(file.shape, np.uint8)  # there is nothing to map
         return np.memmap(file.path, np.uint8, "r", file.offset, file.shape).view(np.ndarray)
     except (OSError, ValueError) as error:
         raise DataError(f"dataset.root: {file.path} cannot be mapped into memory ({one_line(error)})") from error

@@ -57,7 +57,7 @@ def read_files(
         DataError: there is no room for them.
     """
     shape = (channels, image_size, image_size)
-    file = None if cache is None else cache_file(cache, root, image_size, channels)
+    file = None if cache is None or not files else cache_file(cache, root, image_size, channels)
     before = Kept({}, None) if file is None else load_kept(file, shape)
     known = {each.path: before.rows[each.path] for each in files if _known(before.rows, each)}
     missing = [each for each in files if each.path not in known]

@@ -148,6 +148,16 @@ def test_search_goes_on_with_its_pool_when_the_folder_changes(root: Path, tmp_pa
         data.fingerprint()
 
 
+def test_folder_whose_images_were_all_broken_is_read_when_some_are_not(tmp_path: Path) -> None:
+    root, kept = tmp_path / "images", tmp_path / "kept"
+    root.mkdir()
+    (root / "a.png").write_text("no image")
+    with pytest.raises(DataError, match="no readable image"):
+        read_folder(root, 8, 1, kept)
+    Image.new("L", (8, 8), 77).save(root / "b.png")
+    assert read_folder(root, 8, 1, kept).images.pixels[:, 0, 0, 0].tolist() == [77]
+
+
 def test_place_that_cannot_be_written_is_no_reason_to_stop(root: Path, tmp_path: Path) -> None:
     (tmp_path / "kept").write_text("a file in its place")
     assert len(levels(root, tmp_path / "kept")) == 6
