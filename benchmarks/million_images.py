@@ -35,9 +35,9 @@ _REPORTS = 2  # of each trial, after which the search is ended
 _SPACE = {
     "method": "elastic-infogan",
     "model": {"width": 8, "noise_dim": 16, "categories": CLASSES},
-    "train": {"steps": 200, "report_every": 20, "images_per_category": 20, "final_images_per_category": 20},
+    "train": {"steps": 2000, "report_every": 20, "images_per_category": 20, "final_images_per_category": 20},
     "search": {"tau": {"loguniform": [0.05, 0.5]}},
-    "asha": {"grace": 100, "reduction_factor": 2},
+    "asha": {"grace": 1000, "reduction_factor": 2},
     "confirm": {"finalists": 0, "top": 1, "seeds": 1},
     "trials": 2,
 }
@@ -143,7 +143,7 @@ def search(space: Path, home: Path) -> Measured:
         reports = [len(trial.reports) for trial in read_state(log).trials.values()] if log.is_file() else []
         if not start_up and any(reports):
             start_up, cpu = time.perf_counter() - started, cpu_seconds(driver.pid)
-        if len(reports) == _SPACE["trials"] and min(reports) >= _REPORTS and not ended:
+        if len(reports) == _SPACE["trials"] == len(found) - 1 and min(reports) >= _REPORTS and not ended:
             driver.send_signal(signal.SIGINT)
             ended = True
         for pid in [driver.pid, *trial_processes(driver.pid)]:
