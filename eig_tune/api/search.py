@@ -43,8 +43,9 @@ def search(
         space: a loaded space, a YAML file, or a mapping of the same form.
         data: images as a NumPy array or a torch tensor, [N, S, S], or [N, C, S, S] or [N, S, S, C] with one or three
             channels, uint8 from 0 to 255 or floats from 0 to 1; or the name of a data set, such as ``mnist`` or
-            ``cifar-10``, or a :class:`DatasetConfig`. None takes the images that the space names. The side S must be a multiple of
-            4 from 8 to 256, unless the space's ``dataset.image_size`` says to what the images shall be resized.
+            ``cifar-10``, or a :class:`DatasetConfig`. None takes the images that the space names. The side S must be
+            a multiple of 4 from 8 to 256, unless the space's ``dataset.image_size`` says to what the images shall be
+            resized.
         labels: true classes [N] of images given as an array, whole numbers or text; without them the search is for
             metrics that need none, by default ``label_free_score`` and
             ``augment_information``.
