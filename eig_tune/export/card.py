@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eig_tune.models import METHODS
+from eig_tune.models.networks import NETWORKS
 from eig_tune.reports.categories import (
     CATEGORIES_JSON,
     CATEGORIES_PICTURE,
@@ -21,8 +22,8 @@ from eig_tune.training.checkpoint import RunRecord
 
 _CARD = """# {method}, {categories} categories
 
-{citation}. Trained for {steps:,} steps on {classes}{size}×{size} images with {channels} channel(s); found by eig-tune
-{found}.{seed}
+{citation}. {networks}Trained for {steps:,} steps on {classes}{size}×{size} images with {channels} channel(s);
+found by eig-tune {found}.{seed}
 
 ## What it is for
 
@@ -115,6 +116,7 @@ def model_card(
         method=config.method,
         citation=METHODS[config.method].citation,
         categories=config.model.categories,
+        networks="" if record.network is None else f"Networks: {record.network}, {NETWORKS[record.network].source}. ",
         steps=record.step,
         classes=f"{len(record.classes)} classes of " if labelled else "",
         size=record.image_size,

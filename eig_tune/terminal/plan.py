@@ -10,6 +10,7 @@ from eig_tune.cluster.doctor import Check
 from eig_tune.config.space import SearchSpec
 from eig_tune.hpo.plan import Plan
 from eig_tune.terminal.parts import table_of_numbers, two_columns
+from eig_tune.training.speed import Measured
 
 
 def print_checks(checks: Sequence[Check], console: Console) -> None:
@@ -27,24 +28,23 @@ def print_checks(checks: Sequence[Check], console: Console) -> None:
             console.print(text, style="red", soft_wrap=True)
 
 
-def print_plan(spec: SearchSpec, plans: Sequence[Plan], speed: float | None, console: Console) -> None:
+def print_plan(spec: SearchSpec, plans: Sequence[Plan], measured: Measured | None, console: Console) -> None:
     """The resolved space, the rungs, and the predicted cost for every number of slots that has a plan.
 
     Args:
-        speed: steps per second of one trial; None when there are no images to measure it with.
+        measured: one trial; None when there are no images to measure it with.
     """
     console.print(two_columns("searched", {name: str(distribution) for name, distribution in spec.search.items()}))
     rungs = [(f"{rung:,}", f"{trials:,}") for rung, trials in plans[0].reaching.items()]
     console.print(table_of_numbers(("rung (steps)", "trials expected"), rungs))
     to_confirm = plans[0].confirming_steps
     of_which = f", {to_confirm:,} of them to confirm the best" if to_confirm else ""
-    measured = "speed not measured" if speed is None else f"{speed:.1f} steps/s measured here for one trial"
     console.print(
-        f"about {plans[0].total_steps:,} steps in all{of_which}; {measured}:",
+        f"about {plans[0].total_steps:,} steps in all{of_which}; {measured or 'speed not measured'}:",
         highlight=False,
         soft_wrap=True,
     )
-    times = ["–" if speed is None else _hours(plan.hours(speed)) for plan in plans]
+    times = ["–" if measured is None else _hours(plan.hours(measured.steps_per_second)) for plan in plans]
     costs = [(str(plan.slots), time, f"{plan.busy:.0%}") for plan, time in zip(plans, times, strict=True)]
     console.print(table_of_numbers(("trials at once", "time", "slots in use"), costs))
 

@@ -25,6 +25,7 @@ from eig_tune.hpo.policies import SearchPolicy
 from eig_tune.hpo.selection import choose, start_points
 from eig_tune.hpo.selection import reached as judged_by
 from eig_tune.hpo.trial import Trial
+from eig_tune.models.networks import network_for
 from eig_tune.reports.categories import CATEGORIES_JSON, CATEGORIES_PICTURE, Category, read_categories
 from eig_tune.reports.curves import write_curves
 from eig_tune.reports.description import describe_search
@@ -229,6 +230,11 @@ def _params(spec: SearchSpec, data: TrialData, fingerprint: str) -> dict[str, An
         "data_sha256": fingerprint,
         "training_images": len(data.images.training),
         "method": spec.method,
+        **(
+            {}
+            if "network" in spec.search
+            else {"network": network_for(spec.model.network, data.images.image_size).name}
+        ),
         "trials": spec.trials,
         "steps": spec.train.steps,
         "rungs": spec.rungs(),

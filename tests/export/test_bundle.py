@@ -80,7 +80,10 @@ def test_bundle_has_everything(bundle: Path) -> None:
     }  # fmt: skip
     config = json.loads((bundle / "config.json").read_text())
     assert config["provenance"] == {"search": "s", "trial": 3}
-    assert "0.9000 | 0.8800 ± 0.0200" in (bundle / "README.md").read_text()
+    card = (bundle / "README.md").read_text()
+    assert "0.9000 | 0.8800 ± 0.0200" in card
+    record, _ = read_bundle(bundle)
+    assert (f"Networks: {record.network}," in card) == (record.network is not None)
 
 
 def test_card_says_that_the_encoder_disagrees_with_the_prior() -> None:

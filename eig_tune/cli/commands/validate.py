@@ -36,7 +36,7 @@ def print_plan_of(spec: "SearchSpec", home: Path) -> None:
     from eig_tune.terminal.console import message_console, result_console
     from eig_tune.terminal.plan import print_plan
     from eig_tune.terminal.view import TerminalView
-    from eig_tune.training.speed import steps_per_second
+    from eig_tune.training.speed import measure_trial
     from eig_tune.workflows.prepare import prepare_images, warn_of_unused, with_objectives
 
     console = message_console()
@@ -45,10 +45,10 @@ def print_plan_of(spec: "SearchSpec", home: Path) -> None:
     if absent is None:
         images = prepare_images(spec, Home(absolute(home, "--home")), TerminalView(console))
         spec = with_objectives(spec, images)
-        speed = steps_per_second(spec.base_config(), images)
+        measured = measure_trial(spec.base_config(), images)
     else:
-        speed = None
+        measured = None
         console.print(f"data: {absent}", soft_wrap=True)
         with_objectives(spec, None)
     plans = [make_plan(spec, slots) for slots in _PLANNED_SLOTS if slots <= spec.trials]
-    print_plan(spec, plans, speed, result_console())
+    print_plan(spec, plans, measured, result_console())

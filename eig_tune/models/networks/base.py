@@ -79,13 +79,18 @@ class CategoryHead(nn.Module):
 
 
 def pyramid(image_size: int, width: int) -> tuple[list[int], list[int]]:
-    """Sides from the image's own to the smallest, and channels after each halving: 32, 16, 8, 4 and 64, 128, 256 for
-    32 × 32 images at width 64."""
+    """Sides from the image's own to the smallest, and channels after each halving: 32, 16, 8, 4 and 48, 96, 192 for
+    32 × 32 images at width 64.
+
+    The first channels, of which there are most positions, are rounded down to a multiple of 16 where there are more:
+    processors compute them by 16.
+    """
     sides = [image_size]
     while sides[-1] > _SMALLEST_SIDE:
         sides.append(-(-sides[-1] // 2))
     halvings = len(sides) - 1
-    return sides, [max(_FEWEST_CHANNELS, 4 * width >> halvings - 1 - done) for done in range(halvings)]
+    first, *others = (max(_FEWEST_CHANNELS, 3 * width >> halvings - 1 - done) for done in range(halvings))
+    return sides, [first if first < 16 else first - first % 16, *others]
 
 
 def linear_block(inputs: int, outputs: int, activation: nn.Module) -> tuple[nn.Module, ...]:

@@ -1,11 +1,10 @@
 """DCGAN's pyramid, shared by D and Q as InfoGAN does it for CelebA and SVHN, scaled by ``width``.
 
-Radford et al. (arXiv 1511.06434): convolutions alone, batch normalisation but in the first layer of D and the last of
-G. A side is halved, rounded up, until at most 4 are left; there are 4 · width channels there and half as many at each
-doubling, so that every doubling costs about the same. At ``width`` = 64 and 32×32 these are the layers of D and Q that
-Chen et al. publish for CelebA and SVHN (arXiv 1606.03657, appendix C). Where a side is odd, the front end adds a row
-and a column of zeros at the end, and G leaves the last ones of twice the side out: every multiple of 4 is possible,
-and no image is resized.
+Radford et al. (arXiv 1511.06434): strided convolutions, batch normalisation but in the first layer of D and the last of
+G. A side is halved, rounded up, until at most 4 are left; there are 3 · width channels there and half as many at each
+doubling, so that every doubling costs about the same. G begins with a hidden layer of 8 · width, as InfoGAN's does for
+MNIST. Where a side is odd, the front end adds a row and a column of zeros at the end, and G leaves the last ones of
+twice the side out: every multiple of 4 is possible, and no image is resized.
 """
 
 from itertools import pairwise
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from eig_tune.models.methods import NetworkSettings
-from eig_tune.models.networks.base import SLOPE, Networks, pyramid
+from eig_tune.models.networks.base import SLOPE, Networks, linear_block, pyramid
 
 
 class DcganNetworks(Networks):
@@ -35,9 +34,10 @@ class Generator(nn.Module):
     def __init__(self, settings: NetworkSettings, image_size: int, channels: int) -> None:
         super().__init__()
         sides, widths = pyramid(image_size, settings.width)
-        smallest, most = sides[-1], widths[-1]
+        smallest, most, hidden = sides[-1], widths[-1], 8 * settings.width
         self.projection = nn.Sequential(
-            nn.Linear(settings.noise_dim + settings.categories, most * smallest**2),
+            *linear_block(settings.noise_dim + settings.categories, hidden, nn.ReLU()),
+            nn.Linear(hidden, most * smallest**2),
             nn.Unflatten(1, (most, smallest, smallest)),
             nn.BatchNorm2d(most),
             nn.ReLU(),
@@ -48,7 +48,8 @@ class Generator(nn.Module):
         self.upsampling = nn.Sequential(*layers, *_doubling(widths[0], channels, sides[1], sides[0]), nn.Tanh())
 
     def forward(self, noise: Tensor, code: Tensor) -> Tensor:
-        images: Tensor = self.upsampling(self.projection(torch.cat([noise, code], dim=1)))
+        smallest = self.projection(torch.cat([noise, code], dim=1))
+        images: Tensor = self.upsampling(smallest.contiguous(memory_format=torch.channels_last))
         return images
 
 
@@ -67,7 +68,7 @@ class FrontEnd(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Flatten())
 
     def forward(self, images: Tensor) -> Tensor:
-        trunk: Tensor = self.layers(images)
+        trunk: Tensor = self.layers(images.contiguous(memory_format=torch.channels_last))
         return trunk
 
 

@@ -2,7 +2,7 @@
 
 Miyato et al. 2018 (arXiv 1802.05957, appendix B), after Gulrajani et al. 2017 (arXiv 1704.00028): a residual block for
 each halving of the side, batch normalisation in G alone, and trunks that are summed over the positions. Sides and
-channels are those of ``dcgan``: halved, rounded up, until at most 4 are left, with 4 · width channels there and half as
+channels are those of ``dcgan``: halved, rounded up, until at most 4 are left, with 3 · width channels there and half as
 many at each doubling. Where a side is odd, the front end adds a row and a column of zeros at the end, and G leaves the
 last ones of twice the side out: every multiple of 4 is possible, and no image is resized.
 """
@@ -74,7 +74,7 @@ class Generator(nn.Module):
 
 
 class FrontEnd(nn.Module):
-    """The trunk that D and Q share: images [N, C, S, S] to trunk activations [N, 4 · width]."""
+    """The trunk that D and Q share: images [N, C, S, S] to trunk activations [N, 3 · width]."""
 
     normalises_batches = False
 
