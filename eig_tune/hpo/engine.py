@@ -68,6 +68,8 @@ class Engine:
         else:
             trial = self._promoted() or self._new_trial() or self._last_resort()
         if trial is not None:
+            if trial.ended and trial.checkpoint is not None:  # which is deleted
+                self.state.checkpoint(trial.number, None, 0)
             self.state.start(trial.number, ray_trial_id)
             if trial.number < num_known:
                 self._notify(lambda observer: observer.trial_resumed(trial))

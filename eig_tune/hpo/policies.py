@@ -57,7 +57,7 @@ class Policy(ABC):
         """Trial ``number`` will report no more."""
 
     def promote(self, force: bool) -> int | None:
-        """A paused trial that shall go on; None when there is none.
+        """A paused trial that shall go on, or a stopped one that shall be trained again; None when there is none.
 
         Args:
             force: if none has earned it, the best one: no other trial can get to its end any more.

@@ -134,6 +134,7 @@ class SearchState:
         match event["event"]:
             case "start":
                 trial.ray_trial_id, trial.status = event["runner"], "running"
+                trial.reason, trial.ended_at = "", None  # it may have been stopped before
             case "host":
                 trial.host = event["host"]
             case "report":

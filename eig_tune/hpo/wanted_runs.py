@@ -18,6 +18,7 @@ class WantedRuns(Policy):
 
     What is wanted may change while results are to come on which it depends. A run that is wanted no more pauses at its
     next report, and goes on if it is wanted again; when nothing can change any more, those that are paused are stopped.
+    A stopped one is trained again if it is wanted after all, as a search that is extended may have it.
 
     Args:
         spec: the space: objectives, constraints and budget.
@@ -65,8 +66,9 @@ class WantedRuns(Policy):
         self._paused.discard(number)
 
     def promote(self, force: bool) -> int | None:
-        wanted = self._wanted() if self._paused else ()
-        number = next((n for n in sorted(self._paused) if dict(self._runs[n].params) in wanted), None)
+        at_rest = [number for number, run in self._runs.items() if number in self._paused or run.status == "stopped"]
+        wanted = self._wanted() if at_rest else ()
+        number = next((number for number in at_rest if dict(self._runs[number].params) in wanted), None)
         if number is not None:
             self._paused.discard(number)
         return number

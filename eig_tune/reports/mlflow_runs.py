@@ -67,8 +67,9 @@ class MlflowRuns(Observer):
         Metrics that are there already are written again, which changes nothing: MLflow keeps one copy.
         """
         for trial in trials.values():
-            if self._key(trial) in self._tracker.ended:
+            if self._key(trial) in self._tracker.ended and trial.ended:
                 continue
+            self._tracker.reopen_run(self._key(trial))
             self.trial_started(trial)
             for report in trial.reports.values():
                 self.trial_reported(trial, report)
@@ -86,6 +87,7 @@ class MlflowRuns(Observer):
             self._tracker.start_run(self._key(trial), trial.name, trial.params, trial.at)
 
     def trial_resumed(self, trial: Trial) -> None:
+        self._tracker.reopen_run(self._key(trial))
         self._tracker.set_tags(self._key(trial), {"status": "running"})
 
     def mark_interrupted(self, trials: Iterable[Trial]) -> None:

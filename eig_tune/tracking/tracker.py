@@ -145,6 +145,16 @@ class SearchTracker:
             Batch(key, tags={**tags, ENDED_TAG: status}),
         )
 
+    def reopen_run(self, key: str) -> None:
+        """A run that had ended goes on; no effect on any other."""
+        if key not in self.ended:
+            return
+        self.ended.discard(key)
+        self._writer.put(
+            Job(key, lambda: self._client.delete_tag(self._runs[key], ENDED_TAG)),
+            Job(key, lambda: self._client.update_run(self._runs[key], status="RUNNING")),
+        )
+
     def once_ended(self, key: str, do: Callable[[], None]) -> None:
         """Call ``do`` when MLflow has everything of an ended run; not at all if something could not be written."""
         self._writer.put(Job(key, lambda: do() if key in self.ended else None))

@@ -43,11 +43,10 @@ class World:
     """A search with its confirmation, in memory; what its runs reach is luck, and depends on trial and seed alone."""
 
     def __init__(self, spec: SearchSpec, luck: int = 0) -> None:
-        self.spec, self.luck = spec, luck
+        self.luck = luck
         self.search, self.second, self.fresh = SearchState(), SearchState(), SearchState()
-        self.finalists = Finalists(spec, self.search, lambda: spec.trials, self.second, has_second_seeds=True)
         self.begun_early: list[Mapping[str, Any]] = []
-        self.restart()
+        self.extend(spec)
 
     def restart(self) -> None:
         """As a process does that goes on: all but the events is made anew."""
@@ -63,6 +62,12 @@ class World:
             lambda: note_complete(self.fresh, of.chosen(), spec.confirm.seeds),
         )
         self.stages = Stages([Stage(engine, on_complete=on) for engine, on in zip(self.engines, told, strict=True)])
+
+    def extend(self, spec: SearchSpec) -> None:
+        """As a resume does with another space."""
+        self.spec = spec
+        self.finalists = Finalists(spec, self.search, lambda: spec.trials, self.second, has_second_seeds=True)
+        self.restart()
 
     def run(self, slots: int, most_reports: int | None = None) -> int:
         """Until there is nothing left to run, or so many reports; how long it takes, in steps."""
@@ -193,6 +198,20 @@ def test_the_same_trials_are_confirmed_as_without_any_hurry(slots: int) -> None:
         assert_right(world)
         early += bool(world.begun_early)
     assert early == 0 if slots == 1 else early > 10
+
+
+def test_extended_search_trains_what_was_begun_early_before_and_not_needed_then() -> None:
+    trained_again = 0
+    for luck in range(30):
+        world = World(space(), luck)
+        world.run(5)
+        spare = [run for run in world.second.trials.values() if run.status == "stopped"]
+        world.extend(space(trials=14, finalists=6, top=2))
+        world.run(5)
+        assert world.stages.complete()
+        assert_right(world)
+        trained_again += sum(run.status == "finished" for run in spare)
+    assert trained_again > 0
 
 
 def assert_right(world: World) -> None:

@@ -66,6 +66,27 @@ def test_search_is_read_back(local: Store) -> None:
     ]
 
 
+def test_ended_run_that_goes_on_is_over_when_it_has_ended_again(local: Store) -> None:
+    first = tracker(local)
+    first.start_run("0", "trial 0", {}, at=1000.0)
+    first.end_run("0", "KILLED", {"status": "stopped"}, at=1500.0)
+    first.close("FINISHED", {})
+    second = tracker(local)
+    assert second.ended == {"0"}
+    second.reopen_run("0")
+    second.set_tags("0", {"status": "running"})
+    second.close("KILLED", {})
+    third = tracker(local)
+    assert third.ended == set(), "what is still to come of it would not be written"
+    (run,) = local.trial_runs(third.parent_id)
+    assert (run.info.status, run.data.tags["status"]) == ("RUNNING", "running")
+    third.reopen_run("0")
+    third.end_run("0", "FINISHED", {"status": "finished"}, at=2000.0)
+    third.close("FINISHED", {})
+    (run,) = local.trial_runs(third.parent_id)
+    assert (run.info.status, run.data.tags["status"], third.ended) == ("FINISHED", "finished", {"0"})
+
+
 def test_params_keep_their_types(local: Store) -> None:
     """1e-05 has no point, and True and 0.0 are no numbers in every format that MLflow's text could be read as."""
     params = {"prior_lr": 1e-05, "tau": 0.0, "batch_size": 64, "straight_through": True, "distance": "nt_xent"}
