@@ -24,7 +24,7 @@ from eig_tune.config.space import load_spec
 from eig_tune.home import Home
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.trial import Trial
-from eig_tune.workflows.prepare import prepare_classifier, prepare_images
+from eig_tune.workflows.prepare import prepare_classifier, prepare_confirming_classifier, prepare_images
 from eig_tune.workflows.view import View
 
 EIG_TUNE = Path(sys.executable).with_name("eig-tune")
@@ -60,12 +60,13 @@ def _classifiers() -> "tempfile.TemporaryDirectory[str]":
     with tempfile.TemporaryDirectory() as folder:
         spec = load_spec(write_space(Path(folder)))
     home = Home(Path(kept.name))
-    prepare_classifier(spec, prepare_images(spec, home, View()), home, View())
+    data = prepare_classifier(spec, prepare_images(spec, home, View()), home, View())
+    prepare_confirming_classifier(spec, data, home, lambda: None)
     return kept
 
 
 def give_classifier(home: Path) -> None:
-    """Spare a search the training of its classifier, which is most of what it does before its first trial."""
+    """Spare a search the training of its classifiers, which is most of what it does before its first trial."""
     shutil.copytree(Home(Path(_classifiers().name)).classifiers, Home(home).classifiers, dirs_exist_ok=True)
 
 
