@@ -2,15 +2,18 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from eig_tune.config.space import SearchSpec
 from eig_tune.hpo.engine import Engine
+from eig_tune.hpo.finalists import Finalists
 from eig_tune.hpo.policies import SearchPolicy
 from eig_tune.hpo.sampler import Params, Sampler
-from eig_tune.hpo.simulation import Reported, simulate_search
+from eig_tune.hpo.simulation import goes_on_after, simulate
+from eig_tune.hpo.stages import Stage, Stages
 from eig_tune.hpo.state import SearchState
+from eig_tune.hpo.wanted_runs import WantedRuns
 
 _SIMULATED_SEARCHES = 8  # how many trials finish is a matter of luck: it takes several searches to say
 _MOST_SIMULATED_TRIALS = 200  # of each; more take seconds and say the same
@@ -52,36 +55,83 @@ class Plan:
 
 def make_plan(spec: SearchSpec, slots: int) -> Plan:
     """Plan a search by running it several times without training anything."""
-    levels = [*spec.rungs(), spec.train.steps]
     trials = min(spec.trials, _MOST_SIMULATED_TRIALS)
     scale = spec.trials / trials / _SIMULATED_SEARCHES
-    reaching, spent, duration = Counter[int](), 0, 0
-    for seed in range(_SIMULATED_SEARCHES):
-        reports = list(_search_by_luck(spec, trials, seed, slots))
-        reaching.update(report.step for report in reports)
-        spent += reports[-1].spent
-        duration += reports[-1].now
-    finished = max(1, round(scale * reaching[spec.train.steps]))
-    second = spec.confirm.finalists_of(finished)
-    fresh = min(spec.confirm.top, finished) * spec.confirm.runs
-    one_after_another = -(-second // slots) + -(-fresh // slots)  # no fresh seed before the last second one has ended
-    return Plan(
-        slots,
-        {level: max(1, round(scale * reaching[level])) for level in levels},
-        round(scale * spent),
-        (second + fresh) * spec.train.steps,
-        round(scale * duration) + one_after_another * spec.train.steps,
-    )
+    searches = [_search_by_luck(spec, trials, seed, slots) for seed in range(_SIMULATED_SEARCHES)]
+    reaching = {
+        level: max(1, round(scale * sum(search.reaching[level] for search in searches)))
+        for level in (*spec.rungs(), spec.train.steps)
+    }
+    finished = reaching[spec.train.steps]
+    runs = spec.confirm.finalists_of(finished) + min(spec.confirm.top, finished) * spec.confirm.runs
+    search_steps, confirming_steps = round(scale * sum(each.steps for each in searches)), runs * spec.train.steps
+    idle = sum(slots * each.ends - each.steps - each.confirming_steps for each in searches) / _SIMULATED_SEARCHES
+    duration = round((search_steps + confirming_steps + idle) / slots)
+    return Plan(slots, reaching, search_steps, confirming_steps, duration)
 
 
-def _search_by_luck(spec: SearchSpec, trials: int, seed: int, slots: int) -> Iterator[Reported]:
-    """A search with as many trials, each of which always reports the same random loss."""
-    lucky = spec.model_copy(update={"trials": trials, "objectives": {"loss": "minimize"}, "constraints": {}})
+@dataclass
+class _Simulated:
+    """A search that trained nothing.
+
+    Attributes:
+        reaching: step to how many trials got there.
+        steps: of all trials.
+        confirming_steps: of the runs that confirm the best.
+        ends: when all have ended, in steps that one slot makes in that time.
+    """
+
+    reaching: Counter[int]
+    steps: int = 0
+    confirming_steps: int = 0
+    ends: int = 0
+
+
+def _search_by_luck(spec: SearchSpec, trials: int, seed: int, slots: int) -> _Simulated:
+    """A search with as many trials, each of which always reports the same random loss, as do its further seeds."""
     luck = random.Random(seed)
     losses = [luck.random() for _ in range(trials)]
-    engine = Engine(SearchPolicy(lucky, _NoParams()), SearchState())
-    steps = [*spec.rungs(), spec.train.steps]
-    return simulate_search(engine, lambda trial, step: {"loss": losses[trial]}, steps, slots)
+    engines, stages = _engines(spec, trials)
+    running, reached = dict[int, tuple[Engine, int]](), Counter[int]()
+
+    def propose() -> int | None:
+        proposed = stages.propose()
+        if proposed is None:
+            return None
+        stage, trial = proposed
+        key = trial.number * len(engines) + engines.index(stage.engine)
+        running[key] = stage.engine, trial.number
+        return key
+
+    def goes_on(key: int, step: int) -> bool:
+        engine, number = running[key]
+        loss = losses[engine.state.trials[number].params.get("trial", number)]
+        return goes_on_after(engine, number, step, {"loss": loss})
+
+    found = _Simulated(Counter())
+    for now, _, key, step in simulate(propose, goes_on, (*spec.rungs(), spec.train.steps), slots):
+        if running[key][0] is engines[0]:
+            found.reaching[step] += 1
+            found.steps += step - reached[key]
+        found.ends, reached[key] = now, step
+    needed = (run for engine in engines[1:] for run in engine.state.trials.values() if run.status == "finished")
+    found.confirming_steps = sum(1 for _ in needed) * spec.train.steps
+    return found
+
+
+def _engines(spec: SearchSpec, trials: int) -> tuple[list[Engine], Stages[Stage]]:
+    """Those of the search, of second and of fresh seeds."""
+    changed = {"trials": trials, "objectives": {"loss": "minimize"}, "constraints": {}}
+    lucky = spec.model_copy(update=changed)
+    search, second, fresh = SearchState(), SearchState(), SearchState()
+    splits = range(len(spec.confirm.splits) or 1)
+    finalists = Finalists(lucky, search, lambda: trials, second, has_second_seeds=True, splits=splits)
+    engines = [
+        Engine(SearchPolicy(lucky, _NoParams()), search),
+        Engine(WantedRuns(lucky, second, finalists.second_runs, finalists.search_ended), second),
+        Engine(WantedRuns(lucky, fresh, finalists.fresh_runs, finalists.second_seeds_ended), fresh),
+    ]
+    return engines, Stages([Stage(engine) for engine in engines])
 
 
 class _NoParams(Sampler):

@@ -42,14 +42,16 @@ def simulate_search(
         trial = engine.propose()
         return None if trial is None else trial.number
 
-    def goes_on(trial: int, step: int) -> bool:
-        if engine.report(trial, step, measure(trial, step)).decision.action is Action.CONTINUE:
-            return True
-        engine.checkpointed(trial, "", step)
-        engine.carry_out(trial)
-        return False
+    return simulate(propose, lambda trial, step: goes_on_after(engine, trial, step, measure(trial, step)), steps, slots)
 
-    return simulate(propose, goes_on, steps, slots)
+
+def goes_on_after(engine: Engine, trial: int, step: int, metrics: Metrics) -> bool:
+    """Report to an engine, and carry out what it decides; whether the trial goes on in its slot."""
+    if engine.report(trial, step, metrics).decision.action is Action.CONTINUE:
+        return True
+    engine.checkpointed(trial, "", step)
+    engine.carry_out(trial)
+    return False
 
 
 def simulate(

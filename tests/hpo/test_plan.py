@@ -88,7 +88,7 @@ def test_confirmation_is_part_of_the_cost() -> None:
     plan = make_plan(spec(16, confirm={"finalists": 0, "top": 1, "seeds": 5}), 4)
     assert without.confirming_steps == 0 and plan.confirming_steps == 5 * 4500
     assert plan.total_steps == without.total_steps + 5 * 4500
-    assert plan.duration == without.duration + 2 * 4500, "four at once, and then one"
+    assert without.duration + 5 * 4500 / 4 <= plan.duration < without.duration + 2 * 4500, "four at once, and then one"
 
 
 def test_second_seeds_and_splits_are_part_of_the_cost() -> None:
@@ -96,7 +96,8 @@ def test_second_seeds_and_splits_are_part_of_the_cost() -> None:
     assert without.reaching[4500] >= 3
     plan = make_plan(spec(40, confirm={"finalists": 3, "top": 1, "seeds": 3, "splits": [0, 1]}), 4)
     assert plan.total_steps == without.total_steps + (3 + 3 * 2) * 4500
-    assert plan.duration == without.duration + (1 + 2) * 4500, "three at once, then four, then two"
+    after = (1 + 2) * 4500  # three at once, then four, then two, if the first three began when all trials have ended
+    assert plan.total_steps / 4 <= plan.duration < without.duration + after
 
 
 def test_no_more_are_confirmed_than_finish() -> None:
