@@ -1,10 +1,11 @@
 """Which runs confirm a search's best: all of them at its end, and before it those that slots which are idle begin.
 
-What is wanted is at any time what would be wanted if nothing more came:
+What is wanted is at any time:
 
-- second seeds of the finalists, which are the best of those that have finished so far;
-- fresh seeds of the best finalists, as soon as the second seeds of more than half the finalists have ended. Of fewer
-  the first that have ended would be taken for the best.
+- second seeds of the finalists, which are the best of those that have finished so far; how many they are is counted as
+  if those that train now finished as well;
+- fresh seeds of the best finalists, as soon as the second seeds of more than half of so many have ended. Of fewer the
+  first that have ended would be taken for the best.
 
 A trial that ends later may change that: a run that was begun and is not wanted any more gives its slot back
 (:class:`~eig_tune.hpo.wanted_runs.WantedRuns`). When the search and then the second seeds have come to their end, what
@@ -19,6 +20,7 @@ from eig_tune.hpo.candidates import SECOND_SEED, SPLIT, candidates_of
 from eig_tune.hpo.confirmations import second_seeds
 from eig_tune.hpo.selection import to_confirm
 from eig_tune.hpo.state import SearchState
+from eig_tune.hpo.trial import Status
 
 
 class Finalists:
@@ -62,13 +64,14 @@ class Finalists:
 
     def numbers(self) -> list[int]:
         """The finalists, best first; empty where a second seed would decide nothing."""
-        return self._once("finalists", self._num_finished(), self._find_finalists)
+        number, finished = self._how_many(), self._num("finished")
+        return self._once("finalists", (number, finished), lambda: self._find_finalists(number))
 
     def chosen(self) -> list[int]:
         """The trials that are confirmed, best first."""
         if not (self.second_seeds_ended() or self._most_are_known()):
             return []
-        return self._once("chosen", (self._num_finished(), self._ended()), self._choose)
+        return self._once("chosen", (self._num("finished"), self._ended()), self._choose)
 
     def second_runs(self) -> list[dict[str, Any]]:
         """The params of the runs on a second seed that are wanted."""
@@ -84,9 +87,14 @@ class Finalists:
             for number in chosen
         ]
 
-    def _find_finalists(self) -> list[int]:
+    def _how_many(self) -> int:
+        """How many finalists there will be if those that train now finish."""
+        if not self._has_second_seeds:
+            return 0
+        return self._spec.confirm.finalists_of(self._num("finished") + self._num("running"))
+
+    def _find_finalists(self, number: int) -> list[int]:
         spec, finished = self._spec, candidates_of(self._search.trials.values())
-        number = spec.confirm.finalists_of(len(finished)) if self._has_second_seeds else 0
         return [each.number for each in to_confirm(finished, spec.objectives, spec.constraints, number)]
 
     def _choose(self) -> list[int]:
@@ -96,7 +104,7 @@ class Finalists:
 
     def _most_are_known(self) -> bool:
         if self._has_second_seeds and self._spec.confirm.finalists:
-            return 2 * len(self._ended()) > len(self.numbers()) > 0
+            return 2 * len(self._ended()) > self._how_many() > 0
         return True
 
     def _ended(self) -> list[int]:
@@ -104,8 +112,8 @@ class Finalists:
         ended = {run.params["trial"] for run in self._second.trials.values() if run.ended}
         return [number for number in self.numbers() if number in ended]
 
-    def _num_finished(self) -> int:
-        return sum(trial.status == "finished" for trial in self._search.trials.values())
+    def _num(self, status: Status) -> int:
+        return sum(trial.status == status for trial in self._search.trials.values())
 
     def _once(self, what: str, given: Any, find: Callable[[], list[int]]) -> list[int]:
         """What ``find`` returns; it is called again only when what it depends on is another."""

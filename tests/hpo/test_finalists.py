@@ -115,12 +115,15 @@ def test_finalists_are_known_as_far_as_trials_have_finished_and_for_sure_at_the_
     finalists = world.finalists
     finish(world.search, {}, 0.5)
     assert finalists.numbers() == [], "one is to be confirmed, and of one trial a second seed decides nothing"
+    world.search.propose(1, {})
+    assert finalists.numbers() == [0], "that other trial may finish"
+    world.search.end(1, "stopped", "")
+    assert finalists.numbers() == []
     for nmi in (0.4, 0.3):
         finish(world.search, {}, nmi)
-    assert finalists.numbers() == [0, 1, 2] and not finalists.search_ended()
-    for nmi in (0.9, 0.1):
-        finish(world.search, {}, nmi)
-    assert finalists.numbers() == [3, 0, 1] and finalists.search_ended()
+    assert finalists.numbers() == [0, 2, 3] and not finalists.search_ended()
+    finish(world.search, {}, 0.9)
+    assert finalists.numbers() == [4, 0, 2] and finalists.search_ended()
 
 
 def test_fresh_seeds_begin_when_most_of_the_finalists_are_known() -> None:
