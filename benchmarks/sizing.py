@@ -1,6 +1,6 @@
 """How large a trial is: memory, time of a step and size of a checkpoint, by width and image size.
 
-    python -m benchmarks.sizing [--widths 16 32 64 128] [--sizes 16 32 64] [--precision bf16]
+    python -m benchmarks.sizing [--widths 16 32 64 128] [--sizes 16 32 64] [--network auto] [--precision bf16]
 
 Each pair is trained for a few steps in a process of its own, on one thread, on scikit-learn's digits brought to that
 size, with Elastic-InfoGAN and a batch of 64. Memory is the most that the process has held, libraries included; of it
@@ -19,12 +19,13 @@ from statistics import median
 from typing import Any
 
 from benchmarks.machine import description
+from eig_tune.models.networks import AUTO, NETWORKS
 
 SECONDS = 6.0
 MOST_STEPS = 100
 
 
-def measured(width: int, size: int, precision: str) -> dict[str, Any]:
+def measured(width: int, size: int, network: str, precision: str) -> dict[str, Any]:
     """Train for a few seconds in this process."""
     import torch
 
@@ -36,7 +37,7 @@ def measured(width: int, size: int, precision: str) -> dict[str, Any]:
     imported = _resident()
     images = load_images(DatasetConfig(name="digits", image_size=size))
     values = {"width": width, "precision": precision, "steps": MOST_STEPS, "report_every": 1, "images_per_category": 10}
-    config = TrainConfig().with_params({**values, "final_images_per_category": 10})
+    config = TrainConfig().with_params({**values, "network": network, "final_images_per_category": 10})
     seconds, began = [], time.monotonic()
     for progress in fit(config, TrialData(images, None)):
         seconds.append(progress.train_seconds)
@@ -60,20 +61,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--widths", type=int, nargs="+", default=[16, 32, 64, 128])
     parser.add_argument("--sizes", type=int, nargs="+", default=[16, 32, 64])
+    parser.add_argument("--network", default=AUTO, choices=[AUTO, *NETWORKS])
     parser.add_argument("--precision", default="bf16", choices=["bf16", "fp32"])
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)  # in the process that is measured
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(measured(arguments.widths[0], arguments.sizes[0], arguments.precision)))
+        print(json.dumps(measured(arguments.widths[0], arguments.sizes[0], arguments.network, arguments.precision)))
         return
-    print(f"{description()}; {arguments.precision}, batch 64, one thread\n")
+    print(f"{description()}; network {arguments.network}, {arguments.precision}, batch 64, one thread\n")
     print(
         "| image size | width | step | 10,000 steps | memory | checkpoint | on the GPU |\n|---|---|---|---|---|---|---|"
     )
     for size in arguments.sizes:
         for width in arguments.widths:
             command = [sys.executable, "-m", "benchmarks.sizing", "--one", "--widths", str(width), "--sizes", str(size)]
-            done = subprocess.run([*command, "--precision", arguments.precision], capture_output=True, check=True)
+            command += ["--network", arguments.network, "--precision", arguments.precision]
+            done = subprocess.run(command, capture_output=True, check=True)
             row = json.loads(done.stdout)
             cells = [f"{size} × {size}", width, f"{1e3 * row['seconds']:.0f} ms", f"{row['seconds'] / 0.36:.1f} h"]
             cells += [f"{row['resident'] / 2**30:.2f} GiB", f"{row['checkpoint'] / 1e6:.0f} MB"]

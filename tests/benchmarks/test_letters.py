@@ -36,12 +36,15 @@ def test_a_font_without_letters_and_no_font_have_no_glyphs(tmp_path: Path) -> No
     assert letter_glyphs(tmp_path / "broken.ttf") is None
 
 
-def test_images_are_the_same_with_the_same_seed_and_differ_from_each_other() -> None:
+@pytest.mark.parametrize("size", [32, 64])
+def test_images_are_the_same_with_the_same_seed_and_differ_from_each_other(size: int) -> None:
     fonts = [ImageFont.truetype(str(file), 96) for file in LEGIBLE]
 
     def drawn() -> list[bytes]:
-        images = letter_images("E", fonts, 32, 0.5, np.random.default_rng(3))
-        return [next(images).tobytes() for _ in range(20)]
+        images = letter_images("E", fonts, size, 0.5, np.random.default_rng(3))
+        made = [next(images) for _ in range(20)]
+        assert {image.size for image in made} == {(size, size)}
+        return [image.tobytes() for image in made]
 
     assert drawn() == drawn()
     assert len(set(drawn())) == 20
