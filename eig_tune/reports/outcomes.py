@@ -53,6 +53,7 @@ class SearchOutcome:
         disk: what it takes.
         tracking_errors: what MLflow did not take.
         stopped: why it has ended before all was trained; nothing when all was.
+        link: where a browser finds its run in MLflow, while a server runs there.
     """
 
     name: str
@@ -66,6 +67,7 @@ class SearchOutcome:
     disk: DiskUse
     tracking_errors: tuple[str, ...]
     stopped: str = ""
+    link: str = ""
 
     @property
     def confirmed(self) -> tuple[Confirmed, ...]:

@@ -16,9 +16,9 @@ def print_listed(found: TrackedSearch, listed: Sequence[Listed], console: Consol
     what it has found where not, and which MLflow run has the model that is taken home of it."""
     table = Table(title=found.name, title_justify="left", box=None, pad_edge=False)
     judged = list(dict.fromkeys([*found.objectives, *found.constraints]))
-    for column in ("trial", "front", *judged, "on", "model of", "in MLflow's run"):
+    for column in ("trial", "front", *judged, "on", "model of", "MLflow run"):
         right = column == "trial" or column in judged
-        table.add_column(column, justify="right" if right else "left", overflow="fold")
+        table.add_column(column, justify="right" if right else "left", overflow="fold", no_wrap=right)
     for each in listed:
         values = [_value(each.trial, name) for name in judged]
         where = ("–", "–") if each.model is None else (each.model.seed, each.model.run_id)

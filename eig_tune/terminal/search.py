@@ -23,11 +23,13 @@ from eig_tune.reports.phrases import (
 from eig_tune.terminal.parts import print_disk_use, print_tracking_errors, print_warning
 
 
-def print_search(outcome: SearchOutcome, spec: SearchSpec, results: Console, messages: Console, hint: str = "") -> None:
+def print_search(
+    outcome: SearchOutcome, spec: SearchSpec, results: Console, messages: Console, hints: Sequence[str] = ()
+) -> None:
     """How the search ended and its Pareto front as results; what is left to do and what it takes as messages.
 
     Args:
-        hint: the command that takes the best model home.
+        hints: what to look at, and how to take the best model home.
     """
     ended = count_outcomes(outcome.trials) or "no trial"
     results.print(f"{outcome.name}: {ended} in {outcome.wall_seconds:.0f} s", soft_wrap=True)
@@ -41,8 +43,8 @@ def print_search(outcome: SearchOutcome, spec: SearchSpec, results: Console, mes
             why = chosen_in_words(outcome.finished, best, spec.objectives, spec.constraints)
             results.print(f"trial {outcome.best.number} is {why}", soft_wrap=True)
             print_warning(disagreement_of(best, spec.objectives, spec.constraints), results)
-        if hint:
-            messages.print(f"next: {hint}", soft_wrap=True)
+    for line in hints if outcome.trials else ():
+        messages.print(line, soft_wrap=True)
     _print_what_is_left(outcome, spec.trials, messages)
     print_disk_use(outcome.disk, messages)
     print_tracking_errors(outcome.tracking_errors, messages)

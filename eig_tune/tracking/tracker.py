@@ -33,6 +33,7 @@ from eig_tune.tracking.tags import (
 )
 from eig_tune.tracking.writer import Batch, Job, Writer
 
+OWN_SERVER = "http://127.0.0.1:5000"  # where `eig-tune ui` serves a store, unless it is told another port
 # Characters that MLflow's databases take. Older servers refuse a whole batch for one text that is longer.
 _LONGEST_NAME, _LONGEST_PARAM = 250, 500
 _MOST_METRICS, _MOST_PARAMS, _MOST_TAGS = 800, 100, 100  # MLflow takes 1,000 of all in one request
@@ -132,6 +133,12 @@ class SearchTracker:
     def address(self, artifact: str) -> str:
         """Where the UI's server has an artifact of the parent run, for a picture in its description."""
         return f"get-artifact?path={quote(artifact)}&run_uuid={self.parent_id}"
+
+    @property
+    def link(self) -> str:
+        """Where a browser finds the search's run: on the server, or where `eig-tune ui` serves a store without one."""
+        server = self._store.uri.rstrip("/") if self._store.uri.startswith("http") else OWN_SERVER
+        return f"{server}/#/experiments/{self._store.experiment_id}/runs/{self.parent_id}"
 
     def page(self, artifact: str) -> str:
         """The page on which the UI shows an artifact of the parent run, for a link in its description."""

@@ -104,6 +104,7 @@ def run_search(
             wall_seconds=time.monotonic() - started,
             tracking_errors=tuple(session.tracker.errors),
             stopped="" if complete else session.runtime.stop.reason,
+            link=session.tracker.link,
         )
 
 

@@ -223,6 +223,8 @@ def open_session(
         if tracker.is_new and event_log.trials:
             where = masked(prepared.store.uri)
             logger.info("MLflow: %s did not have this search; everything in its event log is written there", where)
+        served = "" if prepared.store.uri.startswith("http") else " (while `eig-tune ui` runs)"
+        logger.info("MLflow: %s%s", tracker.link, served)
         tracker.log_artifacts(None, partial(write_spec, spec))
         yield Session(
             spec,

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,15 @@ def test_ended_run_that_goes_on_is_over_when_it_has_ended_again(local: Store) ->
     third.close("FINISHED", {})
     (run,) = local.trial_runs(third.parent_id)
     assert (run.info.status, run.data.tags["status"], third.ended) == ("FINISHED", "finished", {"0"})
+
+
+def test_link_is_the_run_on_the_server_or_where_ui_serves_a_file(local: Store) -> None:
+    to = tracker(local)
+    to.close("FINISHED", {})
+    where = f"/#/experiments/{local.experiment_id}/runs/{to.parent_id}"
+    assert to.link == f"http://127.0.0.1:5000{where}"
+    to._store = replace(local, uri="https://mlflow.example/")
+    assert to.link == f"https://mlflow.example{where}"
 
 
 def test_params_keep_their_types(local: Store) -> None:

@@ -1,6 +1,7 @@
 """``eig-tune search``."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,6 +29,9 @@ from eig_tune.cli.options import (
 )
 from eig_tune.home import DEFAULT_HOME
 from eig_tune.stopping import Stop
+
+if TYPE_CHECKING:
+    from eig_tune.reports.outcomes import SearchOutcome
 
 
 def search(
@@ -61,7 +65,6 @@ def search(
         print_plan_of(spec, home)
         return
     from eig_tune.api.search import search as run_search
-    from eig_tune.cli.hints import command
     from eig_tune.reports.outcomes import search_document
     from eig_tune.terminal.console import message_console, result_console
     from eig_tune.terminal.search import print_search
@@ -85,8 +88,29 @@ def search(
             stop=stop,
         )
         assert result.outcome is not None, "it has just been run"
-        hint = command("best", "--name", result.outcome.name, "--export", "DIR", home=home, tracking_uri=tracking_uri)
-        print_search(result.outcome, result.spec, result_console(as_json), console, hint)
+        hints = _hints(result.outcome, home, tracking_uri)
+        print_search(result.outcome, result.spec, result_console(as_json), console, hints)
         if as_json:
             typer.echo(strict_json.dumps(search_document(result.outcome)))
     end(stop, result.outcome.stopped)
+
+
+def _hints(outcome: "SearchOutcome", home: Path, tracking_uri: str | None) -> list[str]:
+    """Where to look at the search, and how to take the best model home."""
+    from eig_tune.api.running import store_uri
+    from eig_tune.cli.hints import command
+
+    served = ""
+    if not store_uri(tracking_uri, home).startswith("http"):
+        served = f" (while this runs: {command('ui', home=home, tracking_uri=tracking_uri)})"
+    looks = [f"MLflow: {outcome.link}{served}", *(f"plots: {page}" for page in _pages(outcome, home))]
+    best = command("best", "--name", outcome.name, "--export", "DIR", home=home, tracking_uri=tracking_uri)
+    return [*looks, f"next: {best}"] if outcome.front else looks
+
+
+def _pages(outcome: "SearchOutcome", home: Path) -> list[Path]:
+    """The page of plots, if the store is the home's own, which has it as a file."""
+    from eig_tune.home import Home
+
+    page = Home(home).artifacts(outcome.name) / outcome.link.rpartition("/")[2] / "artifacts" / "search.html"
+    return [page] if page.is_file() else []
