@@ -2,9 +2,9 @@
 
 Radford et al. (arXiv 1511.06434): strided convolutions, batch normalisation but in the first layer of D and the last of
 G. A side is halved, rounded up, until at most 4 are left; there are 3 · width channels there and half as many at each
-doubling, so that every doubling costs about the same. G begins with a hidden layer of 8 · width, as InfoGAN's does for
-MNIST. Where a side is odd, the front end adds a row and a column of zeros at the end, and G leaves the last ones of
-twice the side out: every multiple of 4 is possible, and no image is resized.
+doubling, so that every doubling costs about the same. Where a side is odd, the front end adds a row and a column of
+zeros at the end, and G leaves the last ones of twice the side out: every multiple of 4 is possible, and no image is
+resized.
 """
 
 from itertools import pairwise
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from eig_tune.models.methods import NetworkSettings
-from eig_tune.models.networks.base import SLOPE, Networks, linear_block, pyramid
+from eig_tune.models.networks.base import SLOPE, Networks, pyramid
 
 
 class DcganNetworks(Networks):
@@ -34,10 +34,9 @@ class Generator(nn.Module):
     def __init__(self, settings: NetworkSettings, image_size: int, channels: int) -> None:
         super().__init__()
         sides, widths = pyramid(image_size, settings.width)
-        smallest, most, hidden = sides[-1], widths[-1], 8 * settings.width
+        smallest, most = sides[-1], widths[-1]
         self.projection = nn.Sequential(
-            *linear_block(settings.noise_dim + settings.categories, hidden, nn.ReLU()),
-            nn.Linear(hidden, most * smallest**2),
+            nn.Linear(settings.noise_dim + settings.categories, most * smallest**2),
             nn.Unflatten(1, (most, smallest, smallest)),
             nn.BatchNorm2d(most),
             nn.ReLU(),
