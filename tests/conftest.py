@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from eig_tune.data import DatasetConfig, ImageData, Images, load_images
 from eig_tune.evaluation.classifier import EvaluationClassifier, train_classifier
 from eig_tune.models import NetworkSettings
+from eig_tune.tracking.client import open_client
 from eig_tune.training import TrainConfig, TrainSettings
 from eig_tune.training.loop import TrialData
 
@@ -29,6 +31,25 @@ Array = NDArray[np.uint8]
 def pytest_configure() -> None:
     """Ray's processes wait for nobody: at nice 15, as Ray has them, a test would wait for whatever else runs."""
     os.environ.setdefault("RAY_worker_niceness", "0")
+
+
+class ClientInThisProcess:
+    """MLflow's client where a tracker has one in a process of its own, whose start takes seconds."""
+
+    def __init__(self, uri: str) -> None:
+        self._client = open_client(uri)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def end(self) -> None:
+        """There is nothing to end."""
+
+
+@pytest.fixture(autouse=True)
+def client_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trackers start no process, except in commands that a test starts and in test_client_process.py."""
+    monkeypatch.setattr("eig_tune.tracking.tracker.ClientProcess", ClientInThisProcess)
 
 
 @pytest.fixture(scope="session")

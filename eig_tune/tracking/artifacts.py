@@ -15,6 +15,8 @@ def upload(client: Any, run_id: str, directory: Path, folder: str) -> None:
     Raises:
         TrackingError: one of them is missing in MLflow afterwards, or incomplete.
     """
+    if not any(directory.iterdir()):
+        return
     client.log_artifacts(run_id, str(directory), folder or None)
     sizes = {artifact.path: artifact.file_size for artifact in client.list_artifacts(run_id, folder or None)}
     for file in directory.iterdir():

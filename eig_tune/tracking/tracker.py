@@ -7,6 +7,7 @@ step and time, so that writing again is harmless.
 
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,7 @@ from PIL import Image
 from eig_tune.errors import EigTuneError
 from eig_tune.tracking.artifacts import download, upload
 from eig_tune.tracking.client import readable_errors
+from eig_tune.tracking.client_process import ClientProcess
 from eig_tune.tracking.duplicates import delete_duplicate_runs, delete_run, make_once
 from eig_tune.tracking.replace_metrics import replace_metrics
 from eig_tune.tracking.store import Store, user_name
@@ -42,6 +44,8 @@ _MOST_METRICS, _MOST_PARAMS, _MOST_TAGS = 800, 100, 100  # MLflow takes 1,000 of
 class SearchTracker:
     """Writes the MLflow runs of one search, in a background thread unless a method says otherwise.
 
+    The thread's requests to MLflow are made by a process of its own, which ends with the thread and with this process.
+
     Args:
         store: an open store.
         kind: ``search``, ``comparison`` or ``suggestion``.
@@ -58,8 +62,7 @@ class SearchTracker:
     def __init__(
         self, store: Store, kind: str, search_id: str, params: Mapping[str, Any], tags: Mapping[str, str]
     ) -> None:
-        self._store = store
-        self._client = store.client
+        self._store, self._client = store, store.client
         self._search_id = search_id
         with readable_errors(store.uri):
             runs = delete_duplicate_runs(store.client, store.runs_of(search_id))
@@ -71,7 +74,12 @@ class SearchTracker:
             self._adopt(below)
         self._runs = {run.data.tags[KEY_TAG]: str(run.info.run_id) for run in below}
         self.ended = {run.data.tags[KEY_TAG] for run in below if ENDED_TAG in run.data.tags}
-        self._writer = Writer(store, self._send, lambda key: key is None or key in self._runs)
+        # What came before was done here, so that the process has all the time to start.
+        self._client = ClientProcess(store.uri)
+        self._store = replace(store, client=self._client)
+        self._writer = Writer(
+            self._store, self._send, lambda key: key is None or key in self._runs, at_end=self._client.end
+        )
         self.errors = self._writer.errors
         logged = {} if parent is None else parent.data.params
         self._writer.put(Batch(None, params={name: value for name, value in params.items() if name not in logged}))
@@ -110,7 +118,7 @@ class SearchTracker:
             with Image.open(BytesIO(png)) as picture:
                 self._client.log_image(self._runs[key], picture, key=name, step=step, timestamp=_milliseconds(at))
 
-        self._writer.put(Job(key, write, unordered=True))
+        self._writer.put(Job(key, write, ordered=False))
 
     def set_tags(self, key: str | None, tags: Mapping[str, str]) -> None:
         """Tags of a run, or of the parent run when ``key`` is None."""
@@ -148,7 +156,7 @@ class SearchTracker:
         """End a run; ``status`` is MLflow's FINISHED, KILLED or FAILED."""
         end = _milliseconds(at)
         self._writer.put(
-            Job(key, lambda: self._client.set_terminated(self._runs[key], status=status, end_time=end)),
+            Job(key, lambda: self._client.set_terminated(self._runs[key], status=status, end_time=end), ordered=False),
             Batch(key, tags={**tags, ENDED_TAG: status}),
         )
 
@@ -177,7 +185,7 @@ class SearchTracker:
                 prepare(Path(directory))
                 upload(self._client, self._run_id(key), Path(directory), folder)
 
-        self._writer.put(Job(key, write))
+        self._writer.put(Job(key, write, ordered=False))
 
     def __enter__(self) -> "SearchTracker":
         return self

@@ -1,7 +1,7 @@
 """Writing to MLflow in a background thread, so that no trial ever waits for it.
 
-The thread gathers for ten seconds, then sends what belongs to one run in one request. A request is repeated until the
-store takes it.
+The thread gathers for ten seconds, then sends what belongs to one run in one request, the last one where the run has
+also ended. A request is repeated until the store takes it.
 """
 
 import queue
@@ -31,11 +31,11 @@ class Batch:
     metrics: list[tuple[str, float, int, int]] = field(default_factory=list)  # name, value, milliseconds, step
     tags: dict[str, str] = field(default_factory=dict)
 
-    def add(self, other: "Batch") -> None:
-        """Append the contents of a later batch of the same run."""
-        self.params |= other.params
-        self.metrics += other.metrics
-        self.tags |= other.tags
+    def add_before(self, earlier: "Batch") -> None:
+        """Take in the contents of an earlier batch of the same run."""
+        self.params = earlier.params | self.params
+        self.metrics = earlier.metrics + self.metrics
+        self.tags = earlier.tags | self.tags
 
 
 @dataclass(frozen=True)
@@ -43,31 +43,31 @@ class Job:
     """Any other request about the run ``key``.
 
     Attributes:
-        unordered: batches that come after it for the same run may be sent before it.
+        ordered: batches that come before it for the same run have to be sent before it.
         last: nothing comes after it.
     """
 
     key: str | None
     do: Callable[[], None]
-    unordered: bool = False
+    ordered: bool = True
     last: bool = False
 
 
 def gathered(jobs: Iterable[Batch | Job]) -> list[Batch | Job]:
-    """The jobs with batches of one run joined, as far as nothing else is done to that run in between."""
-    joined: list[Batch | Job] = []
+    """The jobs with batches of one run joined where the last of them stands, as far as no ordered job of that run is
+    between them."""
+    last_first: list[Batch | Job] = []
     newest: dict[str | None, Batch] = {}
-    for job in jobs:
-        if isinstance(job, Job):
-            if not job.unordered:
-                newest.pop(job.key, None)
-        elif job.key in newest:
-            newest[job.key].add(job)
-            continue
-        else:
+    for job in reversed(list(jobs)):
+        if isinstance(job, Batch):
+            if job.key in newest:
+                newest[job.key].add_before(job)
+                continue
             newest[job.key] = job
-        joined.append(job)
-    return joined
+        elif job.ordered:
+            newest.pop(job.key, None)
+        last_first.append(job)
+    return last_first[::-1]
 
 
 class Writer:
@@ -77,6 +77,7 @@ class Writer:
         store: where it writes.
         send: sends a batch.
         has_run: whether the run of a key exists; jobs of a run that could not be made are dropped.
+        at_end: called by the thread when it ends.
 
     Attributes:
         errors: what could not be written although the store could be reached.
@@ -84,8 +85,14 @@ class Writer:
         retrying: whether the present job was tried before.
     """
 
-    def __init__(self, store: Store, send: Callable[[Batch], None], has_run: Callable[[str | None], bool]) -> None:
-        self._store, self._send, self._has_run = store, send, has_run
+    def __init__(
+        self,
+        store: Store,
+        send: Callable[[Batch], None],
+        has_run: Callable[[str | None], bool],
+        at_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._store, self._send, self._has_run, self._at_end = store, send, has_run, at_end
         self.errors: list[str] = []
         self.incomplete = set[str | None]()
         self.retrying = False
@@ -125,6 +132,13 @@ class Writer:
                 return
 
     def _run(self) -> None:
+        try:
+            self._write()
+        finally:
+            self._at_end()
+
+    def _write(self) -> None:
+        """Until the job that is the last is done, or the store does not answer and time has run out."""
         while True:
             waiting = [self._queue.get()]
             self._closing.wait(_GATHERING_SECONDS)

@@ -65,6 +65,7 @@ class Life:
             return Client(open_client(*given, **named), living())
 
         patch.setattr("eig_tune.tracking.store.open_client", opened)
+        patch.setattr("eig_tune.tracking.tracker.ClientProcess", opened)
         patch.setattr("eig_tune.workflows.session.SearchTracker", tracked)
 
     def kill(self) -> None:
@@ -84,6 +85,9 @@ class Client:
         if not self._life.alive:
             raise SystemExit
         return getattr(self._client, name)
+
+    def end(self) -> None:
+        """There is no process of its own that would end."""
 
 
 class OneProcess:

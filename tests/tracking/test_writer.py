@@ -16,21 +16,25 @@ def fail() -> None:
     raise OSError("no space left on device\nin a long story")
 
 
-def test_batches_of_a_run_are_joined_until_a_job_of_that_run() -> None:
+def test_batches_of_a_run_are_joined_until_an_ordered_job_of_that_run() -> None:
     job = Job("0", nothing)
     jobs: list[Batch | Job] = [
         Batch("0", tags={"a": "1"}), Batch("1", tags={"a": "2"}), Batch("0", metrics=[("nmi", 0.5, 1, 2)]),
         job, Batch("0", params={"tau": 1}), Batch("1", tags={"b": "3"}),
     ]  # fmt: skip
     assert gathered(jobs) == [
-        Batch("0", metrics=[("nmi", 0.5, 1, 2)], tags={"a": "1"}), Batch("1", tags={"a": "2", "b": "3"}),
-        job, Batch("0", params={"tau": 1}),
+        Batch("0", metrics=[("nmi", 0.5, 1, 2)], tags={"a": "1"}), job,
+        Batch("0", params={"tau": 1}), Batch("1", tags={"a": "2", "b": "3"}),
     ]  # fmt: skip
 
 
-def test_batches_may_be_sent_before_an_unordered_job() -> None:
-    picture = Job("0", nothing, unordered=True)
-    assert gathered([Batch("0"), picture, Batch("0", tags={"a": "1"})]) == [Batch("0", tags={"a": "1"}), picture]
+def test_what_comes_last_stays_last() -> None:
+    """A run that begins and ends within one gathering is one batch; its last tag says that MLflow has everything."""
+    began, picture, ended = Job("0", nothing), Job("0", nothing, ordered=False), Job("0", nothing)
+    params, reported = Batch("0", params={"tau": 1}), Batch("0", metrics=[("nmi", 0.5, 1, 2)])
+    whole = Batch("0", {"tau": 1}, [("nmi", 0.5, 1, 2)], {"ended": "FINISHED"})
+    last = Batch("0", tags={"ended": "FINISHED"})
+    assert gathered([began, params, picture, reported, picture, last, ended]) == [began, picture, picture, whole, ended]
 
 
 def test_failed_jobs_are_errors_and_only_those_of_runs_that_exist_go_on(
