@@ -13,6 +13,7 @@ class Rung:
         self._trials: list[int] = []
         self._index: dict[int, int] = {}
         self._losses: list[tuple[float, ...]] = []
+        self._first_equal: dict[tuple[float, ...], int] = {}
         self._paused = np.zeros(0, dtype=np.bool_)
         self._num_paused = 0
         self._ordered = Ordered()
@@ -28,6 +29,7 @@ class Rung:
         self._index[trial] = len(self._trials)
         self._trials.append(trial)
         self._losses.append(losses)
+        self._first_equal.setdefault(losses, self._index[trial])
         if len(self._paused) < len(self._trials):
             self._paused = np.concatenate([self._paused, np.zeros(len(self._trials), dtype=np.bool_)])
 
@@ -60,7 +62,7 @@ class Rung:
 
     def place_of_first_equal(self, trial: int) -> int:
         """The place of the first to enter with the same losses."""
-        return self._sorted().place(self._losses.index(self._losses[self._index[trial]]))
+        return self._sorted().place(self._first_equal[self._losses[self._index[trial]]])
 
     def paused_below(self, places: int) -> list[tuple[int, int]]:
         """Place and number of each trial that waits here and is not among the first ``places``, best first."""

@@ -31,9 +31,9 @@ ExcessesOf = Callable[[FrozenTrial], Sequence[float]]
 _CONSTRAINTS = "constraints"
 ENOUGH = 8
 _POPULATION = 16
-# A proposal of TPE takes 6 ms when it has seen a thousand results and 50 ms when it has seen ten thousand, and more
-# beside the thread that writes to MLflow.
-MOST = 1_000
+# A proposal of TPE takes 4 ms when it has seen 250 results, 10 ms at a thousand and 50 ms at ten thousand. More than
+# 500 have bettered no front (benchmarks/RESULTS.md).
+MOST = 500
 
 
 class Sampler(ABC):

@@ -5,11 +5,11 @@ It is written as trials end and never read by the search itself, which has one s
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import optuna
-from optuna.storages import JournalStorage
+from optuna.storages import InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -113,6 +113,13 @@ def _excesses(metrics: Metrics, constraints: Constraints) -> list[float]:
     return [bound.excess(metrics[name]) for name, bound in constraints.items() if name in metrics]
 
 
+class _Shown(optuna.Study):
+    """A study that gives its trials as they are: a plot of Optuna's has them copied up to five times."""
+
+    def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
+        return super().get_trials(deepcopy=False, states=states)
+
+
 def study_of(trials: Sequence[Trial], spec: SearchSpec, objectives: Mapping[str, str]) -> optuna.Study:
     """A study in memory of all trials of a search in their order, so that Optuna's numbers are the search's own.
 
@@ -122,7 +129,9 @@ def study_of(trials: Sequence[Trial], spec: SearchSpec, objectives: Mapping[str,
         objectives: those of the search, or some of them.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(directions=_directions(objectives))
+    storage = InMemoryStorage()
+    named = optuna.create_study(storage=storage, directions=_directions(objectives)).study_name
+    study = _Shown(named, storage)
     _name_metrics(study, objectives)
     study.add_trials([as_optuna(trial, spec, objectives) for trial in trials])
     return study
