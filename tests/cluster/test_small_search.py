@@ -38,7 +38,3 @@ def test_search_that_was_interrupted_ends_as_any_other(tmp_path: Path) -> None:
     assert_study_agrees(home, trials)
     events = [json.loads(line) for line in event_log_file(home).read_text().splitlines()]
     assert_checkpoints_are_where_they_belong(events, load_spec(space).rungs())
-    snapshots = [json.loads(file.read_text()) for file in home.rglob("experiment_state-*.json")]
-    statuses = [json.loads(state)["status"] for snapshot in snapshots for state, _ in snapshot["trial_data"]]
-    assert snapshots and "TERMINATED" not in statuses, "Ray writes no snapshot of all trials at the end"
-    assert sum(event["event"] == "checkpoint" for event in events) < sum(event["event"] == "report" for event in events)
