@@ -33,21 +33,21 @@ def test_run_ends_with_its_last_trial_and_no_earlier(tmp_path: Path) -> None:
     asked = callback(engine, tmp_path, Stop())
     asked.on_step_end(0, [])
     assert engine.propose("r0") is not None
-    asked.on_step_end(0, [RUNNING])  # type: ignore[list-item]
+    asked.on_step_end(0, [RUNNING])
     for step in (500, 1000):
         engine.report(0, step, {"nmi": 0.5, "prior_rmse": 0.1})
     engine.checkpointed(0, "somewhere", 1000)
-    asked.on_step_end(0, [ENDED])  # type: ignore[list-item]  # to Ray it has ended, the engine has not been told
+    asked.on_step_end(0, [ENDED])  # to Ray it has ended, the engine has not been told
     engine.carry_out(0)
-    asked.on_step_end(0, [RUNNING])  # type: ignore[list-item]
+    asked.on_step_end(0, [RUNNING])
     with pytest.raises(AllTrialsEndedError):
-        asked.on_step_end(0, [ENDED])  # type: ignore[list-item]
+        asked.on_step_end(0, [ENDED])
 
 
 def test_interrupted_run_ends_when_all_its_trials_have(tmp_path: Path) -> None:
     engine = Engine(SearchPolicy(parse_spec(DOCUMENT, "test")), SearchState())
     assert engine.propose("r0") is not None
     asked = callback(engine, tmp_path, Stop(seconds=-1.0))
-    asked.on_step_end(0, [ENDED, RUNNING])  # type: ignore[list-item]
+    asked.on_step_end(0, [ENDED, RUNNING])
     with pytest.raises(AllTrialsEndedError):
-        asked.on_step_end(0, [ENDED, ENDED])  # type: ignore[list-item]
+        asked.on_step_end(0, [ENDED, ENDED])
