@@ -10,6 +10,7 @@ from eig_tune.cluster.storage import Storage
 from eig_tune.config.space import parse_spec
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.policies import SearchPolicy
+from eig_tune.hpo.stages import Stage, Stages
 from eig_tune.hpo.state import SearchState
 from eig_tune.stopping import Stop
 
@@ -24,8 +25,8 @@ ENDED, RUNNING = SimpleNamespace(is_finished=lambda: True), SimpleNamespace(is_f
 
 
 def callback(engine: Engine, folder: Path, stop: Stop) -> EngineCallback:
-    numbers = SimpleNamespace(numbers={"r0": 0})
-    return EngineCallback(engine, numbers, Storage(str(folder)), "cpu", stop)  # type: ignore[arg-type]
+    stages, no_searcher = Stages([Stage(engine)]), SimpleNamespace(trials={})
+    return EngineCallback(stages, no_searcher, Storage(str(folder)), "cpu", stop)  # type: ignore[arg-type]
 
 
 def test_run_ends_with_its_last_trial_and_no_earlier(tmp_path: Path) -> None:
