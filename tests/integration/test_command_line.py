@@ -218,7 +218,8 @@ def test_validate_says_what_a_folder_without_labels_is_searched_for(
 def test_validate_shows_the_constraints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     space = tmp_path / "space.yaml"
     text = SPACE.read_text().replace("name: digits", f"name: folder\n  root: {tmp_path / 'none'}")
-    space.write_text(text + "constraints: {nmi_real: '>=.8', prior_rmse: <= 5e-2}\n")
+    own = next(line for line in text.splitlines(keepends=True) if line.startswith("constraints:"))
+    space.write_text(text.replace(own, "constraints: {nmi_real: '>=.8', prior_rmse: <= 5e-2}\n"))
     app(["validate", str(space)], standalone_mode=False)
     assert "constraints: nmi_real >= 0.8, prior_rmse <= 0.05\n" in capsys.readouterr().err
 
