@@ -37,6 +37,15 @@ class Batch:
         self.metrics = earlier.metrics + self.metrics
         self.tags = earlier.tags | self.tags
 
+    def parts(self) -> "list[Batch]":
+        """Its parameters, its metrics and its tags, each alone, as far as there are any."""
+        each = (
+            Batch(self.key, params=self.params),
+            Batch(self.key, metrics=self.metrics),
+            Batch(self.key, tags=self.tags),
+        )
+        return [part for part in each if part.params or part.metrics or part.tags]
+
 
 @dataclass(frozen=True)
 class Job:
@@ -175,6 +184,8 @@ class Writer:
                 # A missing picture or metric must not end a search; the errors are shown at its end.
                 # The store may have come back between the job and the question, so the job gets another chance.
                 answers = self._store.answers()
+                if answers and answered_before and isinstance(job, Batch) and len(parts := job.parts()) > 1:
+                    return all(self._do(part) for part in parts)  # what is refused takes nothing else with it
                 if answers and answered_before:
                     self.errors.append(first_line(error, self._store.uri))
                     self.incomplete.add(job.key)

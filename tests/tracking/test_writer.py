@@ -49,3 +49,24 @@ def test_failed_jobs_are_errors_and_only_those_of_runs_that_exist_go_on(
     assert writer.errors == 2 * ["no space left on device"]
     assert writer.incomplete == {"unmade", "made"}
     assert sent == [Batch("made")]
+
+
+def test_refused_metrics_take_neither_parameters_nor_tags_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eig_tune.tracking.writer._FIRST_WAIT", 0.01)
+    sent: list[Batch] = []
+
+    def send(batch: Batch) -> None:
+        if batch.metrics:
+            fail()
+        sent.append(batch)
+
+    writer = Writer(open_store(local_uri(tmp_path), "mine", tmp_path), send, lambda key: True)
+    writer.start()
+    refused = Batch("0", {"tau": 1}, [("nmi", 0.5, 1, 2)], {"status": "finished"})
+    writer.put(refused, Job("0", nothing, last=True))
+    writer.close()
+    assert sent == [Batch("0", params={"tau": 1}), Batch("0", tags={"status": "finished"})]
+    assert writer.errors == ["no space left on device"]
+    assert writer.incomplete == {"0"}
