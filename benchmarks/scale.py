@@ -49,6 +49,7 @@ class InstantTrainable(tune.Trainable):  # type: ignore[misc]
         distance = abs(np.log(self._train["lambda_1"])) + abs(np.log(self._train["tau"] / 0.1))
         quality = float(progress * np.exp(-distance / 3) + 0.05 * self._random.random())
         metrics = {"nmi": quality, "prior_rmse": 0.3 - 0.2 * quality * self._random.random()}
+        metrics["classes_found"] = float(min(10, round(12 * quality)))
         return {"step": self._step, "measured": metrics, "train_seconds": 0.0, "evaluation_seconds": 0.0}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
@@ -80,6 +81,7 @@ def main() -> None:
             trials = list(event_log.trials.values())
         found = read_search(uri, NAME)
     assert len(found.trials) == len(trials) == arguments.trials
+    assert any(trial.status == "finished" for trial in trials) and all(trial.status != "failed" for trial in trials)
     newest = [trial.last.metrics["nmi"] if trial.last else None for trial in trials]
     assert all(trial.metrics["nmi"] == newest[trial.number] for trial in found.trials)
     begun = np.array([trial.at for trial in trials])
