@@ -63,8 +63,9 @@ def printed(home: Path) -> dict[str, str]:
 
 
 def of_labels(text: str) -> list[str]:
-    """Words of labels with what stands around them; tags of HTML and this folder's own name apart."""
-    text = re.sub(r"<[^>]*>", " ", text.replace(REPOSITORY, "").replace(NONE, ""))
+    """Words of labels with what stands around them; tags of HTML, this folder's own name and the unset key of a space
+    apart."""
+    text = re.sub(r"<[^>]*>|\"?labels\"?: null", " ", text.replace(REPOSITORY, "").replace(NONE, ""))
     return [text[max(0, hit.start() - 60) : hit.end() + 60] for hit in LABELLED.finditer(text)]
 
 
