@@ -39,8 +39,8 @@ BAD_SPACES = {
     "metric that is none": ("nmi: maximize", "nmj: maximize", "objectives.nmj", "did you mean 'nmi'"),
     "wrong direction": ("nmi: maximize", "nmi: minimize", "objectives.nmi"),
     "bound that is none": (
-        "\nasha:",
-        "\nconstraints: {nmi_real: 0.8}\nasha:",
+        'constraints: {classes_found: ">= 10"}',
+        "constraints: {nmi_real: 0.8}",
         "constraints.nmi_real: got 0.8",
         ">= 0.8",
     ),
