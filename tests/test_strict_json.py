@@ -15,6 +15,7 @@ ROOT = Path(eig_tune.__file__).parent
 # The event log, the cache of classifiers and what lies in a checkpoint are read again by eig-tune alone, NaN included.
 OWN_FILES = {
     "strict_json.py",
+    "hpo/added.py",
     "hpo/event_log.py",
     "evaluation/record.py",
     "evaluation/classifier.py",

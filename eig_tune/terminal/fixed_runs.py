@@ -36,7 +36,7 @@ def _print_unfinished(outcome: FixedRunsOutcome, runs: str, console: Console) ->
     """What has not ended or has failed, and what the rest takes on the disk."""
     if not outcome.complete:
         why = f"{outcome.stopped}: " if outcome.stopped else ""
-        console.print(f"{why}not all {runs} have ended; go on with --resume")
+        console.print(f"{why}not all {runs} have ended; go on with --resume", soft_wrap=True)
     for trial in outcome.trials:
         if trial.status == "failed":
             line = f"failed: {dict(trial.params)}: {trial.reason}"

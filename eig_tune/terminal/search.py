@@ -54,9 +54,9 @@ def _print_what_is_left(outcome: SearchOutcome, num_trials: int, console: Consol
     why = f"{outcome.stopped}: " if outcome.stopped else ""
     ended, expected = sum(trial.ended for trial in outcome.trials), max(num_trials, len(outcome.trials))
     if ended < expected:
-        console.print(f"{why}{ended} of {expected} trials have ended; go on with --resume")
+        console.print(f"{why}{ended} of {expected} trials have ended; go on with --resume", soft_wrap=True)
     elif why:
-        console.print(f"{why}not all of the best have been confirmed; go on with --resume")
+        console.print(f"{why}not all of the best have been confirmed; go on with --resume", soft_wrap=True)
 
 
 def _print_confirmed(outcome: SearchOutcome, spec: SearchSpec, console: Console) -> None:

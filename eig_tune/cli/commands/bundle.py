@@ -38,7 +38,7 @@ def predict(
         count = write_predictions(found, opened, grouped=bool(record.groups))
     if left_out:
         log_left_out(left_out, out.with_suffix(".left-out.csv") if out is not None and out.is_file() else None)
-    console.print(f"{count} of {len(files)} images", highlight=False)
+    console.print(f"{count} of {len(files)} images", highlight=False, soft_wrap=True)
 
 
 def sample(

@@ -19,5 +19,5 @@ def ui(
     from eig_tune.tracking.ui import serve_ui
 
     uri = store_uri(tracking_uri, home)
-    message_console().print(f"MLflow UI: http://127.0.0.1:{port}  (Ctrl-C ends it)", highlight=False)
+    message_console().print(f"MLflow UI: http://127.0.0.1:{port}  (Ctrl-C ends it)", highlight=False, soft_wrap=True)
     raise typer.Exit(serve_ui(uri, home, port))
