@@ -43,7 +43,7 @@ def test_server_away_for_a_minute(server: MlflowServer, tmp_path: Path) -> None:
     time.sleep(OUTAGE_SECONDS)
     back = time.time()
     server.start()
-    assert process.wait(timeout=300) == 0, log_of(home)
+    assert process.wait(timeout=300) == 3, log_of(home)  # by the time budget
     trials = trials_of(home)
     reports = sorted(report.at for trial in trials.values() for report in trial.reports.values())
     during = [at for at in reports if away < at < back]
