@@ -28,7 +28,7 @@ from benchmarks.many_runs import Job, train_all
 from eig_tune.config.constraints import NO_CONSTRAINTS
 from eig_tune.config.space import SearchSpec, load_spec
 from eig_tune.hpo.candidates import Candidate, Confirmed, candidates_of
-from eig_tune.hpo.objectives import Metrics
+from eig_tune.hpo.objectives import Metrics, mean_and_deviation
 from eig_tune.hpo.selection import choose, to_confirm
 
 TOP, SEEDS = 3, 3
@@ -121,8 +121,9 @@ def _chosen(name: str, trials: Sequence[Candidate], ends: Mapping[str, Metrics])
 
 def _confirmed(trial: Candidate, ends: Mapping[str, Metrics]) -> Candidate:
     reached = _reached(trial, ends)
-    means = {metric: float(np.mean([metrics[metric] for metrics in reached])) for metric in reached[0]}
-    deviations = {metric: float(np.std([metrics[metric] for metrics in reached], ddof=1)) for metric in reached[0]}
+    of_metric = {metric: mean_and_deviation([metrics[metric] for metrics in reached]) for metric in reached[0]}
+    means = {metric: mean for metric, (mean, _) in of_metric.items()}
+    deviations = {metric: deviation for metric, (_, deviation) in of_metric.items()}
     return replace(trial, confirmation=Confirmed(trial.number, SEEDS, SEEDS, 0, means, deviations))
 
 

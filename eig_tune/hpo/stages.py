@@ -47,7 +47,7 @@ class Stages(Generic[StageT]):
         return None
 
     def complete(self) -> bool:
-        """Whether all stages are; those that have become so are told."""
+        """Whether all stages are; calls ``on_complete`` of those that have become so."""
         while self._num_complete < len(self._stages) and self._stages[self._num_complete].engine.complete:
             self._num_complete += 1
             self._stages[self._num_complete - 1].on_complete()

@@ -35,7 +35,7 @@ from eig_tune.tracking.tags import (
 )
 from eig_tune.tracking.writer import Batch, Job, Writer
 
-OWN_SERVER = "http://127.0.0.1:5000"  # where `eig-tune ui` serves a store, unless it is told another port
+OWN_SERVER = "http://127.0.0.1:5000"  # where `eig-tune ui` serves a store, unless given another port
 # Characters that MLflow's databases take. Older servers refuse a whole batch for one text that is longer.
 _LONGEST_NAME, _LONGEST_PARAM = 250, 500
 _MOST_METRICS, _MOST_PARAMS, _MOST_TAGS = 800, 100, 100  # MLflow takes 1,000 of all in one request
