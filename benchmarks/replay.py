@@ -287,12 +287,15 @@ def _table(reached: Mapping[str, list[list[tuple[int, float]]]], target: float, 
         shares = np.array([_steps_to(curve, target) / budget for curve in curves])
         low, middle, high = np.quantile(shares, [0.25, 0.5, 0.75], method="nearest")
         early = np.median([_at(curve, budget // 5) for curve in curves]) / target
-        cells = f"{_share(middle)} ({_share(low)} to {_share(high)}) | {np.isfinite(shares).mean():.0%} | {early:.0%}"
+        cells = (
+            f"{written(middle)} ({written(low)} to {written(high)}) | {np.isfinite(shares).mean():.0%} | {early:.0%}"
+        )
         lines.append(f"| {name} | {cells} |")
     return "\n".join(lines)
 
 
-def _share(value: float) -> str:
+def written(value: float) -> str:
+    """A share of steps in a table."""
     return f"{value:.2f}" if np.isfinite(value) else "never"
 
 

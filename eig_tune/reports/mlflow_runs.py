@@ -1,7 +1,7 @@
 """The MLflow runs of a search's trials: parameters, metrics, tags, pictures and models, as the engine's events come."""
 
 import shutil
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,7 @@ class MlflowRuns(Observer):
         method: the method of trials whose params name none.
         rungs: steps at which trials are compared.
         models: keep the weights of every finished trial that was trained on the search's own images.
+        standing: further tags of a finished trial, which may be set anew when the search ends.
         confirming: the trials are second or fresh seeds, whose runs lie below those of the trials they confirm.
     """
 
@@ -47,6 +48,7 @@ class MlflowRuns(Observer):
         rungs: Sequence[int] = (),
         *,
         models: bool = False,
+        standing: Callable[[Trial], Mapping[str, str]] = lambda trial: {},
         confirming: bool = False,
     ) -> None:
         self._tracker = tracker
@@ -55,6 +57,7 @@ class MlflowRuns(Observer):
         self._method = method
         self._rungs = rungs
         self._models = models
+        self._standing = standing
         self._confirming = confirming
         self._pictured: dict[int, tuple[int, float]] = {}
 
@@ -166,6 +169,7 @@ class MlflowRuns(Observer):
             "step": str(trial.last.step if trial.last else 0),
             **({} if rung is None else {"rung": str(rung)}),
             **({} if halved is None else {HALVED_BATCH: f"{halved:.0f}"}),
+            **(self._standing(trial) if trial.status == "finished" else {}),
         }
 
 

@@ -20,12 +20,14 @@ from eig_tune.errors import TrackingError
 from eig_tune.tracking.client import first_line, open_client
 
 _SECONDS_TO_END = 5.0
+_NICENESS = 15  # that of Ray's workers
 
 
 class ClientProcess:
     """Stands in for an ``MlflowClient``, each method of which is called in the other process; for one thread.
 
-    The process is started at once, and again when it was lost.
+    The process is started by the first call, when the first trials train, and again when it was lost. It takes no
+    processor from trials, as they from nobody.
 
     Args:
         uri: the store's address, also one with a password.
@@ -33,7 +35,7 @@ class ClientProcess:
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
-        self._process: subprocess.Popen[bytes] | None = self._started()
+        self._process: subprocess.Popen[bytes] | None = None
 
     def __getattr__(self, method: str) -> Any:
         """A method of the client.
@@ -73,7 +75,9 @@ class ClientProcess:
 
     def _started(self) -> subprocess.Popen[bytes]:
         # The same modules are found there, also from a notebook that has changed the path.
-        program = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import main; main()"
+        program = (
+            f"import os, sys; os.nice({_NICENESS}); sys.path[:] = {sys.path!r}; from {__name__} import main; main()"
+        )
         process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", program],
             stdin=subprocess.PIPE,

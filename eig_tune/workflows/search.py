@@ -154,7 +154,9 @@ def _trials(session: Session, policy: SearchPolicy, plan: Plan, *on_complete: Ca
         policy,
         session.event_log,
         lambda trial: TrialSpec(spec.trial_config(trial.number, trial.params), IMAGES),
-        MlflowRuns(session.tracker, storage, classes, spec.method, spec.rungs(), models=True),
+        MlflowRuns(
+            session.tracker, storage, classes, spec.method, spec.rungs(), models=True, standing=partial(_at_end, spec)
+        ),
         policy.num_trials,
         plan.search_steps,
         (StudyFile(session.home.study_file(session.name), session.name, spec),),
@@ -199,11 +201,11 @@ def write_results(
             tracker.replace_metrics(str(trial.number), step, candidate.as_metrics(), at, tags)
     front = tuple(engine.front())
     feasible = {each.number for each in finished if not missed(judged_by(each), spec.constraints)}
+    constrained = bool(spec.constraints) or CONSTRAINTS_NOTE in engine.state.notes  # those of earlier processes
     for trial in engine.finished():
-        tags = {"front": str(trial in front).lower(), "best": str(trial is best).lower()}
-        if spec.constraints or CONSTRAINTS_NOTE in engine.state.notes:  # those of an earlier process may be gone
-            tags["feasible"] = str(trial.number in feasible).lower()
-        tracker.set_tags(str(trial.number), tags)
+        tags = _standing(trial in front, trial is best, trial.number in feasible if constrained else None)
+        if not tracker.is_new or tags != _at_end(spec, trial):
+            tracker.set_tags(str(trial.number), tags)
     every = tuple(engine.state.trials.values())
     drawn = tuple(pictures(every, spec))
     model = next((candidate.model(spec.constraints) for candidate in finished if candidate.trial is best), None)
@@ -211,6 +213,18 @@ def write_results(
         tracker.log_artifacts(None, partial(tracker.fetch, model, {CATEGORIES_PICTURE}))
     tracker.describe(lambda: describe_search(spec, every, finished, drawn, tracker, _categories(tracker, model)))
     return front
+
+
+def _at_end(spec: SearchSpec, trial: Trial) -> dict[str, str]:
+    """The tags of a trial that has just finished; for most they stay so, which saves a request for each."""
+    reached = trial.last.metrics if trial.last else {}
+    return _standing(False, False, not missed(reached, spec.constraints) if spec.constraints else None)
+
+
+def _standing(front: bool, best: bool, feasible: bool | None) -> dict[str, str]:
+    """Tags of a finished trial: where it stands among the others, and whether it meets the constraints, if any."""
+    tags = {"front": front, "best": best} | ({} if feasible is None else {"feasible": feasible})
+    return {name: str(holds).lower() for name, holds in tags.items()}
 
 
 def _constraints_tag(spec: SearchSpec) -> dict[str, str]:

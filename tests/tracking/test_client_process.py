@@ -51,6 +51,12 @@ def soon(holds: Callable[[], bool], seconds: float = 30.0) -> bool:
     return False
 
 
+def test_it_starts_with_the_first_call_and_is_as_nice_as_a_trial(store: Store, client: ClientProcess) -> None:
+    assert client._process is None
+    client.get_experiment(store.experiment_id)
+    assert os.getpriority(os.PRIO_PROCESS, pid_of(client)) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 15)
+
+
 def test_answers_and_errors_are_those_of_the_client(store: Store, client: ClientProcess) -> None:
     made = client.create_run(store.experiment_id, tags={"a": "1"}, run_name="mine").info.run_id
     assert client.get_run(made).to_dictionary() == store.client.get_run(made).to_dictionary()
@@ -95,8 +101,12 @@ def test_a_lost_process_is_started_again_and_a_tracker_writes_everything_once(
 HOLDER = """
 import sys; sys.path[:] = {path!r}
 from eig_tune.tracking.client_process import ClientProcess
-client = ClientProcess({uri!r})
-print(client._process.pid, flush=True)
+class Holder(ClientProcess):
+    def _started(self):
+        process = super()._started()
+        print(process.pid, flush=True)
+        return process
+client = Holder({uri!r})
 client.get_experiment("1")
 print("answered", flush=True)
 sys.stdin.read()
