@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eig_tune.errors import EigTuneError
+from eig_tune.evaluation.frechet import FeatureMoments
 
 if TYPE_CHECKING:
     from eig_tune.models.base import EvaluatedModel
@@ -76,11 +77,15 @@ class LabelledObservations(Observations):
         table_KC: how many images generated from category k the evaluation classifier puts into class c.
         real_table_KC: how many held-out images of true class c have argmax Q(c|x) = k.
         class_distribution_C: share of every class in the training images.
+        generated: the classifier's features of the generated images, each category with the weight of the prior.
+        real: those of the training images.
     """
 
     table_KC: Array
     real_table_KC: Array
     class_distribution_C: Array
+    generated: FeatureMoments
+    real: FeatureMoments
 
 
 @dataclass(frozen=True)

@@ -50,11 +50,13 @@ class EvaluationClassifier:
     accuracy: float
     role: Role = "selection"
 
-    def network(self, device: torch.device) -> nn.Module:
-        """The classifier in evaluation mode on ``device``: images in [-1, 1] to class logits [N, C]."""
+    def network(self, device: torch.device) -> nn.Sequential:
+        """The classifier in evaluation mode on ``device``: images in [-1, 1] to class logits [N, C], made by its last
+        layer."""
         network = _NETWORKS[self.role](self.channels, self.classes)
         network.load_state_dict({name: torch.tensor(value) for name, value in self.weights.items()})
-        return network.to(device).eval()
+        network.to(device).eval()
+        return network
 
 
 def lowest_accuracy(dataset: str) -> float:
@@ -101,7 +103,7 @@ def _cache_key(data: ImageData, seed: int, role: Role) -> str:
     return f"judge-{data.name}-{digest.hexdigest()[:16]}"
 
 
-def _selection_network(channels: int, classes: int) -> nn.Module:
+def _selection_network(channels: int, classes: int) -> nn.Sequential:
     return nn.Sequential(
         *_block(channels, 16, stride=1),
         *_block(16, 32, stride=2),
@@ -113,7 +115,7 @@ def _selection_network(channels: int, classes: int) -> nn.Module:
     )
 
 
-def _confirmation_network(channels: int, classes: int) -> nn.Module:
+def _confirmation_network(channels: int, classes: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(channels, 24, 5, stride=2, padding=2),
         nn.GELU(),
@@ -128,7 +130,7 @@ def _confirmation_network(channels: int, classes: int) -> nn.Module:
     )
 
 
-_NETWORKS: dict[Role, Callable[[int, int], nn.Module]] = {
+_NETWORKS: dict[Role, Callable[[int, int], nn.Sequential]] = {
     "selection": _selection_network,
     "confirmation": _confirmation_network,
 }

@@ -19,6 +19,7 @@ from eig_tune.evaluation import metrics, registry
 from eig_tune.evaluation.base import Array, Indices, LabelledObservations, Observations
 from eig_tune.evaluation.categories import CategoryView, view_categories
 from eig_tune.evaluation.classifier import EvaluationClassifier
+from eig_tune.evaluation.frechet import FeatureMoments
 from eig_tune.evaluation.neighbours import NearestImages
 from eig_tune.models.base import EvaluatedModel
 
@@ -38,6 +39,7 @@ class _Generated:
 
     categories_G: Indices
     classes_G: Indices | None
+    features_GF: Array | None
     recovered_G: Indices
     nearest_M5: Indices
 
@@ -83,6 +85,9 @@ class Evaluator:
         self._training_pixels = _spread(data.training, _MOST_TRAINING_IMAGES).pixels
         self._training_images = torch.tensor(self._training_pixels, device=device)
         self._nearest = NearestImages(to_unit_range(self._training_images), augment_settings)
+        if self._classifier is not None:
+            seen = [self._features(to_unit_range(part)) for part in self._training_images.split(_CHUNK)]
+            self._real = FeatureMoments.of(torch.cat(seen).double().cpu().numpy())
         held_out = _spread(data.held_out, _MOST_HELD_OUT_IMAGES)
         self._held_out = torch.tensor(held_out.pixels, device=device)
         self._held_out_labels = held_out.labels
@@ -114,7 +119,7 @@ class Evaluator:
             posterior_K=q_NK.mean(axis=0),
             augmented_q_NK=augmented_q_NK,
         )
-        if generated.classes_G is None or self._class_distribution is None:
+        if generated.classes_G is None or generated.features_GF is None or self._class_distribution is None:
             return seen
         shape = (model.categories, self._classes)
         return LabelledObservations(
@@ -122,11 +127,21 @@ class Evaluator:
             table_KC=metrics.category_table(generated.categories_G, generated.classes_G, shape),
             real_table_KC=self._on_held_out_images(model),
             class_distribution_C=self._class_distribution,
+            generated=FeatureMoments.of(generated.features_GF, seen.prior_K[generated.categories_G]),
+            real=self._real,
         )
+
+    @torch.no_grad()
+    def _features(self, images_NCHW: Tensor) -> Tensor:
+        """What the evaluation classifier's last layer is given [N, F]."""
+        assert self._classifier is not None
+        features_NF: Tensor = self._classifier[:-1](images_NCHW)
+        return features_NF
 
     def _generated(self, model: EvaluatedModel, images_per_category: int, generator: torch.Generator) -> "_Generated":
         categories_G = torch.arange(model.categories, device=self._device).repeat(images_per_category)
         compared = max(_MOST_COMPARED, 10 * model.categories)
+        features: list[Tensor] = []
         classes: list[Tensor] = []
         recovered: list[Tensor] = []
         nearest: list[Tensor] = []
@@ -137,11 +152,13 @@ class Evaluator:
             if len(nearest) * _CHUNK < compared:
                 nearest.append(self._nearest.of(images_NCHW, _NEIGHBOURS))
             if self._classifier is not None:
+                features.append(self._features(images_NCHW))
                 with torch.no_grad():
-                    classes.append(self._classifier(images_NCHW).argmax(dim=1))
+                    classes.append(self._classifier[-1](features[-1]).argmax(dim=1))
         return _Generated(
             categories_G.cpu().numpy(),
             _joined(classes) if classes else None,
+            torch.cat(features).double().cpu().numpy() if features else None,
             _joined(recovered),
             _joined(nearest)[:compared],
         )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import entr
 
 from eig_tune.evaluation.base import Array, Indices, Metric, Observations
+from eig_tune.evaluation.frechet import frechet_distance
 
 
 def category_table(categories_N: NDArray[np.int64], classes_N: NDArray[np.int64], shape: tuple[int, int]) -> Array:
@@ -196,6 +197,13 @@ METRICS: dict[str, Metric] = {
             lambda seen: rarest_recall(seen.table_KC, seen.real_table_KC, seen.class_distribution_C),
             "share of the rarest class's held-out images that Q puts into a category which generates that class",
             direction="maximize", needs_labels=True, bounds=_SHARE, source="recall of the rarest class",
+        ),
+        Metric(
+            "fid_classifier",
+            lambda seen: frechet_distance(seen.generated, seen.real),
+            "Fréchet distance of generated images, drawn by the prior, and training images, in the features of the "
+            "evaluation classifier; no Inception network, so it compares models of one data set only",
+            direction="minimize", needs_labels=True, bounds=(0.0, math.inf), source="Heusel et al. 2017 (FID)",
         ),
         Metric(
             "posterior_rmse",

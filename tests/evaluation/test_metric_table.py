@@ -63,6 +63,7 @@ def test_every_metric_has_the_direction_of_the_design() -> None:
         "q_entropy",
         "prior_posterior_gap",
         "prior_share_gap",
+        "fid_classifier",
     }
     maximized = {
         "nmi", "nmi_real", "classes_found", "rarest_recall", "augment_agreement", "augment_information",
@@ -74,7 +75,10 @@ def test_every_metric_has_the_direction_of_the_design() -> None:
 
 
 def test_labels_are_needed_where_the_design_says_so() -> None:
-    labelled = {"nmi", "average_entropy", "prior_rmse", "nmi_real", "posterior_rmse", "classes_found", "rarest_recall"}
+    labelled = {
+        "nmi", "average_entropy", "prior_rmse", "nmi_real", "posterior_rmse", "classes_found", "rarest_recall",
+        "fid_classifier",
+    }  # fmt: skip
     assert {name for name, metric in METRICS.items() if metric.needs_labels} == labelled
 
 
