@@ -54,9 +54,12 @@ def train_all(jobs: Mapping[str, Job], log: Path, cache: Path, processes: int) -
 
 
 def _read(log: Path) -> dict[str, Reports]:
-    """What was kept; a last line that was cut off counts as not done."""
-    lines = log.read_text(encoding="utf-8").split("\n")[:-1] if log.exists() else []
-    kept = [json.loads(line) for line in lines]
+    """What was kept; a last line that was cut off counts as not done, and is taken out, since more will follow."""
+    text = log.read_text(encoding="utf-8") if log.exists() else ""
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        log.write_text(whole, encoding="utf-8")
+    kept = [json.loads(line) for line in whole.splitlines()]
     return {run["name"]: {int(step): metrics for step, metrics in run["reports"].items()} for run in kept}
 
 

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from eig_tune.errors import CheckpointError, StorageError, one_line
 from eig_tune.models import METHODS, USES
-from eig_tune.models.balance import GradientBalance
 from eig_tune.models.networks import AUTO, network_for
 from eig_tune.training.config import TrainConfig, with_named_networks
 
@@ -217,7 +216,7 @@ def distribute(
     try:
         for name, module in modules.items():
             state = below(tensors, f"{name}.")
-            if state or not isinstance(module, GradientBalance):  # which earlier bundles do not have
+            if state or any(True for _ in module.parameters()):  # earlier bundles lack what has no weights
                 module.load_state_dict(state)
         for name, optimizer in optimizers.items():
             document = optimizer.state_dict()

@@ -155,21 +155,20 @@ class Overview:
     @property
     def confirming(self) -> str:
         """How far its confirmation is, in words; empty where there is none yet."""
-        of = zip(("second seeds", "confirmations"), self.further, strict=True)
-        return ", ".join(
-            f"{what}: {sum(run.ended for run in state.trials.values())} of {max(planned, len(state.trials))} ended"
-            for what, state in of
-            if state.trials and (planned := int((state.notes.get(PLAN) or {}).get("trials", 0))) is not None
-        )
+        names = ("second seeds", "confirmations")
+        begun = [(what, state) for what, state in zip(names, self.further, strict=True) if state.trials]
+        return ", ".join(f"{what}: {_num_ended(state)} of {_num_planned(state)} ended" for what, state in begun)
 
     def seconds_left(self) -> float | None:
-        """About how long the trials will take, by what was trained since the process has begun; None when that cannot
-        be told, or it does not run."""
-        began, steps = self._noted(PROCESS).get("at"), self._noted(PLAN).get("steps")
-        if self.standing != "running" or began is None or steps is None:
+        """About how long the trials and what confirms them will take, by what was trained since the process has begun;
+        None when that cannot be told, or it does not run."""
+        began, parts = self._noted(PROCESS).get("at"), (self.state, *self.further)
+        steps = sum(int(_plan(part).get("steps", 0)) for part in parts)
+        if self.standing != "running" or began is None:
             return None
-        trained = sum(trial.last.step for trial in self.trials if trial.last)
-        before = sum(max((r.step for r in t.reports.values() if r.at < began), default=0) for t in self.trials)
+        runs = [run for part in parts for run in part.trials.values()]
+        trained = sum(run.last.step for run in runs if run.last)
+        before = sum(max((r.step for r in run.reports.values() if r.at < began), default=0) for run in runs)
         if not before < trained < steps:
             return None
         return float((time.time() - began) / (trained - before) * (steps - trained))
@@ -190,6 +189,18 @@ class Overview:
 
     def _noted(self, name: str) -> Mapping[str, Any]:
         return self.state.notes.get(name) or {}
+
+
+def _plan(part: SearchState) -> Mapping[str, Any]:
+    return part.notes.get(PLAN) or {}
+
+
+def _num_planned(part: SearchState) -> int:
+    return max(int(_plan(part).get("trials", 0)), len(part.trials))
+
+
+def _num_ended(part: SearchState) -> int:
+    return sum(run.ended for run in part.trials.values())
 
 
 def look_at(home: Home, name: str) -> Overview:

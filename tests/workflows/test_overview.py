@@ -226,6 +226,16 @@ def test_time_left_is_that_of_the_steps_that_are_left(home: Home, monkeypatch: p
         search = look_at(home, NAME)
     monkeypatch.setattr(time, "time", lambda: began + 100)
     assert search.seconds_left() == pytest.approx(200)
+    with EventLog(home.confirmation_event_log(NAME)) as confirmations:
+        confirmations.begin({})
+        note_plan(confirmations, 2, 4000)
+        confirmations.propose(0, {"trial": 0, "seed": 0})
+        confirmations.start(0, "ray-0")
+        confirmations.report(0, 1000, {"nmi": 0.6, "prior_rmse": 0.1}, CONTINUE)
+    with EventLog(home.event_log(NAME)):
+        search = look_at(home, NAME)
+    assert search.seconds_left() == pytest.approx((2000 + 3000) * 100 / 2000), "what confirms the best counts as well"
+    assert search.confirming == "confirmations: 0 of 2 ended"
 
 
 # Trials of a person's own.
