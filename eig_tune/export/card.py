@@ -17,7 +17,7 @@ from eig_tune.reports.categories import (
 )
 from eig_tune.reports.disagreement import disagreement
 from eig_tune.reports.groups import Groups, markdown
-from eig_tune.reports.phrases import table_cell
+from eig_tune.reports.phrases import table_cell, with_spread
 from eig_tune.training.checkpoint import RunRecord
 
 _CARD = """# {method}, {categories} categories
@@ -163,7 +163,7 @@ def _metric_rows(metrics: Mapping[str, Any]) -> list[str]:
     found, names = metrics["found"], sorted({*_of_model(metrics), *metrics["found"]})
     return [
         f"| {name} | {_number(_of_model(metrics), name)} | {_number(found, name)} | "
-        + (f"{confirmed[name]:.4f} ± {deviations.get(name, 0.0):.4f}" if name in confirmed else "–")
+        + (with_spread(confirmed[name], deviations.get(name), digits=4) if name in confirmed else "–")
         + " |"
         for name in names
         if not name.endswith("_seconds")

@@ -30,7 +30,7 @@ class Confirmed:
         asked: runs that shall finish before the trial counts as confirmed.
         failed: runs that have failed.
         means: by metric.
-        deviations: by metric.
+        deviations: by metric; none of a single run.
         splits: on how many imbalances each seed is trained; 0 is the search's own images.
         models: what each run on the search's own images has reached, by the key of its MLflow run.
     """

@@ -116,7 +116,7 @@ def selection_bias(confirmed: Sequence[Compared], metric: str) -> SelectionBias 
 def _error(counted: Sequence[Compared], metric: str, differences: Sequence[float]) -> tuple[float | None, int]:
     """Standard error of the mean difference, and its degrees of freedom."""
     within, splits, n = sum(trial.runs - 1 for trial in counted), counted[0].splits, len(counted)
-    squares = sum((trial.runs - 1) * trial.confirmed_deviations[metric] ** 2 for trial in counted)
+    squares = sum((trial.runs - 1) * trial.confirmed_deviations.get(metric, 0.0) ** 2 for trial in counted)
     if splits:
         return (math.sqrt(squares / within * (1 / splits + 1)), splits - 1) if splits > 1 else (None, 0)
     if within:

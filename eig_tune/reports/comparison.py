@@ -11,6 +11,7 @@ from eig_tune.hpo.objectives import mean_and_deviation
 from eig_tune.hpo.trial import Trial
 from eig_tune.models import METHODS
 from eig_tune.reports.paired_test import FEWEST_SPLITS, Cell, differences_of_splits, holm, p_value
+from eig_tune.reports.phrases import with_spread
 
 REFERENCE = "elastic-infogan"
 
@@ -37,6 +38,10 @@ class Row:
     means: Mapping[str, float]
     deviations: Mapping[str, float]
     p_values: Mapping[str, float | None]
+
+    def in_words(self, metric: str) -> str:
+        """``0.931 ± 0.012``; the mean alone of a single cell."""
+        return with_spread(self.means[metric], self.deviations[metric] if self.cells > 1 else None)
 
 
 def rows_of(trials: Sequence[Trial], methods: Sequence[str]) -> list[Row]:
@@ -100,7 +105,7 @@ def markdown(rows: Sequence[Row]) -> str:
     for row in rows:
         values = []
         for metric in compared_metrics():
-            text = f"{row.means[metric]:.3f} ± {row.deviations[metric]:.3f}"
+            text = row.in_words(metric)
             values.append(f"**{text}**" if best[metric] == row.method else text)
         tests = [p_text(row.p_values["average_entropy"]), p_text(row.p_values["nmi"])]
         cells = f"{row.cells}" + (f" ({row.failed} failed)" if row.failed else "")

@@ -3,9 +3,8 @@
 Descriptions are Markdown. MLflow's UI shows every newline inside a paragraph, so a paragraph is one line here.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import accumulate
-from typing import Protocol
 
 from eig_tune.config.space import SearchSpec
 from eig_tune.evaluation.registry import are_of_labels
@@ -24,6 +23,7 @@ from eig_tune.reports.categories import (
 )
 from eig_tune.reports.comparison import Row, markdown
 from eig_tune.reports.disagreement import disagreement_of
+from eig_tune.reports.markdown import Artifacts, apart, code, fitted, linked, picture, table
 from eig_tune.reports.phrases import (
     chosen_in_words,
     confirmation_in_words,
@@ -34,23 +34,14 @@ from eig_tune.reports.phrases import (
     second_seeds_in_words,
     selection_bias_in_words,
     short,
-    table_cell,
+    values_in_words,
 )
 from eig_tune.reports.plots import FRONT, PAGE, RUNGS
 from eig_tune.reports.suggestion import PICTURE, Suggestion
 from eig_tune.reports.suggestion import markdown as suggestion_table
-from eig_tune.tracking import LONGEST_TAG
 
 _MOST_ROWS = 10  # of a table
 _MOST_CHARACTERS = 2000  # about trials that ended early
-
-
-class Artifacts(Protocol):
-    """Addresses in MLflow's UI of the described run's artifacts: of a file itself, and of the page that shows it."""
-
-    def address(self, artifact: str) -> str: ...
-
-    def page(self, artifact: str) -> str: ...
 
 
 def describe_search(
@@ -60,9 +51,11 @@ def describe_search(
     pictures: Collection[str],
     artifacts: Artifacts,
     categories: Sequence[Category] = (),
+    samples: Collection[str] = (),
+    trials_page: str = "",
 ) -> str:
-    """How many trials and what became of them, the best one and its categories, what was confirmed, the front, and the
-    pictures.
+    """How many trials and what became of them, the best one with its samples and categories, what was confirmed, the
+    front, and the pictures.
 
     Args:
         spec: the space.
@@ -71,11 +64,16 @@ def describe_search(
         pictures: names of pictures among the artifacts.
         artifacts: knows their addresses.
         categories: of the best trial.
+        samples: names of pictures of the best trial among the artifacts.
+        trials_page: the page that shows all trials as a table.
     """
     steps = sum(trial.last.step for trial in trials if trial.last)
-    parts = [(0, f"**{len(trials)} trials: {count_outcomes(trials)}**, {steps:,} steps of training in all.")]
+    table_of_trials = f" [All trials as a table]({trials_page})." if trials_page else ""
+    ended = f"**{len(trials)} trials: {count_outcomes(trials)}**, {steps:,} steps of training in all."
+    parts = [(0, ended + table_of_trials)]
     if finished:
         parts.append((0, _best(spec, finished)))
+        parts += [(0, picture(name, artifacts)) for name in samples]
     if finished and spec.constraints:
         parts.append((2, _constraints(spec, finished)))
     if categories:
@@ -86,26 +84,17 @@ def describe_search(
         parts.append((4, _front(spec, [candidate.trial for candidate in finished])))
     if early := [trial for of in ("failed", "collapsed", "stopped") for trial in trials if trial.status == of]:
         parts.append((6, _ended_early(early)))
-    return _fitted([*parts, (5, _shown(pictures, artifacts))])
-
-
-def _fitted(parts: Sequence[tuple[int, str]]) -> str:
-    """The parts, each with its place in the order of importance; the least important are left out where all of them are
-    longer than MLflow takes."""
-    kept = [part for part in parts if part[1]]
-    while len(text := "\n\n".join(part for _, part in kept) + "\n") > LONGEST_TAG and len(kept) > 1:
-        kept.remove(max(kept, key=lambda part: part[0]))
-    return text
+    return fitted([*parts, (5, _shown(pictures, artifacts))])
 
 
 def describe_comparison(rows: Sequence[Row], artifacts: Artifacts) -> str:
     """The table and where its pictures are."""
-    return f"{_apart(markdown(rows))}\n![methods]({artifacts.address('methods.png')})\n"
+    return f"{apart(markdown(rows))}\n![methods]({artifacts.address('methods.png')})\n"
 
 
 def describe_suggestion(suggestion: Suggestion, artifacts: Artifacts) -> str:
     """The table, what is recommended, and the curve."""
-    return f"{_apart(suggestion_table(suggestion))}\n![agreement]({artifacts.address(PICTURE)})\n"
+    return f"{apart(suggestion_table(suggestion))}\n![agreement]({artifacts.address(PICTURE)})\n"
 
 
 def _best(spec: SearchSpec, finished: Sequence[Candidate]) -> str:
@@ -115,12 +104,12 @@ def _best(spec: SearchSpec, finished: Sequence[Candidate]) -> str:
     if confirmed := chosen.confirmed:
         reached_in_words = found_and_confirmed(_judged(spec), chosen.found, confirmed, chosen.confirmed_deviations)
     else:
-        reached_in_words = ", ".join(f"{name} {chosen.found[name]:.3f}" for name in _judged(spec))
+        reached_in_words = values_in_words(_judged(spec), chosen.found)
     why = chosen_in_words(finished, chosen, spec.objectives, spec.constraints)
     params = {name: short(value) for name, value in best.params.items()}
     problem = disagreement_of(chosen, spec.objectives, spec.constraints)
     warning = f"\n\n**Warning**: {problem}." if problem else ""
-    return f"**Trial {best.number}**, {why}: **{reached_in_words}**.{warning}\n\n{_table(params, [params])}"
+    return f"**Trial {best.number}**, {why}: **{reached_in_words}**.{warning}\n\n{table(params, [params])}"
 
 
 def _judged(spec: SearchSpec) -> list[str]:
@@ -135,11 +124,11 @@ def _constraints(spec: SearchSpec, finished: Sequence[Candidate]) -> str:
 
 def _categories(categories: Sequence[Category], artifacts: Artifacts) -> str:
     """The picture of the best trial's categories, then a table of them."""
-    picture = f"![{CATEGORIES_PICTURE}]({artifacts.address(CATEGORIES_PICTURE)})"
     rows = table_of(categories)
     more = f"\n\n… and {len(rows) - _MOST_ROWS} more in the trial's {CATEGORIES_JSON}" if len(rows) > _MOST_ROWS else ""
     empty = empty_in_words(categories)
-    return "\n\n".join(filter(None, ["### Its categories", picture, _table(rows[0], rows[:_MOST_ROWS]) + more, empty]))
+    shown = [picture(CATEGORIES_PICTURE, artifacts), table(rows[0], rows[:_MOST_ROWS]) + more]
+    return "\n\n".join(filter(None, ["### Its categories", *shown, empty]))
 
 
 def _not_known(categories: Sequence[Category]) -> str:
@@ -173,12 +162,12 @@ def _front(spec: SearchSpec, finished: Sequence[Trial]) -> str:
     ]
     more = f"\n\n… and {len(front) - _MOST_ROWS} more" if len(front) > _MOST_ROWS else ""
     title = front_in_words(map(_reached, front), spec.constraints)
-    return f"### {title}\n\n{_table(['trial', *_judged(spec), *spec.search], rows)}{more}"
+    return f"### {title}\n\n{table(['trial', *_judged(spec), *spec.search], rows)}{more}"
 
 
 def _ended_early(early: Sequence[Trial]) -> str:
     """Complete reasons, as many as there is room for; in code style, because a message may look like Markdown."""
-    lines = [f"- trial {t.number}, {t.status}: `{t.reason.replace('`', chr(39))}`" for t in early]
+    lines = [f"- trial {t.number}, {t.status}: {code(t.reason)}" for t in early]
     room = list(accumulate(map(len, lines)))
     shown = [line for line, end in zip(lines, room, strict=True) if end <= _MOST_CHARACTERS][:_MOST_ROWS]
     if len(shown) < len(lines):
@@ -190,23 +179,9 @@ def _reached(trial: Trial) -> Mapping[str, float]:
     return trial.last.metrics if trial.last is not None else {}
 
 
-def _table(columns: Iterable[str], rows: Iterable[Mapping[str, str]]) -> str:
-    names = list(columns)
-    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-    return _apart(
-        "\n".join(lines + ["| " + " | ".join(table_cell(row.get(name, "–")) for name in names) + " |" for row in rows])
-    )
-
-
-def _apart(table: str) -> str:
-    """The UI sets the columns of a table side by side without a gap."""
-    return table.replace(" |", "&emsp;|")
-
-
 def _shown(pictures: Collection[str], artifacts: Artifacts) -> str:
     """The front and the learning curves as pictures, and links to all pictures."""
     if not pictures:
         return ""
-    embedded = [f"![{name}]({artifacts.address(name)})" for name in (FRONT, RUNGS) if name in pictures]
-    links = [f"[{name}]({artifacts.page(name)})" for name in (PAGE, *pictures)]
-    return "\n\n".join(["### Pictures", *embedded, f"Among the artifacts: {', '.join(links)}."])
+    embedded = [picture(name, artifacts) for name in (FRONT, RUNGS) if name in pictures]
+    return "\n\n".join(["### Pictures", *embedded, f"Among the artifacts: {linked((PAGE, *pictures), artifacts)}."])

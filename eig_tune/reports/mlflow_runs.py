@@ -10,10 +10,11 @@ from eig_tune.cluster.storage import Storage
 from eig_tune.errors import CheckpointError, one_line
 from eig_tune.evaluation import figures
 from eig_tune.evaluation.record import EVALUATION_FILE, SAMPLES_FILE, read_evaluation
-from eig_tune.hpo.candidates import SECOND_SEED, SPLIT, run_in_words
+from eig_tune.hpo.candidates import SECOND_SEED, SPLIT
 from eig_tune.hpo.observers import Observer
 from eig_tune.hpo.trial import HALVED_BATCH, Action, Report, Trial
 from eig_tune.reports.categories import write_categories
+from eig_tune.reports.run_texts import SAMPLES_PICTURE, describe_end, describe_start, name_of, result_name
 from eig_tune.tracking import SearchTracker
 from eig_tune.training import checkpoint as checkpoints
 
@@ -22,7 +23,9 @@ SAMPLES = "samples"  # the series of pictures that shows the classes emerging
 # Sending a picture takes MLflow some 0.1 s; a fast trial must not make more of them than can be sent. Its last one
 # is always sent.
 _PICTURE_EVERY_SECONDS = 5.0
-_MLFLOW_STATUS = {"finished": "FINISHED", "stopped": "KILLED", "collapsed": "FAILED", "failed": "FAILED"}
+# A trial that was stopped early has done what was asked of it; MLflow shows KILLED in red, as it does FAILED. What has
+# become of a trial is in its tag `status`.
+_MLFLOW_STATUS = {"finished": "FINISHED", "stopped": "FINISHED", "collapsed": "FAILED", "failed": "FAILED"}
 
 
 class MlflowRuns(Observer):
@@ -34,6 +37,7 @@ class MlflowRuns(Observer):
         classes: names of the true classes, for the pictures.
         method: the method of trials whose params name none.
         rungs: steps at which trials are compared.
+        objectives: what trials are judged by, with which the names of ended runs begin.
         models: keep the weights of every finished trial that was trained on the search's own images.
         standing: further tags of a finished trial, which may be set anew when the search ends.
         confirming: the trials are second or fresh seeds, whose runs lie below those of the trials they confirm.
@@ -47,6 +51,7 @@ class MlflowRuns(Observer):
         method: str,
         rungs: Sequence[int] = (),
         *,
+        objectives: Iterable[str] = (),
         models: bool = False,
         standing: Callable[[Trial], Mapping[str, str]] = lambda trial: {},
         confirming: bool = False,
@@ -56,6 +61,7 @@ class MlflowRuns(Observer):
         self._classes = classes
         self._method = method
         self._rungs = rungs
+        self._objectives = tuple(objectives)
         self._models = models
         self._standing = standing
         self._confirming = confirming
@@ -82,12 +88,14 @@ class MlflowRuns(Observer):
                 self.trial_ended(trial)
 
     def trial_started(self, trial: Trial) -> None:
+        key, name = self._key(trial), name_of(trial, confirming=self._confirming)
         if self._confirming:
-            name, below = run_in_words(trial.params), str(trial.params["trial"])
             kind = "second-seed" if trial.params["seed"] == SECOND_SEED else "confirmation"
-            self._tracker.start_run(self._key(trial), name, trial.params, trial.at, kind, below)
+            self._tracker.start_run(key, name, trial.params, trial.at, kind, below=str(trial.params["trial"]))
         else:
-            self._tracker.start_run(self._key(trial), trial.name, trial.params, trial.at)
+            self._tracker.start_run(key, name, trial.params, trial.at)
+        text = describe_start(trial, str(self._tracker.run_page()), confirming=self._confirming)
+        self._tracker.describe(lambda: text, key)
 
     def trial_resumed(self, trial: Trial) -> None:
         self._tracker.reopen_run(self._key(trial))
@@ -134,9 +142,15 @@ class MlflowRuns(Observer):
                 copy = partial(self._copy_weights, trial, location)
                 self._tracker.log_artifacts(key, copy, MODEL_FOLDER)
         status, at = _MLFLOW_STATUS[trial.status], trial.ended_at or trial.at
+        self._tracker.rename_run(key, result_name(trial, self._objectives, confirming=self._confirming))
+        self._tracker.describe(partial(self._description, trial, key), key)
         self._tracker.end_run(key, status, self._tags(trial), at)
         if location is not None:
             self._tracker.once_ended(key, lambda: self._storage.delete(location))
+
+    def _description(self, trial: Trial, key: str) -> str:
+        search, own = str(self._tracker.run_page()), self._tracker.run_page(key)
+        return describe_end(trial, self._objectives, search, own, confirming=self._confirming)
 
     def _draw(self, trial: Trial, location: str, folder: Path) -> None:
         with self._opened(trial, location, "pictures") as checkpoint:
@@ -202,7 +216,7 @@ def needed_checkpoints(trials: Iterable[Trial], ended: Container[str], *, confir
 def draw_trial(checkpoint: Path, classes: Sequence[str], folder: Path) -> None:
     """Draw a checkpoint into ``folder``: samples, categories, category × class table, learned against true prior."""
     record = read_evaluation(checkpoint)
-    record.samples.save(folder / "samples.png")
+    record.samples.save(folder / SAMPLES_PICTURE)
     write_categories(record, classes, folder)
     if record.table is not None and record.class_distribution is not None:
         figures.save_figure(figures.table_figure(record.table, classes), folder / "category_class_table.png")

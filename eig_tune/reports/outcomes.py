@@ -53,7 +53,8 @@ class SearchOutcome:
         disk: what it takes.
         tracking_errors: what MLflow did not take.
         stopped: why it has ended before all was trained; nothing when all was.
-        link: where a browser finds its run in MLflow, while a server runs there.
+        link: where a browser finds its trials in MLflow, while a server runs there.
+        run_id: of its own run in MLflow, which has its description.
     """
 
     name: str
@@ -68,6 +69,7 @@ class SearchOutcome:
     tracking_errors: tuple[str, ...]
     stopped: str = ""
     link: str = ""
+    run_id: str = ""
 
     @property
     def confirmed(self) -> tuple[Confirmed, ...]:

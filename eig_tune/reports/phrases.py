@@ -17,9 +17,30 @@ _KNEE_IN_WORDS = "the knee of the front (nearest to the best of every objective)
 
 def count_outcomes(trials: Iterable[Trial]) -> str:
     """``4 finished, 10 stopped, 2 collapsed``, of a search that is not running."""
-    outcomes = [trial.outcome for trial in trials]
+    return _counted([trial.outcome for trial in trials])
+
+
+def count_statuses(trials: Iterable[Trial]) -> str:
+    """``2 running, 4 finished``, of a search that runs."""
+    return _counted([trial.status for trial in trials])
+
+
+def _counted(words: Sequence[str]) -> str:
     order = ("interrupted", *get_args(Status))
-    return ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in order if outcome in outcomes)
+    return ", ".join(f"{words.count(word)} {word}" for word in order if word in words)
+
+
+def values_in_words(
+    names: Iterable[str], values: Metrics, deviations: Metrics | None = None, separator: str = ", "
+) -> str:
+    """``nmi 0.931 ± 0.012, prior_rmse 0.041``, of those that have a value."""
+    spread = deviations or {}
+    return separator.join(f"{name} {with_spread(values[name], spread.get(name))}" for name in names if name in values)
+
+
+def with_spread(mean: float, deviation: float | None, digits: int = 3) -> str:
+    """``0.931 ± 0.012``; the mean alone where a single run has no deviation."""
+    return f"{mean:.{digits}f}" + ("" if deviation is None else f" ± {deviation:.{digits}f}")
 
 
 def found_and_confirmed(
@@ -27,7 +48,7 @@ def found_and_confirmed(
 ) -> str:
     """``nmi found 0.950, confirmed 0.931 ± 0.012; …``"""
     return "; ".join(
-        f"{name} found {found[name]:.3f}, confirmed {means[name]:.3f} ± {deviations[name]:.3f}"
+        f"{name} found {found[name]:.3f}, confirmed {with_spread(means[name], deviations.get(name))}"
         for name in objectives
         if name in found and name in means
     )

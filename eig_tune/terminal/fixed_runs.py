@@ -21,7 +21,7 @@ def print_comparison(outcome: ComparisonOutcome, methods: Sequence[str], results
     for column in ("method", *compared_metrics(), "p (nmi)", "cells", "splits"):
         table.add_column(column, justify="left" if column == "method" else "right")
     for row in rows:
-        values = [f"{row.means[m]:.3f} ± {row.deviations[m]:.3f}" for m in compared_metrics()]
+        values = [row.in_words(metric) for metric in compared_metrics()]
         marked = [
             Text(v, "bold" if best[m] == row.method else "") for m, v in zip(compared_metrics(), values, strict=True)
         ]

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from eig_tune.export.listed import Listed
 from eig_tune.hpo.candidates import fresh_seeds
+from eig_tune.reports.phrases import with_spread
 from eig_tune.tracking import TrackedSearch, TrackedTrial
 
 
@@ -29,7 +30,7 @@ def print_listed(found: TrackedSearch, listed: Sequence[Listed], console: Consol
 
 def _value(trial: TrackedTrial, name: str) -> str:
     if name in trial.confirmed:
-        return f"{trial.confirmed[name]:.3f} ± {trial.confirmed_deviations.get(name, 0.0):.3f}"
+        return with_spread(trial.confirmed[name], trial.confirmed_deviations.get(name))
     return f"{trial.found[name]:.3f}" if name in trial.found else "–"
 
 

@@ -74,8 +74,8 @@ class TrackedTrial:
 
     @property
     def confirmed_deviations(self) -> dict[str, float]:
-        """Standard deviations over the same seeds."""
-        return _below(self.metrics, CONFIRMED_DEVIATION) if self.confirmation == COMPLETE else {}
+        """Standard deviations over the same seeds; none of a single run, which earlier versions gave 0."""
+        return _below(self.metrics, CONFIRMED_DEVIATION) if self.confirmation == COMPLETE and self.runs > 1 else {}
 
     @property
     def runs(self) -> int:

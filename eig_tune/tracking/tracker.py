@@ -12,7 +12,6 @@ from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import quote
 
 from PIL import Image
 
@@ -21,6 +20,7 @@ from eig_tune.tracking.artifacts import download, upload
 from eig_tune.tracking.client import readable_errors
 from eig_tune.tracking.client_process import ClientProcess
 from eig_tune.tracking.duplicates import delete_duplicate_runs, delete_run, make_once
+from eig_tune.tracking.pages import RunPage, RunsTable, server_of, table_page
 from eig_tune.tracking.replace_metrics import replace_metrics
 from eig_tune.tracking.store import Store, user_name
 from eig_tune.tracking.tags import (
@@ -35,7 +35,6 @@ from eig_tune.tracking.tags import (
 )
 from eig_tune.tracking.writer import Batch, Job, Writer
 
-OWN_SERVER = "http://127.0.0.1:5000"  # where `eig-tune ui` serves a store, unless given another port
 # Characters that MLflow's databases take. Older servers refuse a whole batch for one text that is longer.
 _LONGEST_NAME, _LONGEST_PARAM = 250, 500
 _MOST_METRICS, _MOST_PARAMS, _MOST_TAGS = 800, 100, 100  # MLflow takes 1,000 of all in one request
@@ -97,13 +96,14 @@ class SearchTracker:
         self._writer.put(Batch(key, metrics=[(n, value, _milliseconds(at), step) for n, value in metrics.items()]))
 
     def replace_metrics(
-        self, key: str, step: int, metrics: Mapping[str, float], at: float, tags: Mapping[str, str]
+        self, key: str | None, step: int, at: float, metrics: Mapping[str, float], tags: Mapping[str, str]
     ) -> None:
-        """Metrics of a run that may have other values already, which these replace; ``tags`` are set with them."""
+        """Metrics of a run, or of the parent run when ``key`` is None, that may have other values already, which these
+        replace; ``tags`` are set with them."""
         self._writer.put(
             Job(
                 key,
-                lambda: replace_metrics(self._client, self._runs[key], metrics, step, _milliseconds(at), tags),
+                lambda: replace_metrics(self._client, self._run_id(key), metrics, step, _milliseconds(at), tags),
             )
         )
 
@@ -123,9 +123,20 @@ class SearchTracker:
         """Tags of a run, or of the parent run when ``key`` is None."""
         self._writer.put(Batch(key, tags=dict(tags)))
 
-    def describe(self, markdown: Callable[[], str]) -> None:
-        """The parent run's description, which the UI shows; called for in the background thread."""
-        self._writer.put(Job(None, lambda: self._send(Batch(None, tags={DESCRIPTION_TAG: markdown()}))))
+    def describe(self, markdown: Callable[[], str], key: str | None = None) -> None:
+        """The description of a run, which the UI shows, or of the parent run when ``key`` is None; called for in the
+        background thread, where the run's page is known. The newest one of several counts."""
+        self._writer.put(Batch(key, note=markdown))
+
+    def rename_run(self, key: str | None, name: str) -> None:
+        """Give a run another name, or the parent run when ``key`` is None."""
+        short = _cut(name, _LONGEST_NAME)
+        self._writer.put(Job(key, lambda: self._client.update_run(self._run_id(key), name=short), ordered=False))
+
+    def show_table(self, table: RunsTable) -> None:
+        """Have the UI show the search's trials as ``table`` at :attr:`link`."""
+        where = self._store.experiment_id
+        self._writer.put(Job(None, lambda: self._client.set_experiment_tag(where, table.tag, table.state())))
 
     def fetch(self, key: str, paths: Collection[str], folder: Path) -> None:
         """Download artifacts of a run into ``folder``; what is not there is left out. For the background thread: what
@@ -137,19 +148,26 @@ class SearchTracker:
         if key in self._runs:
             download(self._store, self._runs[key], paths, folder)
 
-    def address(self, artifact: str) -> str:
-        """Where the UI's server has an artifact of the parent run, for a picture in its description."""
-        return f"get-artifact?path={quote(artifact)}&run_uuid={self.parent_id}"
+    def run_page(self, key: str | None = None) -> RunPage:
+        """The page of a run, or of the parent run when ``key`` is None; that of another run is known only in the
+        background thread."""
+        return RunPage(self._store.experiment_id, self._run_id(key))
+
+    @property
+    def name(self) -> str:
+        """The search's."""
+        return self._store.name
+
+    @property
+    def table_page(self) -> str:
+        """The page of the search's trials, relative to the server."""
+        return table_page(self._store.experiment_id, self._search_id)
 
     @property
     def link(self) -> str:
-        """Where a browser finds the search's run: on the server, or where `eig-tune ui` serves a store without one."""
-        server = self._store.uri.rstrip("/") if self._store.uri.startswith("http") else OWN_SERVER
-        return f"{server}/#/experiments/{self._store.experiment_id}/runs/{self.parent_id}"
-
-    def page(self, artifact: str) -> str:
-        """The page on which the UI shows an artifact of the parent run, for a link in its description."""
-        return f"#/experiments/{self._store.experiment_id}/runs/{self.parent_id}/artifacts/{quote(artifact)}"
+        """Where a browser finds the search's trials: on the server, or where `eig-tune ui` serves a store without
+        one."""
+        return f"{server_of(self._store.uri)}/{self.table_page}"
 
     def end_run(self, key: str, status: str, tags: Mapping[str, str], at: float) -> None:
         """End a run; ``status`` is MLflow's FINISHED, KILLED or FAILED."""
@@ -257,9 +275,10 @@ class SearchTracker:
         params = [Param(name, _cut(str(value), _LONGEST_PARAM)) for name, value in batch.params.items()]
         metrics = [Metric(*metric) for metric in batch.metrics]
         has_ended = ENDED_TAG in batch.tags and batch.key not in self._writer.incomplete
+        described = {} if batch.note is None else {DESCRIPTION_TAG: batch.note()}
         tags = [
             RunTag(name, _cut(value, LONGEST_TAG))
-            for name, value in batch.tags.items()
+            for name, value in {**batch.tags, **described}.items()
             if name != ENDED_TAG or has_ended
         ]
         while params or metrics or tags:

@@ -24,27 +24,31 @@ _SECONDS_FOR_ONE_MORE_JOB = 5.0
 
 @dataclass
 class Batch:
-    """Parameters, metrics and tags of one run, to be sent together; those of the parent run when ``key`` is None."""
+    """Parameters, metrics, tags and the description of one run, to be sent together; those of the parent run when
+    ``key`` is None. The description is asked for when it is sent."""
 
     key: str | None
     params: dict[str, Any] = field(default_factory=dict)
     metrics: list[tuple[str, float, int, int]] = field(default_factory=list)  # name, value, milliseconds, step
     tags: dict[str, str] = field(default_factory=dict)
+    note: Callable[[], str] | None = None
 
     def add_before(self, earlier: "Batch") -> None:
         """Take in the contents of an earlier batch of the same run."""
         self.params = earlier.params | self.params
         self.metrics = earlier.metrics + self.metrics
         self.tags = earlier.tags | self.tags
+        self.note = self.note or earlier.note
 
     def parts(self) -> "list[Batch]":
-        """Its parameters, its metrics and its tags, each alone, as far as there are any."""
+        """Its parameters, its metrics, its description and its tags, each alone, as far as there are any."""
         each = (
             Batch(self.key, params=self.params),
             Batch(self.key, metrics=self.metrics),
+            Batch(self.key, note=self.note),
             Batch(self.key, tags=self.tags),
         )
-        return [part for part in each if part.params or part.metrics or part.tags]
+        return [part for part in each if part.params or part.metrics or part.note or part.tags]
 
 
 @dataclass(frozen=True)

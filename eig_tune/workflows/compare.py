@@ -168,7 +168,8 @@ def run_comparison(
     spec = as_begun(spec, home, options.name) if options.resume else spec
     cells, compared = plan.cells(), compared_metrics()
     images = _images(spec, plan, home, view, arrays)
-    header = SessionHeader("comparison", _traits(spec, plan, images), lambda _: _params(plan), provenance())
+    traits = _traits(spec, plan, images)
+    header = SessionHeader("comparison", traits, lambda _: _params(plan), provenance(), compared, _CELL)
     with open_session(header, spec, options, home, images, view) as session:
         budget = partial(_budget, spec, plan)
         known = [trial.params for trial in session.event_log.trials.values()]
@@ -179,7 +180,7 @@ def run_comparison(
             policy,
             session.event_log,
             lambda trial: _trial_spec(spec, plan, trial),
-            MlflowRuns(session.tracker, storage, classes, spec.method),
+            MlflowRuns(session.tracker, storage, classes, spec.method, objectives=compared),
             policy.num_trials,
             sum(map(budget, cells)),
             (kept,),
@@ -197,7 +198,7 @@ def _write_results(
     folder, draw = session.home.study(session.name), partial(write_report, trials, methods, classes, evaluations)
     draw(folder)
     session.tracker.log_artifacts(None, draw)
-    session.tracker.describe(lambda: describe_comparison(rows_of(trials, methods), session.tracker))
+    session.tracker.describe(lambda: describe_comparison(rows_of(trials, methods), session.tracker.run_page()))
     return folder
 
 

@@ -112,7 +112,13 @@ class Confirmation:
     def _mlflow_runs(self, *, models: bool) -> MlflowRuns:
         session, classes = self.session, self.session.datasets[IMAGES].images.classes
         return MlflowRuns(
-            session.tracker, session.runtime.storage, classes, session.spec.method, models=models, confirming=True
+            session.tracker,
+            session.runtime.storage,
+            classes,
+            session.spec.method,
+            objectives=session.spec.objectives,
+            models=models,
+            confirming=True,
         )
 
     def _spec_of(self, run: Trial) -> TrialSpec:

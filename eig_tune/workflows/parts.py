@@ -11,6 +11,7 @@ from eig_tune.hpo.trial import Trial
 from eig_tune.reports.kept_evaluations import KeptEvaluations
 from eig_tune.reports.mlflow_runs import MlflowRuns
 from eig_tune.reports.optuna_study import StudyFile
+from eig_tune.reports.so_far import SoFar
 from eig_tune.workflows.made_later import MadeLater
 
 
@@ -36,7 +37,7 @@ class Part:
     mlflow_runs: MlflowRuns
     num_trials: int
     steps: int
-    reports: Sequence[StudyFile | KeptEvaluations] = ()
+    reports: Sequence[StudyFile | KeptEvaluations | SoFar] = ()
     on_complete: Callable[[], None] = lambda: None
     later: MadeLater | None = None
 

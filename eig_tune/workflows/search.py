@@ -2,10 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache, partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from eig_tune import strict_json
@@ -17,24 +15,25 @@ from eig_tune.data.arrays import ArrayImages
 from eig_tune.errors import ResultError
 from eig_tune.home import Home
 from eig_tune.hpo.added import TrialRequests
-from eig_tune.hpo.candidates import Candidate
-from eig_tune.hpo.engine import Engine
-from eig_tune.hpo.objectives import missed
 from eig_tune.hpo.plan import Plan, make_plan
 from eig_tune.hpo.policies import SearchPolicy
 from eig_tune.hpo.selection import choose, start_points
-from eig_tune.hpo.selection import reached as judged_by
-from eig_tune.hpo.trial import Trial
 from eig_tune.models.networks import network_for
-from eig_tune.reports.categories import CATEGORIES_JSON, CATEGORIES_PICTURE, Category, read_categories
 from eig_tune.reports.curves import write_curves
-from eig_tune.reports.description import describe_search
 from eig_tune.reports.mlflow_runs import MlflowRuns
 from eig_tune.reports.optuna_study import StudyFile
 from eig_tune.reports.outcomes import SearchOutcome
-from eig_tune.reports.plots import pictures, write_page, write_pictures
+from eig_tune.reports.plots import write_page, write_pictures
 from eig_tune.reports.provenance import provenance
-from eig_tune.tracking import CONFIRMATION_TAG, CONSTRAINTS_TAG, OBJECTIVES_TAG, SearchTracker, read_search
+from eig_tune.reports.results import standing_at_end, write_results
+from eig_tune.reports.so_far import SoFar
+from eig_tune.tracking import (
+    CLASSIFIER,
+    CONSTRAINTS_TAG,
+    OBJECTIVES_TAG,
+    SEARCHED,
+    read_search,
+)
 from eig_tune.training.loop import TrialData
 from eig_tune.workflows.confirm import candidates, check_splits, confirmation
 from eig_tune.workflows.identity import (
@@ -90,7 +89,8 @@ def run_search(
         trials = tuple(session.event_log.trials.values())
         finished = candidates(session)
         best = choose(finished, spec.objectives, spec.constraints).trial if finished else None
-        front = write_results(session.tracker, engine, spec, finished, best)
+        noted = CONSTRAINTS_NOTE in engine.state.notes  # of an earlier process, whose constraints may be gone
+        front = write_results(session.tracker, engine, spec, finished, best, was_constrained=noted)
         disk = session.close(complete, {"front": ",".join(str(trial.number) for trial in front)})
         return SearchOutcome(
             name=options.name,
@@ -105,6 +105,7 @@ def run_search(
             tracking_errors=tuple(session.tracker.errors),
             stopped="" if complete else session.runtime.stop.reason,
             link=session.tracker.link,
+            run_id=session.tracker.parent_id,
         )
 
 
@@ -116,6 +117,8 @@ def _header(spec: SearchSpec, images: ImageData) -> SessionHeader:
         {"spec": spec.model_dump(mode="json", exclude=NOT_TRAITS), "data": fingerprint},
         lambda datasets: _params(spec, datasets[IMAGES], fingerprint),
         {**provenance(), OBJECTIVES_TAG: strict_json.dumps(spec.objectives), **_constraints_tag(spec)},
+        dict(spec.objectives),
+        tuple(spec.search),
     )
 
 
@@ -155,11 +158,21 @@ def _trials(session: Session, policy: SearchPolicy, plan: Plan, *on_complete: Ca
         session.event_log,
         lambda trial: TrialSpec(spec.trial_config(trial.number, trial.params), IMAGES),
         MlflowRuns(
-            session.tracker, storage, classes, spec.method, spec.rungs(), models=True, standing=partial(_at_end, spec)
+            session.tracker,
+            storage,
+            classes,
+            spec.method,
+            spec.rungs(),
+            objectives=spec.objectives,
+            models=True,
+            standing=partial(standing_at_end, spec),
         ),
         policy.num_trials,
         plan.search_steps,
-        (StudyFile(session.home.study_file(session.name), session.name, spec),),
+        (
+            StudyFile(session.home.study_file(session.name), session.name, spec),
+            SoFar(session.tracker, storage, spec),
+        ),
         ended,
     )
 
@@ -174,69 +187,8 @@ def _draw(session: Session) -> None:
     tracker.log_artifacts(None, lambda folder: write_page(trials, spec, name, folder))
 
 
-def write_results(
-    tracker: SearchTracker,
-    engine: Engine,
-    spec: SearchSpec,
-    finished: Sequence[Candidate],
-    best: Trial | None,
-) -> tuple[Trial, ...]:
-    """Write into MLflow what was confirmed, which trials are on the front, which is the best, and the description.
-
-    Args:
-        tracker: writes.
-        engine: of the search.
-        spec: its space.
-        finished: its finished trials, with what their parameters have reached on other seeds.
-        best: the trial that ``eig-tune best`` names; None where none has finished.
-
-    Returns:
-        The front.
-    """
-    for candidate in finished:
-        trial, confirmation = candidate.trial, candidate.confirmation
-        step, at = trial.last.step if trial.last else 0, trial.ended_at or trial.at
-        if confirmation is not None or candidate.second:
-            tags = {} if confirmation is None else {CONFIRMATION_TAG: str(confirmation)}
-            tracker.replace_metrics(str(trial.number), step, candidate.as_metrics(), at, tags)
-    front = tuple(engine.front())
-    feasible = {each.number for each in finished if not missed(judged_by(each), spec.constraints)}
-    constrained = bool(spec.constraints) or CONSTRAINTS_NOTE in engine.state.notes  # those of earlier processes
-    for trial in engine.finished():
-        tags = _standing(trial in front, trial is best, trial.number in feasible if constrained else None)
-        if not tracker.is_new or tags != _at_end(spec, trial):
-            tracker.set_tags(str(trial.number), tags)
-    every = tuple(engine.state.trials.values())
-    drawn = tuple(pictures(every, spec))
-    model = next((candidate.model(spec.constraints) for candidate in finished if candidate.trial is best), None)
-    if model is not None:
-        tracker.log_artifacts(None, partial(tracker.fetch, model, {CATEGORIES_PICTURE}))
-    tracker.describe(lambda: describe_search(spec, every, finished, drawn, tracker, _categories(tracker, model)))
-    return front
-
-
-def _at_end(spec: SearchSpec, trial: Trial) -> dict[str, str]:
-    """The tags of a trial that has just finished; for most they stay so, which saves a request for each."""
-    reached = trial.last.metrics if trial.last else {}
-    return _standing(False, False, not missed(reached, spec.constraints) if spec.constraints else None)
-
-
-def _standing(front: bool, best: bool, feasible: bool | None) -> dict[str, str]:
-    """Tags of a finished trial: where it stands among the others, and whether it meets the constraints, if any."""
-    tags = {"front": front, "best": best} | ({} if feasible is None else {"feasible": feasible})
-    return {name: str(holds).lower() for name, holds in tags.items()}
-
-
 def _constraints_tag(spec: SearchSpec) -> dict[str, str]:
     return {CONSTRAINTS_TAG: strict_json.dumps(written(spec.constraints))}
-
-
-def _categories(tracker: SearchTracker, model: str | None) -> list[Category]:
-    """Those of the model of a run, by its key, as MLflow has them."""
-    with TemporaryDirectory() as folder:
-        if model is not None:
-            tracker.fetch(model, {CATEGORIES_JSON}, Path(folder))
-        return read_categories(Path(folder))
 
 
 def _params(spec: SearchSpec, data: TrialData, fingerprint: str) -> dict[str, Any]:
@@ -254,6 +206,6 @@ def _params(spec: SearchSpec, data: TrialData, fingerprint: str) -> dict[str, An
         "steps": spec.train.steps,
         "rungs": spec.rungs(),
         "objectives": dict(spec.objectives),
-        **({} if data.classifier is None else {"classifier_accuracy": f"{data.classifier.accuracy:.4f}"}),
-        **{f"search.{name}": str(distribution) for name, distribution in spec.search.items()},
+        **({} if data.classifier is None else {CLASSIFIER: f"{data.classifier.accuracy:.4f}"}),
+        **{f"{SEARCHED}{name}": str(distribution) for name, distribution in spec.search.items()},
     }

@@ -45,7 +45,7 @@ from eig_tune.hpo.stages import Stages
 from eig_tune.reports.mlflow_runs import needed_checkpoints
 from eig_tune.reports.outcomes import DiskUse, FixedRunsOutcome
 from eig_tune.reports.provenance import write_spec
-from eig_tune.tracking import SearchTracker, masked
+from eig_tune.tracking import RunsTable, SearchTracker, is_server, masked
 from eig_tune.training.loop import TrialData
 from eig_tune.workflows.identity import begin_or_check, find_search
 from eig_tune.workflows.notes import note_begin, note_end, note_plan
@@ -69,12 +69,21 @@ class SessionHeader:
         traits: all that makes its trials what they are; a resumed one must have the same.
         params: makes the parameters of its run in MLflow from the prepared data sets.
         tags: tags of that run.
+        objectives: metric to direction, as the table of its trials in MLflow shows them.
+        varied: names of the params in which its trials differ.
     """
 
     kind: Literal["search", "comparison", "suggestion"]
     traits: Mapping[str, Any]
     params: Callable[[Mapping[str, TrialData]], Mapping[str, Any]]
     tags: Mapping[str, str]
+    objectives: Mapping[str, str]
+    varied: Sequence[str]
+
+    def table(self, search_id: str, spec: SearchSpec, *, labelled: bool) -> RunsTable:
+        """The table of its trials in MLflow."""
+        confirmed = self.kind == "search" and spec.confirm.top > 0
+        return RunsTable(search_id, self.objectives, self.varied, labelled, confirmed)
 
 
 @dataclass(frozen=True)
@@ -223,7 +232,8 @@ def open_session(
         if tracker.is_new and event_log.trials:
             where = masked(prepared.store.uri)
             logger.info("MLflow: %s did not have this search; everything in its event log is written there", where)
-        served = "" if prepared.store.uri.startswith("http") else " (while `eig-tune ui` runs)"
+        tracker.show_table(header.table(search_id, spec, labelled=any(of.labelled for of in images.values())))
+        served = "" if is_server(prepared.store.uri) else " (while `eig-tune ui` runs)"
         logger.info("MLflow: %s%s", tracker.link, served)
         tracker.log_artifacts(None, partial(write_spec, spec))
         yield Session(

@@ -131,7 +131,8 @@ def run_suggestion(
     spec = as_begun(spec, home, options.name) if options.resume else spec
     reported = _reported()
     images = _images(spec, plan, home, view, arrays)
-    header = SessionHeader("suggestion", _traits(spec, plan, images), lambda _: _params(plan), provenance())
+    traits = _traits(spec, plan, images)
+    header = SessionHeader("suggestion", traits, lambda _: _params(plan), provenance(), reported, _RUN)
     with open_session(header, spec, options, home, {IMAGES: images}, view) as session:
         runs, storage = plan.runs(), session.runtime.storage
         known = [trial.params for trial in session.event_log.trials.values()]
@@ -145,7 +146,7 @@ def run_suggestion(
             policy,
             session.event_log,
             lambda trial: TrialSpec(plan.config(spec, trial.params), IMAGES),
-            MlflowRuns(session.tracker, storage, images.classes, spec.method),
+            MlflowRuns(session.tracker, storage, images.classes, spec.method, objectives=reported),
             policy.num_trials,
             sum(map(budget, runs)),
             (kept,),
@@ -172,7 +173,7 @@ def _write_results(session: Session, suggestion: Suggestion, trials: Sequence[Tr
         measured = {"agreement": row.agreement, "agreement_error": row.error, "recommended": row.recommended}
         known = {name: value for name, value in {**measured, **row.means}.items() if not math.isnan(value)}
         tracker.log_metrics(None, row.categories, known, at)
-    tracker.describe(lambda: describe_suggestion(suggestion, tracker))
+    tracker.describe(lambda: describe_suggestion(suggestion, tracker.run_page()))
     return folder
 
 

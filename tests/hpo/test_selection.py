@@ -30,6 +30,7 @@ from eig_tune.hpo.selection_bias import selection_bias
 from eig_tune.hpo.trial import Decision, Trial
 from eig_tune.reports.mlflow_runs import MlflowRuns
 from eig_tune.reports.outcomes import DiskUse, SearchOutcome, search_document
+from eig_tune.reports.results import write_results
 from eig_tune.terminal.search import print_search
 from eig_tune.tracking import (
     CONSTRAINTS_TAG,
@@ -42,7 +43,7 @@ from eig_tune.tracking import (
 )
 from eig_tune.workflows.compare import winners_of
 from eig_tune.workflows.options import RunOptions
-from eig_tune.workflows.search import warm_started, write_results
+from eig_tune.workflows.search import warm_started
 
 NONE: Mapping[str, str] = {}
 TWO = {"nmi": "maximize", "prior_rmse": "minimize"}

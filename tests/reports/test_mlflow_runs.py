@@ -51,7 +51,9 @@ class Search:
         self._folder = folder
         self._event_log = EventLog(folder / "events.jsonl")
         self._tracker = SearchTracker(store, "search", "1" * 32, {}, {})
-        self.mlflow_runs = MlflowRuns(self._tracker, Storage(str(folder)), (), SPEC.method, SPEC.rungs())
+        self.mlflow_runs = MlflowRuns(
+            self._tracker, Storage(str(folder)), (), SPEC.method, SPEC.rungs(), objectives=SPEC.objectives
+        )
         self.engine = Engine(SearchPolicy(SPEC), self._event_log, [self.mlflow_runs])
         self.mlflow_runs.catch_up(self._event_log.trials)
 
@@ -143,6 +145,30 @@ def test_ended_trials_are_found_by_status_and_rung(store: Store, tmp_path: Path)
         "3": ("failed", None, "0", "elastic-infogan"),
     }
     assert "rung 500" in tags["1"]["stop_reason"] and tags["3"]["stop_reason"] == "the worker was lost"
+    assert {number: run.info.status for number, run in runs(store).items()} == {
+        "0": "FINISHED", "1": "FINISHED", "2": "FAILED", "3": "FAILED"
+    }, "the UI shows KILLED in red, and to be stopped early is no fault"  # fmt: skip
+    names = [run.info.run_name.rpartition(" · ")[0] for _, run in sorted(runs(store).items())]
+    assert names == [
+        "nmi 0.500, prior_rmse 0.100 · trial 0",
+        "nmi 0.100, prior_rmse 0.100 · stopped at 500 · trial 1",
+        "nmi 0.900, prior_rmse 0.100 · collapsed at 500 · trial 2",
+        "failed · trial 3",
+    ]
+    notes = {number: of["mlflow.note.content"] for number, of in tags.items()}
+    assert "finished at step 1,500: **nmi 0.500, prior_rmse 0.100**." in notes["0"]
+    assert f"![samples.png](get-artifact?path=samples.png&run_uuid={runs(store)['0'].info.run_id})" in notes["0"]
+    assert f"stopped at step 500: **nmi 0.100, prior_rmse 0.100**.\n\n`{tags['1']['stop_reason']}`" in notes["1"]
+    assert "failed.\n\n`the worker was lost`" in notes["3"] and "samples.png" not in notes["3"]
+
+
+def test_running_trial_has_a_description_too(store: Store, tmp_path: Path) -> None:
+    search = Search(store, tmp_path)
+    search.engine.propose("ray")
+    assert search.close() == []
+    (parent,) = store.client.search_runs([store.experiment_id], "tags.`eig_tune.kind` = 'search'")
+    note = runs(store)["0"].data.tags["mlflow.note.content"]
+    assert f"of [this search](#/experiments/{store.experiment_id}/runs/{parent.info.run_id}) has not ended yet" in note
 
 
 def test_paused_and_training_trials_have_different_tags(store: Store, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from mlflow_server import MlflowServer
 
-from eig_tune.tracking import SearchTracker, Store, open_store, read_search
+from eig_tune.tracking import RunsTable, SearchTracker, Store, open_store, read_search
 
 MINE, ANOTHERS = "1" * 32, "2" * 32
 OBJECTIVES = {"eig_tune.objectives": '{"nmi": "maximize"}'}
@@ -88,13 +88,38 @@ def test_ended_run_that_goes_on_is_over_when_it_has_ended_again(local: Store) ->
     assert (run.info.status, run.data.tags["status"], third.ended) == ("FINISHED", "finished", {"0"})
 
 
-def test_link_is_the_run_on_the_server_or_where_ui_serves_a_file(local: Store) -> None:
+def test_link_is_the_table_of_trials_on_the_server_or_where_ui_serves_a_file(local: Store) -> None:
     to = tracker(local)
+    table = RunsTable(MINE, {"nmi": "maximize"}, ["lambda_1"])
+    to.show_table(table)
     to.close("FINISHED", {})
-    where = f"/#/experiments/{local.experiment_id}/runs/{to.parent_id}"
+    assert local.client.get_experiment(local.experiment_id).tags[table.tag] == table.state()
+    key = table.tag.rpartition(".")[2]
+    where = f"/#/experiments/{local.experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={key}"
     assert to.link == f"http://127.0.0.1:5000{where}"
     to._store = replace(local, uri="https://mlflow.example/")
     assert to.link == f"https://mlflow.example{where}"
+
+
+def test_descriptions_are_made_when_their_runs_exist_and_the_newest_counts(local: Store) -> None:
+    to = tracker(local)
+    to.start_run("0", "trial 0", {}, at=1000.0)
+    to.describe(lambda: "not this one", "0")
+    to.describe(lambda: f"![samples]({to.run_page('0').address('samples.png')})", "0")
+    to.describe(lambda: f"[samples]({to.run_page().page('samples.png')})")
+    to.rename_run("0", "nmi 0.900 · trial 0")
+    to.rename_run(None, "nmi 0.900 · mine")
+    to.end_run("0", "FINISHED", {"status": "finished"}, at=2000.0)
+    to.close("FINISHED", {})
+    assert to.errors == []
+    (parent,) = local.searches()
+    (run,) = local.trial_runs(parent.info.run_id)
+    assert run.info.run_name == run.data.tags["mlflow.runName"] == "nmi 0.900 · trial 0"
+    assert (run.info.status, run.info.end_time, parent.info.run_name) == ("FINISHED", 2_000_000, "nmi 0.900 · mine")
+    address = f"get-artifact?path=samples.png&run_uuid={run.info.run_id}"
+    assert run.data.tags["mlflow.note.content"] == f"![samples]({address})"
+    page = f"#/experiments/{local.experiment_id}/runs/{parent.info.run_id}/artifacts/samples.png"
+    assert parent.data.tags["mlflow.note.content"] == f"[samples]({page})"
 
 
 def test_params_keep_their_types(local: Store) -> None:

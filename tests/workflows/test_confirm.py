@@ -15,6 +15,7 @@ from eig_tune.hpo.confirmations import note_compared, note_complete, second_seed
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.selection import to_confirm
 from eig_tune.hpo.trial import Decision, Report, Trial
+from eig_tune.reports.phrases import found_and_confirmed
 from eig_tune.tracking import TrackedTrial
 from eig_tune.workflows.confirm import imbalances
 
@@ -71,6 +72,18 @@ def test_summary_is_numpys_mean_and_deviation(runs: Runs) -> None:
     assert (reached.seeds, reached.complete, str(reached)) == (3, True, "complete")
     assert reached.means["nmi"] == pytest.approx(0.8)
     assert reached.deviations["nmi"] == pytest.approx(np.std([0.8, 0.9, 0.7], ddof=1))
+
+
+def test_single_run_has_no_deviation_also_where_an_earlier_version_wrote_0(runs: Runs) -> None:
+    runs.end(7, 0, 0.8)
+    reached = runs.summary(seeds=1)[7]
+    assert (reached.complete, reached.deviations) == (True, {}) and "confirmed_std.nmi" not in reached.as_metrics()
+    metrics = {"nmi": 0.9, **reached.as_metrics(), "confirmed_std.nmi": 0.0}
+    trial = TrackedTrial(7, "run", "finished", "", {}, metrics, str(reached))
+    assert (trial.confirmed["nmi"], trial.confirmed_deviations) == (0.8, {})
+    assert found_and_confirmed(OBJECTIVES, trial.found, trial.confirmed, trial.confirmed_deviations) == (
+        "nmi found 0.900, confirmed 0.800"
+    )
 
 
 def test_trial_is_confirmed_when_all_that_was_asked_of_it_has_finished(runs: Runs) -> None:

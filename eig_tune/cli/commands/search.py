@@ -112,5 +112,5 @@ def _pages(outcome: "SearchOutcome", home: Path) -> list[Path]:
     """The page of plots, if the store is the home's own, which has it as a file."""
     from eig_tune.home import Home
 
-    page = Home(home).artifacts(outcome.name) / outcome.link.rpartition("/")[2] / "artifacts" / "search.html"
+    page = Home(home).artifacts(outcome.name) / outcome.run_id / "artifacts" / "search.html"
     return [page] if page.is_file() else []
