@@ -20,7 +20,6 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-import optuna
 
 from benchmarks.label_free import LABEL_FREE, LABELLED, OBJECTIVES, SHOWN, TABLES, searched
 from benchmarks.machine import description
@@ -29,6 +28,7 @@ from eig_tune.config.constraints import NO_CONSTRAINTS
 from eig_tune.config.space import SearchSpec, load_spec
 from eig_tune.hpo.candidates import Candidate, Confirmed, candidates_of
 from eig_tune.hpo.objectives import Metrics, mean_and_deviation
+from eig_tune.hpo.optuna_log import log_only_errors
 from eig_tune.hpo.selection import choose, to_confirm
 
 TOP, SEEDS = 3, 3
@@ -39,7 +39,7 @@ Finalists = dict[str, list[Sequence[Candidate]]]  # by the name of the objective
 def main() -> None:
     """Train all finalists and print the table."""
     arguments = _arguments()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    log_only_errors()
     found = finalists(arguments.table, arguments.searches)
     jobs = confirming_jobs(_spec(arguments), arguments.table, _all(found))
     with tempfile.TemporaryDirectory() as folder:

@@ -19,7 +19,7 @@ from eig_tune.data import load_images
 from eig_tune.data.batches import to_unit_range
 from eig_tune.evaluation.classifier import train_classifier
 from eig_tune.evaluation.evaluator import to_pixels
-from eig_tune.evaluation.figures import sample_picture
+from eig_tune.evaluation.sample_grid import sample_picture
 from eig_tune.models.jointvae import JointVae
 from eig_tune.training.loop import TrialData, fit
 

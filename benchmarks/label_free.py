@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import optuna
 
 from benchmarks.machine import description
 from benchmarks.many_runs import Job, Reports, train_all
@@ -30,6 +29,7 @@ from eig_tune.config.constraints import NO_CONSTRAINTS
 from eig_tune.config.space import SearchSpec, load_spec
 from eig_tune.hpo.candidates import candidates_of
 from eig_tune.hpo.objectives import Metrics, Objectives
+from eig_tune.hpo.optuna_log import log_only_errors
 from eig_tune.hpo.sampler import OptunaSampler, Params
 from eig_tune.hpo.selection import choose
 from eig_tune.hpo.trial import Report, Trial
@@ -61,7 +61,7 @@ SHOWN = {"nmi": 1, "prior_rmse": -1, "nmi_real": 1, "classes_found": 1}  # and w
 def main() -> None:
     """Record or replay."""
     arguments = _arguments()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    log_only_errors()
     {"record": record, "replay": replay}[arguments.what](arguments)
 
 
@@ -183,7 +183,7 @@ def replay(arguments: argparse.Namespace) -> None:
 
 
 def _one(table: str, trials: int | None, slots: int, objectives: Objectives, seed: int) -> Metrics:
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    log_only_errors()
     return chosen(searched(table, trials, slots, objectives, seed), objectives)
 
 

@@ -28,6 +28,7 @@ from benchmarks.machine import description
 from eig_tune.config.space import SearchSpec, load_spec
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.objectives import losses_of
+from eig_tune.hpo.optuna_log import log_only_errors
 from eig_tune.hpo.policies import SearchPolicy
 from eig_tune.hpo.sampler import OptunaSampler, Params
 from eig_tune.hpo.simulation import Reported, simulate, simulate_search
@@ -210,7 +211,7 @@ CONTENDERS = (
 
 def run(contender: Contender, curves_file: Path, arguments: argparse.Namespace, seed: int) -> list[Any]:
     """One replay of one contender: (steps spent, losses) of what it finished."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    log_only_errors()
     grace = arguments.grace if contender.stops else load_spec(arguments.space).train.steps
     common = {"seed": seed, "trials": arguments.trials, "asha.grace": grace}
     common["asha.reduction_factor"] = arguments.reduction_factor

@@ -14,7 +14,6 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import numpy as np
-import optuna
 from optuna._hypervolume import compute_hypervolume
 
 from benchmarks.machine import description
@@ -22,6 +21,7 @@ from benchmarks.replay import HERE, OBJECTIVES, RANDOM_TRIALS, Array, Curves, Ta
 from eig_tune.config.space import SearchSpec, load_spec
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.objectives import Metrics, losses_of, missed
+from eig_tune.hpo.optuna_log import log_only_errors
 from eig_tune.hpo.policies import SearchPolicy
 from eig_tune.hpo.simulation import simulate_search
 from eig_tune.hpo.state import SearchState
@@ -54,7 +54,7 @@ def run(
     arguments: argparse.Namespace, constraints: Mapping[str, str], told: bool, at_rungs: bool, seed: int
 ) -> list[tuple[int, Metrics]]:
     """One replay: (steps spent, metrics) of what finished."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    log_only_errors()
     spec = _spec(arguments, constraints, seed)
     table = Table(spec, read_curves(CURVES, spec))
     engine = Engine(_Policy(spec, table, told, at_rungs), SearchState())

@@ -3,14 +3,13 @@
 Shape suffixes: K categories, n images of each, C channels, S the side of an image, H and W of a cell of the picture.
 """
 
-from functools import cache
-
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from eig_tune.evaluation.base import Array
 from eig_tune.evaluation.categories import EMPTY, CategoryView
+from eig_tune.evaluation.lettering import font, ink
 
 _TITLES = ("generated", "real, Q is surest", "real, Q is least sure")
 _WHITE, _BLACK, _GREY = 255, 0, 70
@@ -33,14 +32,14 @@ def category_picture(samples_KnCSS: NDArray[np.uint8], prior_K: Array, seen: Cat
     side = _side(size, categories)
     parts = [_part(images, side) for images in (samples_KnCSS[:, :each], seen.surest, seen.least_sure)]
     texts = [_texts(*shares) for shares in zip(prior_K, seen.real_share_K, seen.mean_probability_K, strict=True)]
-    numbers, words = _font(15), _font(11)
+    numbers, words = font(15), font(11)
     left = int(numbers.getlength(str(categories - 1))) + 2 * _MARGIN
     beside = left + int(max(words.getlength(line) for lines in texts for line in lines)) + 2 * _MARGIN
     height = categories * (side + _GAP) + _HEAD + _MARGIN
     width = beside + sum(part.shape[1] + _BETWEEN for part in parts)
-    picture = Image.new("L" if channels == 1 else "RGB", (width, height), _ink(_WHITE, channels))
+    picture = Image.new("L" if channels == 1 else "RGB", (width, height), ink(_WHITE, channels))
     draw, at = ImageDraw.Draw(picture), beside
-    black, grey = (_ink(shade, channels) for shade in (_BLACK, _GREY))
+    black, grey = (ink(shade, channels) for shade in (_BLACK, _GREY))
     for title, part in zip(_TITLES, parts, strict=True):
         picture.paste(Image.fromarray(part if channels == 3 else part[:, :, 0]), (at, _HEAD))
         if part.shape[1] > words.getlength(title):
@@ -88,12 +87,3 @@ def _resized(image_SSC: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
         return image_SSC.repeat(side // size, axis=0).repeat(side // size, axis=1)
     picture = Image.fromarray(image_SSC if channels == 3 else image_SSC[:, :, 0])
     return np.asarray(picture.resize((side, side), Image.Resampling.BOX)).reshape(side, side, channels)
-
-
-def _ink(shade: int, channels: int) -> int | tuple[int, int, int]:
-    return shade if channels == 1 else (shade, shade, shade)
-
-
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)

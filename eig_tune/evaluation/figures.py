@@ -1,7 +1,6 @@
 """Pictures of what a model has learned.
 
-Shape suffixes: K categories, n samples of each, C classes (of tables) or channels (of samples), S the side of an image,
-N trials, M objectives.
+Shape suffixes: K categories, C classes, N trials, M objectives.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,28 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
-_GAP = 1
 _MOST_NAMES = 150
-_MOST_PIXELS = 60_000_000  # Pillow takes a picture of half as much again for an attack
 _LONGEST_LABEL = 24
 _MOST_SLANTED = 20
-
-
-def sample_picture(samples_KnCSS: NDArray[np.uint8], scale: int = 2) -> Image.Image:
-    """A grid of samples, one row per category, ``scale`` screen pixels per image pixel unless it gets too large."""
-    categories, per_category, channels, size, _ = samples_KnCSS.shape
-    cell = size + _GAP
-    grid = np.full((categories * cell + _GAP, per_category * cell + _GAP, channels), 64, np.uint8)
-    for row in range(categories):
-        for column in range(per_category):
-            top, left = row * cell + _GAP, column * cell + _GAP
-            grid[top : top + size, left : left + size] = samples_KnCSS[row, column].transpose(1, 2, 0)
-    picture = Image.fromarray(grid[:, :, 0] if channels == 1 else grid)
-    largest = (_MOST_PIXELS / (picture.width * picture.height)) ** 0.5
-    if largest < 1:
-        return picture.resize((int(picture.width * largest), int(picture.height * largest)), Image.Resampling.BOX)
-    scale = min(scale, int(largest))
-    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 
 
 def table_figure(table_KC: Array, classes: Sequence[str]) -> "Figure":
@@ -101,15 +81,6 @@ def _label(number: int, name: str) -> str:
     if not all(glyphs.get_char_index(ord(sign)) for sign in name):
         return f"#{number}"
     return name if len(name) <= _LONGEST_LABEL else f"{name[: _LONGEST_LABEL - 1]}…"
-
-
-def ordered_rows(samples: Image.Image, table_KC: Array) -> Image.Image:
-    """The picture of :func:`sample_picture` with its rows in the order of the classes that they show."""
-    order = np.argsort(class_of_category(table_KC), kind="stable")
-    pixels = np.asarray(samples)
-    edge = pixels.shape[0] % len(order)
-    rows = np.split(pixels[edge:], len(order))
-    return Image.fromarray(np.concatenate([pixels[:edge], *(rows[category] for category in order)]))
 
 
 def panels_figure(panels: Sequence[tuple[str, Image.Image]]) -> "Figure":

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from eig_tune.errors import CheckpointError
-from eig_tune.evaluation import figures
 from eig_tune.evaluation.category_picture import category_picture
 from eig_tune.evaluation.evaluator import Evaluation
+from eig_tune.evaluation.sample_grid import row_labels, sample_picture
 
 EVALUATION_FILE = "evaluation.json"
 SAMPLES_FILE = "samples.png"
@@ -63,7 +63,7 @@ def write_evaluation(evaluation: Evaluation, directory: Path) -> None:
         "assigned": evaluation.assigned.tolist(),
     }
     (directory / EVALUATION_FILE).write_text(json.dumps(document))
-    figures.sample_picture(evaluation.samples).save(directory / SAMPLES_FILE)
+    sample_picture(evaluation.samples, row_labels(evaluation.prior)).save(directory / SAMPLES_FILE)
     picture = category_picture(evaluation.samples, evaluation.prior, evaluation.categories)
     picture.save(directory / CATEGORIES_FILE)
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from eig_tune.data.pixels import Unreadable, formats, read_image
 from eig_tune.data.reading import in_parallel
 from eig_tune.errors import DataError, EigTuneError
 from eig_tune.evaluation.evaluator import sample_rows
-from eig_tune.evaluation.figures import sample_picture
+from eig_tune.evaluation.sample_grid import row_labels, sample_picture
 from eig_tune.models.base import Model
 from eig_tune.training.checkpoint import RunRecord
 
@@ -149,8 +149,15 @@ def sample(model: Model, categories: Sequence[int], count: int, seed: int) -> ND
     return sample_rows(model, torch.tensor(categories), noise)
 
 
-def write_samples(samples: NDArray[np.uint8], categories: Sequence[int], file: Path) -> None:
-    """Write a picture (one row per category) or, for ``.npz``, the arrays ``images`` and ``categories``.
+def write_samples(samples: NDArray[np.uint8], categories: Sequence[int], file: Path, prior: NDArray[Any]) -> None:
+    """Write a picture (one row per category, with its number and learned share) or, for ``.npz``, the arrays ``images``
+    and ``categories``.
+
+    Args:
+        samples: images [len(categories), count, C, S, S].
+        categories: of the rows.
+        file: ends in ``.png`` or ``.npz``.
+        prior: the learned shares of all categories of the model.
 
     Raises:
         EigTuneError: the file's ending is neither, or it cannot be written.
@@ -160,7 +167,7 @@ def write_samples(samples: NDArray[np.uint8], categories: Sequence[int], file: P
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.suffix == ".png":
-            sample_picture(samples).save(file)
+            sample_picture(samples, row_labels(prior, categories)).save(file)
         else:
             np.savez_compressed(file, images=samples, categories=np.asarray(categories))
     except OSError as error:

@@ -24,6 +24,7 @@ from scipy.stats.qmc import Sobol
 from eig_tune.config.conditions import draw
 from eig_tune.config.space import SearchSpec
 from eig_tune.hpo import pareto
+from eig_tune.hpo.optuna_log import log_only_errors
 from eig_tune.training.config import ParamValue
 
 Params = Mapping[str, ParamValue]
@@ -74,7 +75,7 @@ class OptunaSampler(Sampler):
         self._kind = spec.sampler
         self._is_constrained = bool(spec.constraints)
         rungs = (*spec.rungs(), spec.train.steps)
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        log_only_errors()
         self._studies = {rung: optuna.create_study(directions=["minimize"] * len(spec.objectives)) for rung in rungs}
         self._num_seen = dict.fromkeys(rungs, 0)
         self._added: dict[int, Params] = {}

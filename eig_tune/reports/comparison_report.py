@@ -10,6 +10,7 @@ import numpy as np
 from eig_tune.evaluation import figures
 from eig_tune.evaluation.record import EvaluationRecord, read_evaluation
 from eig_tune.evaluation.registry import compared_metrics
+from eig_tune.evaluation.sample_grid import ordered_rows
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.comparison import REFERENCE, Row, markdown, rows_of
 
@@ -106,7 +107,7 @@ def _draw_panels(trials: Sequence[Trial], evaluations: Path, file: Path) -> None
     for method, split, title in _PANELS:
         record = _evaluation(_first(trials, method, split), evaluations)
         if record is not None:
-            samples = record.samples if record.table is None else figures.ordered_rows(record.samples, record.table)
+            samples = record.samples if record.table is None else ordered_rows(record.samples, record.table)
             panels.append((title, samples))
     if panels:
         figures.save_figure(figures.panels_figure(panels), file)

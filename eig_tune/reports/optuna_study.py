@@ -18,6 +18,7 @@ from eig_tune.config.constraints import Constraints, written
 from eig_tune.config.space import SearchSpec
 from eig_tune.hpo.objectives import Metrics
 from eig_tune.hpo.observers import Observer
+from eig_tune.hpo.optuna_log import log_only_errors
 from eig_tune.hpo.sampler import constraint_attrs
 from eig_tune.hpo.trial import Trial
 
@@ -32,14 +33,17 @@ _STATES = {
 }
 
 
-_CONSTRAINTS = "constraints"  # of a study: metric to bound
+# User attributes of a study: metric to bound, and how Optuna's numbers and the search's belong together.
+_CONSTRAINTS, _NUMBERS = "constraints", "numbers"
+_NUMBERS_IN_WORDS = "Optuna numbers trials as they end; the number that eig-tune gives is the user attribute `trial`"
 
 
 class StudyFile(Observer):
     """An observer of the engine that adds every ended trial to the study, so that none stays RUNNING there for ever.
 
-    A trial that was stopped early is PRUNED and one that collapsed or crashed FAIL, so neither has values; their last
-    metrics are among their user attributes.
+    Optuna numbers the trials in the order in which they end; the study says so, and each has its number in the search
+    in its user attribute ``trial``. A trial that was stopped early is PRUNED and one that collapsed or crashed FAIL, so
+    neither has values; their last metrics are among their user attributes.
 
     Args:
         file: of Optuna's journal storage; made when it does not exist.
@@ -49,7 +53,7 @@ class StudyFile(Observer):
 
     def __init__(self, file: Path, name: str, spec: SearchSpec) -> None:
         self._spec = spec
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        log_only_errors()
         _mend(file)
         self._study = _open(file, name, spec)
         if self._study.user_attrs.get(_CONSTRAINTS, {}) != written(spec.constraints):
@@ -58,6 +62,8 @@ class StudyFile(Observer):
                 file.unlink()
                 self._study = _open(file, name, spec)
             self._study.set_user_attr(_CONSTRAINTS, written(spec.constraints))
+        if _NUMBERS not in self._study.user_attrs:
+            self._study.set_user_attr(_NUMBERS, _NUMBERS_IN_WORDS)
         if self._study.metric_names is None:
             _name_metrics(self._study, spec.objectives)
         self._written = {trial.user_attrs["trial"] for trial in self._study.get_trials(deepcopy=False)}
@@ -128,7 +134,7 @@ def study_of(trials: Sequence[Trial], spec: SearchSpec, objectives: Mapping[str,
         spec: the search.
         objectives: those of the search, or some of them.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    log_only_errors()
     storage = InMemoryStorage()
     named = optuna.create_study(storage=storage, directions=_directions(objectives)).study_name
     study = _Shown(named, storage)

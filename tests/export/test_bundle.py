@@ -317,15 +317,15 @@ def test_no_images_is_one_message(tmp_path: Path) -> None:
 
 def test_samples_are_written_as_picture_and_arrays(bundle: Path, tmp_path: Path) -> None:
     _, model = read_bundle(bundle)
-    drawn = sample(model, [3, 1], count=4, seed=0)
+    drawn, prior = sample(model, [3, 1], count=4, seed=0), model.prior_probabilities().numpy()
     assert (drawn.shape, drawn.dtype) == ((2, 4, 1, 16, 16), np.dtype(np.uint8))
     assert np.array_equal(drawn, sample(model, [3, 1], count=4, seed=0))
-    write_samples(drawn, [3, 1], tmp_path / "s.png")
-    write_samples(drawn, [3, 1], tmp_path / "s.npz")
+    write_samples(drawn, [3, 1], tmp_path / "s.png", prior)
+    write_samples(drawn, [3, 1], tmp_path / "s.npz", prior)
     with np.load(tmp_path / "s.npz", allow_pickle=False) as arrays:
         assert np.array_equal(arrays["images"], drawn)
         assert arrays["categories"].tolist() == [3, 1]
     with pytest.raises(EigTuneError, match="0 to 9"):
         sample(model, [10], 1, 0)
     with pytest.raises(EigTuneError, match=r"\.png or \.npz"):
-        write_samples(drawn, [3, 1], tmp_path / "s.jpg")
+        write_samples(drawn, [3, 1], tmp_path / "s.jpg", prior)

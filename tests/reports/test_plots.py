@@ -125,7 +125,9 @@ def test_trials_that_are_all_alike_are_no_error(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("bound", [">= 0.3", ">= 0.99"], ids=["one meets it", "none meets it"])
 @pytest.mark.parametrize("objectives", [{"nmi": "maximize"}, TWO], ids=len)
-def test_search_with_constraints_is_drawn(objectives: Mapping[str, str], bound: str, tmp_path: Path) -> None:
+def test_search_with_constraints_is_drawn_and_optuna_prints_nothing(
+    objectives: Mapping[str, str], bound: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     of = spec(objectives).model_copy(update={"constraints": {"nmi": Bound.parse(bound)}})
     some = trials(of, "finished", "stopped", "failed", "collapsed", "finished", "running", "finished")
     plots.write_pictures(some, of, tmp_path)

@@ -15,6 +15,7 @@ from eig_tune.errors import ConfigError
 from eig_tune.evaluation import figures, metrics
 from eig_tune.evaluation.classifier import EvaluationClassifier, train_classifier
 from eig_tune.evaluation.evaluator import samples_per_category
+from eig_tune.evaluation.sample_grid import sample_picture
 from eig_tune.home import Home
 from eig_tune.workflows.prepare import check_fit, prepare_classifier
 from eig_tune.workflows.view import View
@@ -153,14 +154,14 @@ def test_picture_of_samples_can_be_opened_and_made_small_however_many_categories
     per_category = samples_per_category(categories)
     if categories * per_category * size**2 > 2e8:
         pytest.skip("the samples themselves would take gigabytes")
-    picture = figures.sample_picture(np.zeros((categories, per_category, 1, size, size), np.uint8))
+    picture = sample_picture(np.zeros((categories, per_category, 1, size, size), np.uint8))
     assert picture.width * picture.height < 89_000_000
     assert picture.width * 256 // picture.height >= 1
     assert categories > 100 or (per_category, picture.mode) == (10, "L")
 
 
 def test_picture_of_ten_digits_is_as_it_was() -> None:
-    assert figures.sample_picture(np.zeros((10, 10, 1, 28, 28), np.uint8)).size == (582, 582)
+    assert sample_picture(np.zeros((10, 10, 1, 28, 28), np.uint8)).size == (582, 582)
 
 
 @pytest.mark.parametrize("classes", [2, 10, 100, 1000])

@@ -59,7 +59,7 @@ def sample(
 
     _, model = open_bundle(bundle, store_uri(tracking_uri, home))
     categories = list(range(model.categories)) if category is None else [category]
-    write_samples(samples(model, categories, number, seed), categories, out)
+    write_samples(samples(model, categories, number, seed), categories, out, model.prior_probabilities().numpy())
     message_console().print(f"samples written to {out}", highlight=False, soft_wrap=True)
 
 
