@@ -4,6 +4,8 @@ Shape suffixes: K categories, C classes, N trials, M objectives.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,18 @@ Array = NDArray[np.float64]
 _MOST_NAMES = 150
 _LONGEST_LABEL = 24
 _MOST_SLANTED = 20
+# Lines and points differ in dash and marker too, so that a picture can be read where it is printed in grey.
+_DASHES, _MARKERS = ("-", "--", ":", "-."), ("o", "s", "^", "D", "v", "x", "*")
+
+
+@dataclass(frozen=True)
+class Style:
+    """How the lines of one kind of trial are drawn: colour, opacity, and matplotlib's dash and marker."""
+
+    colour: str
+    opacity: float
+    dash: str
+    marker: str
 
 
 def table_figure(table_KC: Array, classes: Sequence[str]) -> "Figure":
@@ -47,8 +61,8 @@ def prior_figure(table_KC: Array, prior_K: Array, class_distribution_C: Array, c
     """The learned prior, carried over to classes, beside the true class distribution."""
     learned_C = np.bincount(class_of_category(table_KC), weights=prior_K, minlength=len(classes)).astype(np.float64)
     figure, axes = _figure(_wide_enough(6.0, len(classes)), 3.6)
-    _draw_shares(axes, -0.4, class_distribution_C, "true share", "#888888")
-    _draw_shares(axes, 0.0, learned_C, "prior", "#2a6fbb")
+    _draw_shares(axes, -0.4, class_distribution_C, "true share", "#bbbbbb")
+    _draw_shares(axes, 0.0, learned_C, "prior", "#2a6fbb", hatch="////")
     axes.axhline(1 / len(classes), color="black", linewidth=0.8, linestyle=":", label="uniform")
     _name_classes(axes, classes)
     axes.set_ylabel("probability")
@@ -56,11 +70,12 @@ def prior_figure(table_KC: Array, prior_K: Array, class_distribution_C: Array, c
     return figure
 
 
-def _draw_shares(axes: "Axes", left: float, shares_C: Array, label: str, colour: str) -> None:
+def _draw_shares(axes: "Axes", left: float, shares_C: Array, label: str, colour: str, hatch: str = "") -> None:
     """One bar of width 0.4 per class, ``left`` of its middle; all of them as one shape, for there may be thousands."""
     edges = np.arange(len(shares_C))[:, None] + (left, left + 0.4)
     heights = np.column_stack([shares_C, np.zeros(len(shares_C))])
-    axes.stairs(heights.ravel()[:-1], edges.ravel(), fill=True, label=label, color=colour)
+    look: dict[str, Any] = {"facecolor": colour, "edgecolor": "white", "hatch": hatch}
+    axes.stairs(heights.ravel()[:-1], edges.ravel(), fill=True, label=label, **look)
 
 
 def _name_classes(axes: "Axes", classes: Sequence[str]) -> None:
@@ -120,8 +135,8 @@ def learning_figure(curves: Mapping[str, Mapping[str, tuple[Sequence[int], Seque
     figure = _empty_figure(4.6 * len(curves), 3.8)
     panels = np.atleast_1d(figure.subplots(1, len(curves)))
     for axes, (metric, lines) in zip(panels, curves.items(), strict=True):
-        for name, (steps, values) in lines.items():
-            axes.plot(steps, values, marker=".", label=name)
+        for (name, (steps, values)), dash, marker in zip(lines.items(), cycle(_DASHES), cycle(_MARKERS), strict=False):
+            axes.plot(steps, values, linestyle=dash, marker=marker, markersize=4, label=name)
         axes.set_xlabel("step")
         axes.set_ylabel(metric)
     if any(curves.values()):
@@ -132,20 +147,21 @@ def learning_figure(curves: Mapping[str, Mapping[str, tuple[Sequence[int], Seque
 def rungs_figure(
     curves: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]],
     rungs: Sequence[int],
-    styles: Mapping[str, tuple[str, float]],
+    styles: Mapping[str, Style],
 ) -> "Figure":
     """One panel per metric: the learning curves of many trials, the rungs as dotted lines.
 
     Args:
         curves: metric to kind of trial to (steps, values) of all trials of that kind, a NaN between two of them.
-        styles: kind of trial to its colour and opacity.
+        styles: by kind of trial.
     """
     figure = _empty_figure(3.9 * len(curves), 3.8)
     panels = np.atleast_1d(figure.subplots(1, len(curves)))
     for axes, (metric, lines) in zip(panels, curves.items(), strict=True):
         for kind, (steps, values) in lines.items():
-            colour, opacity = styles[kind]
-            axes.plot(steps, values, marker=".", color=colour, alpha=opacity, label=kind if steps else None)
+            style, label = styles[kind], kind if steps else None
+            look: dict[str, Any] = {"linestyle": style.dash, "marker": style.marker, "markersize": 4}
+            axes.plot(steps, values, color=style.colour, alpha=style.opacity, label=label, **look)
         for rung in rungs:
             axes.axvline(rung, color="black", linewidth=0.8, linestyle=":")
         axes.set_xlabel("step")
@@ -164,10 +180,11 @@ def front_figure(
         labels: one label per trial, shown beside the points of the front.
     """
     figure, axes = _figure(6.4, 4.6)
-    axes.scatter(points_NM[~on_front, 0], points_NM[~on_front, 1], color="#bbbbbb", label="finished trial")
+    others = {"facecolors": "none", "edgecolors": "#777777", "label": "finished trial"}
+    axes.scatter(points_NM[~on_front, 0], points_NM[~on_front, 1], **others)
     best = np.flatnonzero(on_front)
     best = best[np.argsort(points_NM[best, 0])]
-    axes.plot(points_NM[best, 0], points_NM[best, 1], "o-", color="#c0392b", label="Pareto front")
+    axes.plot(points_NM[best, 0], points_NM[best, 1], "D-", color="#c0392b", label="Pareto front")
     for index in best.tolist():
         axes.annotate(labels[index], points_NM[index], textcoords="offset points", xytext=(5, 5), fontsize=8)
     axes.set_xlabel(names[0])
@@ -183,7 +200,7 @@ def agreement_figure(
     figure, axes = _figure(6.4, 4.2)
     axes.errorbar(categories, means, yerr=errors, marker="o", color="#2a6fbb", ecolor="#888888", capsize=3)
     if marked is not None:
-        axes.plot(marked, means[categories.index(marked)], "o", color="#c0392b", markersize=10, label=f"K = {marked}")
+        axes.plot(marked, means[categories.index(marked)], "D", color="#c0392b", markersize=10, label=f"K = {marked}")
         axes.legend(frameon=False)
     axes.set_xscale("log")
     axes.minorticks_off()

@@ -12,6 +12,7 @@ from eig_tune.hpo.candidates import Candidate
 from eig_tune.hpo.objectives import losses_of, on_front
 from eig_tune.hpo.selection import choose
 from eig_tune.hpo.trial import Trial
+from eig_tune.reports.animation import ANIMATION
 from eig_tune.reports.categories import (
     CATEGORIES_JSON,
     CATEGORIES_PICTURE,
@@ -36,7 +37,8 @@ from eig_tune.reports.phrases import (
     short,
     values_in_words,
 )
-from eig_tune.reports.plots import FRONT, PAGE, RUNGS
+from eig_tune.reports.plots import FRONT, RUNGS
+from eig_tune.reports.search_page import PAGE
 from eig_tune.reports.suggestion import PICTURE, Suggestion
 from eig_tune.reports.suggestion import markdown as suggestion_table
 
@@ -73,7 +75,7 @@ def describe_search(
     parts = [(0, ended + table_of_trials)]
     if finished:
         parts.append((0, _best(spec, finished)))
-        parts += [(0, picture(name, artifacts)) for name in samples]
+        parts += [(0, _samples(samples, artifacts))]
     if finished and spec.constraints:
         parts.append((2, _constraints(spec, finished)))
     if categories:
@@ -110,6 +112,14 @@ def _best(spec: SearchSpec, finished: Sequence[Candidate]) -> str:
     problem = disagreement_of(chosen, spec.objectives, spec.constraints)
     warning = f"\n\n**Warning**: {problem}." if problem else ""
     return f"**Trial {best.number}**, {why}: **{reached_in_words}**.{warning}\n\n{table(params, [params])}"
+
+
+def _samples(names: Collection[str], artifacts: Artifacts) -> str:
+    """The best trial's samples, and a link to how they emerged."""
+    shown = [picture(name, artifacts) for name in names if name != ANIMATION]
+    if ANIMATION in names:
+        shown.append(f"[How these samples emerged]({artifacts.page(ANIMATION)})")
+    return "\n\n".join(shown)
 
 
 def _judged(spec: SearchSpec) -> list[str]:

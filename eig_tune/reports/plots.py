@@ -1,4 +1,4 @@
-"""Plots of a search, as pictures and on one interactive page: Optuna's own where it has them.
+"""Plots of a search as pictures: Optuna's own where it has them.
 
 Both of Optuna's drawing libraries are slow to load, so they are loaded where something is drawn: in the thread that
 writes MLflow.
@@ -6,7 +6,6 @@ writes MLflow.
 Shape suffixes: N trials, M objectives.
 """
 
-import html
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ import numpy as np
 
 from eig_tune.config.space import SearchSpec
 from eig_tune.evaluation import figures
+from eig_tune.evaluation.figures import Style
 from eig_tune.hpo.objectives import on_front
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.optuna_study import study_of
@@ -27,20 +27,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from optuna import Study
 
-PAGE = "search.html"
 FRONT, RUNGS, PARALLEL = "pareto_front.png", "rungs.png", "parallel_coordinates.png"
-_ENOUGH = 2  # finished trials; with fewer there is no history and nothing that could be important
+_ENOUGH = 2  # finished trials; with fewer there is no history
+ENOUGH_FOR_IMPORTANCE = 20  # with fewer, fANOVA's trees tell hardly more than chance
 _NOTEBOOK_BACKENDS = ("inline", "ipympl", "nbagg", "widget")
-_SIZE, _PAGE_HEIGHT = (6.4, 4.4), "480px"
+_SIZE = (6.4, 4.4)
+Curves = dict[str, dict[str, tuple[list[float], list[float]]]]  # objective to outcome to steps and values
 
-# Colour and opacity by outcome, drawn in this order, so that the trials that got furthest lie on top.
-_STYLES = {
-    "stopped": ("#999999", 0.35),
-    "failed": ("#333333", 0.5),
-    "collapsed": ("#c2408c", 0.5),
-    "paused": ("#8fbfb8", 0.5),
-    "interrupted": ("#2a9d8f", 0.8),
-    "finished": ("#2a6fbb", 0.9),
+# By outcome, drawn in this order, so that the trials that got furthest lie on top.
+STYLES = {
+    "stopped": Style("#999999", 0.35, ":", "x"),
+    "failed": Style("#333333", 0.5, "-.", "s"),
+    "collapsed": Style("#c2408c", 0.5, "--", "v"),
+    "paused": Style("#8fbfb8", 0.5, ":", "d"),
+    "interrupted": Style("#2a9d8f", 0.8, "--", "^"),
+    "finished": Style("#2a6fbb", 0.9, "-", "o"),
 }
 
 
@@ -57,61 +58,46 @@ def importance_picture(objective: str) -> str:
 def pictures(trials: Sequence[Trial], spec: SearchSpec) -> dict[str, "Callable[[], Figure]"]:
     """File name to the function that draws it, of every picture for which there are enough trials."""
     drawn: dict[str, Callable[[], Figure]] = {}
-    if len(spec.objectives) > 1 and _finished(trials):
+    if len(spec.objectives) > 1 and finished_of(trials):
         drawn[FRONT] = partial(_front, trials, spec)
     if any(trial.reports for trial in trials):
-        drawn[RUNGS] = lambda: figures.rungs_figure(_curves(trials, spec), spec.rungs(), _STYLES)
+        drawn[RUNGS] = lambda: figures.rungs_figure(curves_by_outcome(trials, spec), spec.rungs(), STYLES)
     wide = (1.5 * (len(spec.objectives) + len(spec.search)) + 1.5, 4.4)
-    for name, plot in _optuna_plots(trials, spec).items():
+    for name, plot in optuna_plots(trials, spec).items():
         drawn[name] = partial(_still, plot, wide if name == PARALLEL else _SIZE)
     return drawn
 
 
 def write_pictures(trials: Sequence[Trial], spec: SearchSpec, folder: Path) -> None:
     """Write every picture of :func:`pictures` into ``folder``."""
-    with _drawing():
+    with drawing():
         for name, draw in pictures(trials, spec).items():
             figures.save_figure(draw(), folder / name)
 
 
-def write_page(trials: Sequence[Trial], spec: SearchSpec, title: str, folder: Path) -> None:
-    """Write ``search.html``, which loads nothing from other addresses; nothing where no trial has reported."""
-    if not any(trial.reports for trial in trials):
-        return
-    with _drawing():
-        from optuna import visualization
-        from plotly.offline import get_plotlyjs
-
-        drawn = [plot(visualization) for plot in _optuna_plots(trials, spec).values()]
-        drawn.insert(0, _interactive_rungs(trials, spec))
-        if 2 <= len(spec.objectives) <= 3 and _finished(trials):
-            drawn.insert(0, visualization.plot_pareto_front(study_of(trials, spec, spec.objectives)))
-        parts = [plot.to_html(full_html=False, include_plotlyjs=False, default_height=_PAGE_HEIGHT) for plot in drawn]
-        head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><script>{get_plotlyjs()}</script>'
-    page = f"<!doctype html>\n<html><head>{head}</head><body>{''.join(parts)}</body></html>\n"
-    (folder / PAGE).write_text(page, encoding="utf-8")
-
-
-def _finished(trials: Sequence[Trial]) -> list[Trial]:
+def finished_of(trials: Sequence[Trial]) -> list[Trial]:
+    """Trials that were trained to the full budget."""
     return [trial for trial in trials if trial.status == "finished" and trial.last is not None]
 
 
 def _front(trials: Sequence[Trial], spec: SearchSpec) -> "Figure":
-    finished, names = _finished(trials), list(spec.objectives)
+    finished, names = finished_of(trials), list(spec.objectives)
     metrics = [trial.last.metrics for trial in finished if trial.last is not None]
     points_NM = np.array([[of[name] for name in names[:2]] for of in metrics])
     labels = [str(trial.number) for trial in finished]
     return figures.front_figure(points_NM, on_front(metrics, spec.objectives, spec.constraints), labels, names)
 
 
-def _optuna_plots(trials: Sequence[Trial], spec: SearchSpec) -> dict[str, Callable[[ModuleType], Any]]:
+def optuna_plots(trials: Sequence[Trial], spec: SearchSpec) -> dict[str, Callable[[ModuleType], Any]]:
     """File name to the function that draws it with ``optuna.visualization``, or with its counterpart for matplotlib."""
-    if len(_finished(trials)) < _ENOUGH:
+    finished = len(finished_of(trials))
+    if finished < _ENOUGH:
         return {}
     plots: dict[str, Callable[[ModuleType], Any]] = {}
     for name in spec.objectives:
         plots[history_picture(name)] = partial(_history, trials, spec, name)
-        plots[importance_picture(name)] = partial(_importances, trials, spec, name)
+        if finished >= ENOUGH_FOR_IMPORTANCE:
+            plots[importance_picture(name)] = partial(_importances, trials, spec, name)
     return {**plots, PARALLEL: partial(_parallel_coordinates, trials, spec)}
 
 
@@ -120,7 +106,13 @@ def _history(trials: Sequence[Trial], spec: SearchSpec, name: str, module: Modul
 
 
 def _importances(trials: Sequence[Trial], spec: SearchSpec, name: str, module: ModuleType) -> Any:
-    return module.plot_param_importances(_alone(trials, spec, name))
+    plot = module.plot_param_importances(_alone(trials, spec, name))
+    title = f"Importance of each hyperparameter for {name}"
+    if hasattr(plot, "set_title"):  # matplotlib's
+        plot.set_title(title)
+    else:  # plotly's
+        plot.update_layout(title=title)
+    return plot
 
 
 def _parallel_coordinates(trials: Sequence[Trial], spec: SearchSpec, module: ModuleType) -> Any:
@@ -148,14 +140,14 @@ def _still(plot: Callable[[ModuleType], Any], size: tuple[float, float]) -> "Fig
     return figure
 
 
-def _curves(trials: Sequence[Trial], spec: SearchSpec) -> dict[str, dict[str, tuple[list[float], list[float]]]]:
+def curves_by_outcome(trials: Sequence[Trial], spec: SearchSpec) -> Curves:
     """Objective to outcome to (steps, values) of all trials of that outcome, separated by NaN.
 
     There is one line for each outcome, because ten thousand lines could not be drawn.
     """
-    curves: dict[str, dict[str, tuple[list[float], list[float]]]] = {}
+    curves: Curves = {}
     for name in spec.objectives:
-        curves[name] = {status: ([], []) for status in _STYLES}
+        curves[name] = {status: ([], []) for status in STYLES}
         for trial in trials:
             if reports := [report for report in trial.reports.values() if name in report.metrics]:
                 steps, values = curves[name][trial.outcome]
@@ -164,42 +156,15 @@ def _curves(trials: Sequence[Trial], spec: SearchSpec) -> dict[str, dict[str, tu
     return curves
 
 
-def _interactive_rungs(trials: Sequence[Trial], spec: SearchSpec) -> Any:
-    from plotly.subplots import make_subplots
-
-    curves = _curves(trials, spec)
-    plot = make_subplots(rows=1, cols=len(curves), subplot_titles=list(curves))
-    for column, (name, lines) in enumerate(curves.items(), start=1):
-        for status, (steps, values) in lines.items():
-            colour, opacity = _STYLES[status]
-            shown = {"name": status, "legendgroup": status, "showlegend": column == 1 and len(steps) > 0}
-            line = {"x": steps, "y": values, "mode": "lines+markers", "opacity": opacity, "line_color": colour}
-            plot.add_scatter(**line, **shown, text=_labels(trials, name, status), row=1, col=column)
-        for rung in spec.rungs():
-            plot.add_vline(rung, line_dash="dot", line_width=1, row=1, col=column)
-    return plot.update_layout(title="Learning curves and rungs").update_xaxes(title="step")
-
-
-def _labels(trials: Sequence[Trial], name: str, status: str) -> list[str]:
-    """The label of each point of :func:`_curves`: its trial, and at the trial's last point why it got no further."""
-    labels: list[str] = []
-    for trial in trials:
-        reports = sum(name in report.metrics for report in trial.reports.values())
-        if reports and trial.outcome == status:
-            label = f"trial {trial.number}"
-            labels += [*[label] * (reports - 1), f"{label}: {html.escape(trial.why)}" if trial.why else label, ""]
-    return labels
-
-
 def draw(picture: str, trials: Sequence[Trial], spec: SearchSpec) -> "Figure | None":
     """One of :func:`pictures` by its file name; None where there are not trials enough."""
-    with _drawing():
+    with drawing():
         drawn = pictures(trials, spec)
         return drawn[picture]() if picture in drawn else None
 
 
 @contextmanager
-def _drawing() -> Iterator[None]:
+def drawing() -> Iterator[None]:
     """Draw without a window, and without Optuna's warnings that its plots are experimental and its trials few.
 
     The backend of a notebook, in which figures appear below the cell, is set again afterwards.

@@ -13,8 +13,10 @@ from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.objectives import missed
 from eig_tune.hpo.selection import reached
 from eig_tune.hpo.trial import ENDED, Trial
+from eig_tune.reports.animation import ANIMATION
 from eig_tune.reports.categories import CATEGORIES_JSON, CATEGORIES_PICTURE, Category, read_categories
 from eig_tune.reports.description import describe_search
+from eig_tune.reports.page_writer import PageWriter
 from eig_tune.reports.phrases import values_in_words
 from eig_tune.reports.plots import pictures
 from eig_tune.reports.run_texts import SAMPLES_PICTURE, confirmed_name, result_name
@@ -29,6 +31,7 @@ def write_results(
     best: Trial | None,
     *,
     was_constrained: bool = False,
+    page: PageWriter | None = None,
 ) -> tuple[Trial, ...]:
     """Write what was confirmed, which trials are on the front, which is the best, and the search's metrics, name and
     description.
@@ -40,6 +43,7 @@ def write_results(
         finished: its finished trials, with what their parameters have reached on other seeds.
         best: the trial that ``eig-tune best`` names; None where none has finished.
         was_constrained: an earlier process has searched with constraints, which may be gone.
+        page: writes ``search.html``; none is written where it is None.
 
     Returns:
         The front.
@@ -62,11 +66,15 @@ def write_results(
     tracker.replace_metrics(None, *_newest(every), metrics_of_search(every, chosen), {})
     if model is not None:
         tracker.log_artifacts(None, partial(tracker.fetch, model, {CATEGORIES_PICTURE, SAMPLES_PICTURE}))
+    if page is not None:
+        page.write(every, finished, model)
     drawn, own, trials_page = tuple(pictures(every, spec)), tracker.run_page(), tracker.table_page
-    shown = () if model is None else (SAMPLES_PICTURE,)
-    tracker.describe(
-        lambda: describe_search(spec, every, finished, drawn, own, _categories(tracker, model), shown, trials_page)
-    )
+
+    def describe() -> str:
+        shown = () if model is None else (SAMPLES_PICTURE, *([ANIMATION] if page is not None and page.animated else []))
+        return describe_search(spec, every, finished, drawn, own, _categories(tracker, model), shown, trials_page)
+
+    tracker.describe(describe)
     return front
 
 

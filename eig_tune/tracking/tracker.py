@@ -16,10 +16,19 @@ from typing import Any
 from PIL import Image
 
 from eig_tune.errors import EigTuneError
-from eig_tune.tracking.artifacts import download, upload
+from eig_tune.tracking.artifacts import download, download_series, upload
 from eig_tune.tracking.client import readable_errors
 from eig_tune.tracking.client_process import ClientProcess
 from eig_tune.tracking.duplicates import delete_duplicate_runs, delete_run, make_once
+from eig_tune.tracking.limits import (
+    LONGEST_NAME,
+    LONGEST_PARAM,
+    MOST_METRICS,
+    MOST_PARAMS,
+    MOST_TAGS,
+    cut,
+    milliseconds,
+)
 from eig_tune.tracking.pages import RunPage, RunsTable, server_of, table_page
 from eig_tune.tracking.replace_metrics import replace_metrics
 from eig_tune.tracking.store import Store, user_name
@@ -34,10 +43,6 @@ from eig_tune.tracking.tags import (
     USER_TAG,
 )
 from eig_tune.tracking.writer import Batch, Job, Writer
-
-# Characters that MLflow's databases take. Older servers refuse a whole batch for one text that is longer.
-_LONGEST_NAME, _LONGEST_PARAM = 250, 500
-_MOST_METRICS, _MOST_PARAMS, _MOST_TAGS = 800, 100, 100  # MLflow takes 1,000 of all in one request
 
 
 class SearchTracker:
@@ -93,7 +98,7 @@ class SearchTracker:
 
     def log_metrics(self, key: str | None, step: int, metrics: Mapping[str, float], at: float) -> None:
         """Metrics of a run, or of the parent run when ``key`` is None; ``at`` is seconds since the epoch."""
-        self._writer.put(Batch(key, metrics=[(n, value, _milliseconds(at), step) for n, value in metrics.items()]))
+        self._writer.put(Batch(key, metrics=[(n, value, milliseconds(at), step) for n, value in metrics.items()]))
 
     def replace_metrics(
         self, key: str | None, step: int, at: float, metrics: Mapping[str, float], tags: Mapping[str, str]
@@ -103,7 +108,7 @@ class SearchTracker:
         self._writer.put(
             Job(
                 key,
-                lambda: replace_metrics(self._client, self._run_id(key), metrics, step, _milliseconds(at), tags),
+                lambda: replace_metrics(self._client, self._run_id(key), metrics, step, milliseconds(at), tags),
             )
         )
 
@@ -115,7 +120,7 @@ class SearchTracker:
 
         def write() -> None:
             with Image.open(BytesIO(png)) as picture:
-                self._client.log_image(self._runs[key], picture, key=name, step=step, timestamp=_milliseconds(at))
+                self._client.log_image(self._runs[key], picture, key=name, step=step, timestamp=milliseconds(at))
 
         self._writer.put(Job(key, write, ordered=False))
 
@@ -130,7 +135,7 @@ class SearchTracker:
 
     def rename_run(self, key: str | None, name: str) -> None:
         """Give a run another name, or the parent run when ``key`` is None."""
-        short = _cut(name, _LONGEST_NAME)
+        short = cut(name, LONGEST_NAME)
         self._writer.put(Job(key, lambda: self._client.update_run(self._run_id(key), name=short), ordered=False))
 
     def show_table(self, table: RunsTable) -> None:
@@ -147,6 +152,10 @@ class SearchTracker:
         """
         if key in self._runs:
             download(self._store, self._runs[key], paths, folder)
+
+    def series(self, key: str, name: str, most: int) -> dict[int, bytes]:
+        """PNG files by step of a series of :meth:`log_picture`, at most so many; as for :meth:`fetch`."""
+        return download_series(self._store, self._runs[key], name, most) if key in self._runs else {}
 
     def run_page(self, key: str | None = None) -> RunPage:
         """The page of a run, or of the parent run when ``key`` is None; that of another run is known only in the
@@ -171,7 +180,7 @@ class SearchTracker:
 
     def end_run(self, key: str, status: str, tags: Mapping[str, str], at: float) -> None:
         """End a run; ``status`` is MLflow's FINISHED, KILLED or FAILED."""
-        end = _milliseconds(at)
+        end = milliseconds(at)
         self._writer.put(
             Job(key, lambda: self._client.set_terminated(self._runs[key], status=status, end_time=end), ordered=False),
             Batch(key, tags={**tags, ENDED_TAG: status}),
@@ -257,9 +266,9 @@ class SearchTracker:
         if key in self._runs:
             return
         tags = {KIND_TAG: kind, KEY_TAG: key, PARENT_TAG: self._run_id(below), SEARCH_TAG: self._search_id}
-        where, start = self._store.experiment_id, _milliseconds(at)
+        where, start = self._store.experiment_id, milliseconds(at)
         run = make_once(
-            lambda: self._client.create_run(where, start, tags, _cut(name, _LONGEST_NAME)),
+            lambda: self._client.create_run(where, start, tags, cut(name, LONGEST_NAME)),
             lambda: self._store.runs_of(self._search_id, key),
             lambda duplicate: delete_run(self._client, duplicate.info.run_id),
             repeated=self._writer.retrying,
@@ -272,28 +281,19 @@ class SearchTracker:
     def _send(self, batch: Batch) -> None:
         from mlflow.entities import Metric, Param, RunTag
 
-        params = [Param(name, _cut(str(value), _LONGEST_PARAM)) for name, value in batch.params.items()]
+        params = [Param(name, cut(str(value), LONGEST_PARAM)) for name, value in batch.params.items()]
         metrics = [Metric(*metric) for metric in batch.metrics]
         has_ended = ENDED_TAG in batch.tags and batch.key not in self._writer.incomplete
         described = {} if batch.note is None else {DESCRIPTION_TAG: batch.note()}
         tags = [
-            RunTag(name, _cut(value, LONGEST_TAG))
+            RunTag(name, cut(value, LONGEST_TAG))
             for name, value in {**batch.tags, **described}.items()
             if name != ENDED_TAG or has_ended
         ]
         while params or metrics or tags:
             self._client.log_batch(
-                self._run_id(batch.key), metrics[:_MOST_METRICS], params[:_MOST_PARAMS], tags[:_MOST_TAGS]
+                self._run_id(batch.key), metrics[:MOST_METRICS], params[:MOST_PARAMS], tags[:MOST_TAGS]
             )
-            del params[:_MOST_PARAMS], metrics[:_MOST_METRICS], tags[:_MOST_TAGS]
+            del params[:MOST_PARAMS], metrics[:MOST_METRICS], tags[:MOST_TAGS]
         if has_ended and batch.key is not None:
             self.ended.add(batch.key)
-
-
-def _milliseconds(seconds: float) -> int:
-    return int(seconds * 1000)
-
-
-def _cut(text: str, most: int) -> str:
-    """A text of at most so many characters, which ends in … if it was longer."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"

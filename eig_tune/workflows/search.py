@@ -23,7 +23,8 @@ from eig_tune.reports.curves import write_curves
 from eig_tune.reports.mlflow_runs import MlflowRuns
 from eig_tune.reports.optuna_study import StudyFile
 from eig_tune.reports.outcomes import SearchOutcome
-from eig_tune.reports.plots import write_page, write_pictures
+from eig_tune.reports.page_writer import PageWriter, data_in_words
+from eig_tune.reports.plots import write_pictures
 from eig_tune.reports.provenance import provenance
 from eig_tune.reports.results import standing_at_end, write_results
 from eig_tune.reports.so_far import SoFar
@@ -79,7 +80,8 @@ def run_search(
     with open_session(_header(spec, images), spec, options, home, {IMAGES: images}, view) as session:
         if note_constraints(session.event_log, spec.constraints):
             session.tracker.set_tags(None, _constraints_tag(spec))
-        draw = cache(partial(_draw, session))  # at the end of the trials, or of the session
+        page = PageWriter(session.tracker, spec, data_in_words(images, spec.method))
+        draw = cache(partial(_draw, session, page))  # at the end of the trials, or of the session
         policy, plan = _policy(session), make_plan(spec, slots=1)
         with confirmation(session, policy, plan.reaching[spec.train.steps]) as confirming:
             trials_ended = (draw, confirming.search_ended)
@@ -90,7 +92,7 @@ def run_search(
         finished = candidates(session)
         best = choose(finished, spec.objectives, spec.constraints).trial if finished else None
         noted = CONSTRAINTS_NOTE in engine.state.notes  # of an earlier process, whose constraints may be gone
-        front = write_results(session.tracker, engine, spec, finished, best, was_constrained=noted)
+        front = write_results(session.tracker, engine, spec, finished, best, was_constrained=noted, page=page)
         disk = session.close(complete, {"front": ",".join(str(trial.number) for trial in front)})
         return SearchOutcome(
             name=options.name,
@@ -177,14 +179,14 @@ def _trials(session: Session, policy: SearchPolicy, plan: Plan, *on_complete: Ca
     )
 
 
-def _draw(session: Session) -> None:
+def _draw(session: Session, page: PageWriter) -> None:
     """The search's curves, pictures and page; drawn by the writer, while the confirmations train."""
-    spec, name, tracker = session.spec, session.name, session.tracker
+    spec, tracker = session.spec, session.tracker
     trials = tuple(session.event_log.trials.values())
-    write_curves(trials, session.home.study(name))
+    write_curves(trials, session.home.study(session.name))
     tracker.log_artifacts(None, lambda folder: write_curves(trials, folder))
     tracker.log_artifacts(None, lambda folder: write_pictures(trials, spec, folder))
-    tracker.log_artifacts(None, lambda folder: write_page(trials, spec, name, folder))
+    page.write(trials, candidates(session))
 
 
 def _constraints_tag(spec: SearchSpec) -> dict[str, str]:

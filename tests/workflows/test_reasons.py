@@ -1,5 +1,6 @@
 """What a person reads about a trial that has ended, rests or was interrupted is true, and the whole of it."""
 
+import html
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -19,8 +20,9 @@ from eig_tune.hpo.trial import CONTINUE, Action, Decision, Report, Trial, pause
 from eig_tune.reports.description import describe_search
 from eig_tune.reports.optuna_study import as_optuna
 from eig_tune.reports.outcomes import DiskUse, SearchOutcome, trial_document
+from eig_tune.reports.page_plots import plots_as_html
 from eig_tune.reports.phrases import count_outcomes
-from eig_tune.reports.plots import write_page
+from eig_tune.reports.search_page import SearchPage
 from eig_tune.terminal.progress import LiveTrials
 from eig_tune.terminal.search import print_search
 from eig_tune.workflows.trial_log import TrialLog
@@ -208,13 +210,14 @@ def test_promoted_trial_that_trains_is_not_reported_as_waiting() -> None:
     assert "waits at rung 500" in on_screen({0: trial}, live=True)
 
 
-def test_study_json_description_and_page_have_the_whole_reason(tmp_path: Path) -> None:
+def test_study_json_description_and_page_have_the_whole_reason() -> None:
     trials = [ended(0, "stopped", LONG), ended(1, "finished", "full budget of 500 steps")]
     assert as_optuna(trials[0], spec(9), OBJECTIVES).user_attrs["stop_reason"] == LONG
     assert trial_document(trials[0])["reason"] == LONG
     assert LONG in describe_search(spec(9), trials, (), (), NoArtifacts())
-    write_page(trials, spec(9), "test", tmp_path)
-    assert json.dumps(LONG)[1:-1].replace("/", "\\u002f") in (tmp_path / "search.html").read_text()
+    page = SearchPage("test", "digits", spec(9), trials, plots=plots_as_html(trials, spec(9))).html()
+    assert json.dumps(LONG)[1:-1].replace("/", "\\u002f") in page, "at the curve's last point"
+    assert html.escape(LONG) in page, "in the table"
 
 
 class NoArtifacts:
