@@ -203,7 +203,8 @@ class SearchResult:
             objective: None is the first one.
 
         Raises:
-            ResultError: fewer than two trials have finished, or there is no such objective.
+            ResultError: fewer than 20 trials have finished, of which hardly more than chance could be told, or there is
+                no such objective.
 
         Example:
             >>> result.plot_importance("nmi")
@@ -213,7 +214,13 @@ class SearchResult:
         return self._drawn(importance_picture(self._objective(objective)))
 
     def plot_history(self, objective: str | None = None) -> "Figure":
-        """The best value so far of an objective over the trials; arguments and errors as for :meth:`plot_importance`.
+        """The best value so far of an objective over the trials; two of them must have finished.
+
+        Args:
+            objective: None is the first one.
+
+        Raises:
+            ResultError: fewer than two trials have finished, or there is no such objective.
 
         Example:
             >>> result.plot_history("nmi")

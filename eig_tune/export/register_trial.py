@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eig_tune.export.bundle import read_bundle
+from eig_tune.export.bundle import CARD_FILE, read_bundle
 from eig_tune.export.export_trial import export_trial
 from eig_tune.export.inference import sample
 from eig_tune.export.trial_models import TrialModel
-from eig_tune.tracking import TrackedSearch, TrackedTrial
+from eig_tune.export.version_page import describe_version
+from eig_tune.tracking import RunPage, TrackedSearch, TrackedTrial
 from eig_tune.tracking.champion import set_champion
-from eig_tune.tracking.registry import BUNDLE, add_version, find_version, update_tags
+from eig_tune.tracking.registry import BUNDLE, add_version, describe, find_version, update_tags
 from eig_tune.tracking.tags import DATA_TAG
 
 
@@ -96,7 +97,11 @@ def _add(
             export_trial(found, chosen, model, bundle, by)
         else:
             shutil.copytree(exported, bundle)
-        return add_version(found.store, name, model.run_id, bundle, _example(bundle), tags)
+        version = add_version(found.store, name, model.run_id, bundle, _example(bundle), tags)
+        page = RunPage(found.store.experiment_id, model.run_id)
+        card, number = (bundle / CARD_FILE).read_text(encoding="utf-8"), int(version.version)
+        describe(found.store, version, describe_version(card, page, name, number, found.store.uri))
+        return version
 
 
 def _example(bundle: Path) -> NDArray[np.uint8]:

@@ -19,7 +19,9 @@ from eig_tune.tracking.address import missing_file
 from eig_tune.tracking.champion import CHAMPION, Tags
 from eig_tune.tracking.client import all_results, first_line, open_client, readable_errors
 from eig_tune.tracking.duplicates import make_once
+from eig_tune.tracking.limits import cut
 from eig_tune.tracking.store import Store
+from eig_tune.tracking.tags import LONGEST_TAG
 
 BUNDLE = "bundle"  # the model's artifact; its folder must have this name when the model is made
 MODELS = "models:/"
@@ -130,6 +132,16 @@ def update_tags(store: Store, version: Any, tags: Tags) -> None:
         for key in version.tags:
             if key.startswith(ADDED) and key not in tags:
                 store.client.delete_model_version_tag(version.name, version.version, key)
+
+
+def describe(store: Store, version: Any, markdown: str) -> None:
+    """Set the description of a version, which the UI shows.
+
+    Raises:
+        TrackingError: the store cannot be reached.
+    """
+    with readable_errors(store.uri):
+        store.client.update_model_version(version.name, version.version, description=cut(markdown, LONGEST_TAG))
 
 
 def download_bundle(uri: str, reference: str, destination: Path) -> Path:

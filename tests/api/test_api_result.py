@@ -113,7 +113,6 @@ def test_figures_are_drawn_and_leave_the_backend_of_a_notebook_as_it_was(result:
     figures = [
         result.plot_front(),
         result.plot_curves(),
-        result.plot_importance(),
         result.plot_history("prior_rmse"),
         result.plot_parallel_coordinates(),
     ]
@@ -123,6 +122,8 @@ def test_figures_are_drawn_and_leave_the_backend_of_a_notebook_as_it_was(result:
     matplotlib.use("Agg")
     with pytest.raises(ResultError, match="objective: got 'nim'; this search's are nmi, prior_rmse"):
         result.plot_importance("nim")
+    with pytest.raises(ResultError, match="too few trials for importances_nmi.png: 3 finished, 1 stopped"):
+        result.plot_importance()
 
 
 def test_notebook_shows_name_state_and_front(result: SearchResult) -> None:

@@ -1,5 +1,7 @@
-"""`eig-tune ui` in a real browser: a search with its description and plots, its trials with curves and pictures."""
+"""`eig-tune ui` in a real browser: a search's trials as a table, its description and plots, its trials with curves and
+pictures, its registered model."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -44,13 +46,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The home of a search that has ended, its best registered as the model ``digits-model``."""
     folder = tmp_path_factory.mktemp("ui")
     (folder / "shown.yaml").write_text(SPACE)
-    home = ("--home", folder / "home")
+    home, printed = ("--home", folder / "home"), []
     for command in (
         ("search", "--space", folder / "shown.yaml", *home, "--gpus", "0"),
         ("best", "--register", "digits-model", *home),
     ):
         done = subprocess.run([EIG_TUNE, *command], capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == 0, done.stderr
+        printed += re.findall(r"MLflow: http://127\.0\.0\.1:5000/(#\S+)", done.stderr)
+    assert len(printed) == 2 and printed[0] == printed[1], "at the start of the search, and at its end"
+    (folder / "link").write_text(printed[0])
     return folder / "home"
 
 
@@ -104,6 +109,11 @@ class Pages:
         self._client = MlflowClient(f"sqlite:///{home}/mlflow.db")
         self._experiment = self._client.get_experiment_by_name("shown").experiment_id
         self.runs = f"{address}/#/experiments/{self._experiment}/runs"
+        self.printed = f"{address}/{(home.parent / 'link').read_text()}"
+
+    def names(self, condition: str, order: str) -> list[str]:
+        """The names of the runs for which the condition holds, in an order."""
+        return [run.info.run_name for run in self._client.search_runs([self._experiment], condition, order_by=[order])]
 
     def run(self, condition: str, tab: str = "") -> str:
         """A page of the newest run for which the condition holds."""
@@ -120,6 +130,22 @@ def test_ui_is_for_this_machine_alone(address: str, browser: webdriver.Chrome) -
     assert listeners(int(address.rpartition(":")[2])) == ["127.0.0.1"]
 
 
+def test_printed_link_opens_a_table_of_all_trials_the_best_first(pages: Pages, browser: webdriver.Chrome) -> None:
+    browser.get(pages.printed)
+    _wait(browser, lambda: "4 matching runs" in _text(browser))
+    rows = "return [...document.querySelectorAll('.ag-pinned-left-cols-container .ag-row')]"
+    rows += ".sort((a, b) => a.getAttribute('row-index') - b.getAttribute('row-index')).map(row => row.innerText)"
+    expected = pages.names("tags.`eig_tune.kind` = 'trial'", "metrics.neighbour_nmi DESC")
+    _wait(browser, lambda: len(browser.execute_script(rows)) == 4)
+    shown = browser.execute_script(rows)
+    assert all(name in row for name, row in zip(expected, shown, strict=True)), (expected, shown)
+    heads = [head.text for head in browser.find_elements(By.CSS_SELECTOR, "[role='columnheader']")]
+    assert {"neighbour_nmi", "prior_share_gap", "nmi_real", "lambda_1", "status"} <= {
+        word for head in heads for word in head.split()
+    }
+    assert expected[0].startswith("neighbour_nmi 0."), "the name begins with the result"
+
+
 def test_search_is_a_parent_with_its_trials_below(pages: Pages, browser: webdriver.Chrome) -> None:
     browser.get(pages.runs)
     _wait(browser, lambda: "6 matching runs" in _text(browser))  # the search, four trials, one confirmation
@@ -134,8 +160,9 @@ def test_description_has_the_result_and_the_plots(pages: Pages, browser: webdriv
     browser.find_element(By.CSS_SELECTOR, "[aria-label='Expand description']").click()
     for words in ("steps of training in all", "the only confirmed trial", "selection bias", "Pareto front"):
         assert words in _text(browser)
-    _wait(browser, lambda: len(_widths(browser, "get-artifact?path=")) == 3)  # the front, the rungs, the categories
-    assert min(_widths(browser, "get-artifact?path=")) > 300
+    # The samples, the categories, the front, the rungs.
+    _wait(browser, lambda: len(_widths(browser, "get-artifact?path=")) == 4)
+    assert min(_widths(browser, "get-artifact?path=")) > 150 and _widths(browser, "get-artifact?path=samples.png")
     link = browser.find_element(By.CSS_SELECTOR, "a[href*='artifacts/search.html']")
     assert str(link.get_property("href")) == pages.run("tags.`eig_tune.kind` = 'search'", "artifacts/search.html")
 
@@ -144,12 +171,18 @@ def test_plots_are_artifacts_and_one_page_answers_to_the_mouse(pages: Pages, bro
     browser.get(pages.run("tags.`eig_tune.kind` = 'search'", "artifacts/search.html"))
     _wait(browser, lambda: browser.find_elements(By.TAG_NAME, "iframe"))
     histories = [f"history_{name}" for name in ("neighbour_nmi", "prior_share_gap")]
-    importances = [name.replace("history", "importances") for name in histories]
-    for name in ("pareto_front", "rungs", *histories, *importances, "parallel_coordinates"):
+    for name in ("pareto_front", "rungs", *histories, "parallel_coordinates"):
         assert f"{name}.png" in _text(browser)
+    assert "training.gif" in _text(browser) and "importances" not in _text(browser), "of 4 trials nothing is important"
     browser.switch_to.frame(browser.find_element(By.TAG_NAME, "iframe"))
     try:
-        _wait(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot .svg-container")) == 7)
+        _wait(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot .svg-container")) == 5)
+        assert "the only confirmed trial" in _text(browser) and "from 20 finished trials on" in _text(browser)
+        _wait(browser, lambda: len(_widths(browser, "data:image/")) >= 2)  # the animation, and samples of the front
+        row = browser.find_element(By.CSS_SELECTOR, "tr.front[data-trial]")
+        browser.execute_script("arguments[0].scrollIntoView()", row)
+        webdriver.ActionChains(browser).move_to_element(row).perform()
+        _wait(browser, lambda: browser.find_element(By.CSS_SELECTOR, "#thumbnail img").is_displayed())
     finally:
         browser.switch_to.default_content()
 
@@ -182,6 +215,15 @@ def test_registered_model_has_its_alias(address: str, browser: webdriver.Chrome)
     browser.get(f"{address}/#/models/digits-model/versions/1")
     # What it takes and what it gives, from its signature.
     _wait(browser, lambda: all(word in _text(browser) for word in ("champion", "Inputs", "Outputs", "confirmed.")))
+
+
+def test_registered_version_shows_its_card_with_a_picture_and_a_request(
+    address: str, browser: webdriver.Chrome
+) -> None:
+    browser.get(f"{address}/#/models/digits-model/versions/1")
+    card = ("elastic-infogan, 10 categories", "How good it is", "mlflow models serve -m models:/digits-model/1")
+    _wait(browser, lambda: all(words in _text(browser) for words in card))
+    _wait(browser, lambda: _widths(browser, "get-artifact?path=categories.png"))
 
 
 def _widths(driver: webdriver.Chrome, address: str = "") -> list[int]:

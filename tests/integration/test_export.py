@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +17,8 @@ from uuid import uuid4
 import numpy as np
 import pytest
 import torch
-from mlflow_server import MlflowServer, ModelServer
+from mlflow.tracking import MlflowClient
+from mlflow_server import MlflowServer, ModelServer, free_port
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -229,6 +232,21 @@ def test_model_is_served(uri: str, taken: Path, tmp_path: Path) -> None:
     q_NK = probabilities(taken, pixels)
     assert [row["category"] for row in rows] == q_NK.argmax(axis=1).tolist()
     assert np.abs(np.array([row["probability"] for row in rows]) - q_NK.max(axis=1)).max() < 1e-4
+
+
+def test_request_in_the_description_of_a_version_works_pasted_into_a_shell(uri: str, tmp_path: Path) -> None:
+    (version,) = MlflowClient(uri).search_model_versions("name = 'found'")
+    assert (
+        version.description.startswith("# elastic-infogan") and "![categories.png](get-artifact?" in version.description
+    )
+    (commands,) = re.findall(r"```\n(.*?)\n```", version.description, re.DOTALL)
+    environment = {**os.environ, "PATH": f"{EIG_TUNE.parent}{os.pathsep}{os.environ['PATH']}"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    done = subprocess.run(
+        ["bash", "-mc", commands.replace("5001", str(free_port()))],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+    assert '{"predictions": [{"category": ' in done.stdout, done.stderr
 
 
 def answered(server: ModelServer, images: NDArray[Any]) -> Any:
