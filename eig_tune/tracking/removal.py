@@ -16,8 +16,9 @@ from eig_tune.home import size_of
 from eig_tune.tracking.address import missing_file
 from eig_tune.tracking.champion import CHAMPION
 from eig_tune.tracking.client import PAGE, all_results, experiments, first_line, open_client, readable_errors
+from eig_tune.tracking.pages import RunsTable
 from eig_tune.tracking.store import DELETED
-from eig_tune.tracking.tags import runs_of_search
+from eig_tune.tracking.tags import SEARCH_TAG, runs_of_search
 
 _RUNS_OF_A_FILTER = 100
 
@@ -101,7 +102,9 @@ def delete_remains(remains: Remains, *, versions: bool) -> bool:
             _delete_model(remains, model) for model in remains.models if model.source_run_id not in kept
         ]  # fmt: skip
         hard += [_delete_run(remains, run) for run in remains.runs if run.info.run_id not in kept]
-        for experiment_id in {run.info.experiment_id for run in remains.runs}:
+        for experiment_id, search_id in {(run.info.experiment_id, _search_of(run)) for run in remains.runs}:
+            if not kept:
+                _delete_table(remains.client, experiment_id, search_id)
             _delete_if_empty(remains.client, experiment_id)
     return all(hard)
 
@@ -160,6 +163,17 @@ def _delete_run(remains: Remains, run: Any) -> bool:
         remains.client.delete_run(run.info.run_id)
     _delete_artifacts(run.info.artifact_uri, remains.uri)
     return _forget(remains.client, "_hard_delete_run", run.info.run_id)
+
+
+def _search_of(run: Any) -> str:
+    return str(run.data.tags.get(SEARCH_TAG, ""))
+
+
+def _delete_table(client: Any, experiment_id: str, search_id: str) -> None:
+    """Delete the table of a search's trials from an experiment that may have other searches."""
+    experiment, tag = client.get_experiment(experiment_id), RunsTable(search_id, {}).tag
+    if tag in experiment.tags and experiment.lifecycle_stage != DELETED:
+        client.delete_experiment_tag(experiment_id, tag)
 
 
 def _delete_if_empty(client: Any, experiment_id: str) -> None:

@@ -27,7 +27,7 @@ from eig_tune.home import Home
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.trial import Trial
 
-_ENDS = {"finished": "FINISHED", "stopped": "KILLED", "collapsed": "FAILED", "failed": "FAILED"}
+_ENDS = {"finished": "FINISHED", "stopped": "FINISHED", "collapsed": "FAILED", "failed": "FAILED"}
 
 
 @dataclass(frozen=True)

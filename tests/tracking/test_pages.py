@@ -11,6 +11,7 @@ import pytest
 from eig_tune.errors import EigTuneError, ResultError
 from eig_tune.tracking import CLASSIFIER, OBJECTIVES_TAG, RunsTable, SearchTracker, open_store
 from eig_tune.tracking.pages import server_of, table_of
+from eig_tune.tracking.removal import delete_remains, find_remains
 from eig_tune.tracking.ui import check_port, trials_page
 
 MINE = "0123456789abcdef" * 2
@@ -74,6 +75,19 @@ def test_search_of_an_earlier_version_gets_its_table(tmp_path: Path) -> None:
     assert "metrics.`nmi_real`" in tag and "params.`tau`" in tag
     with pytest.raises(ResultError, match="no search 'another'"):
         trials_page(uri, "another", [])
+
+
+def test_search_that_is_deleted_takes_its_table_with_it(tmp_path: Path) -> None:
+    """Two searches in one experiment, as of a search that was begun anew under its name."""
+    uri, tables = f"sqlite:///{tmp_path}/mlflow.db", [RunsTable(name * 32, TWO) for name in "ab"]
+    store = open_store(uri, "mine", tmp_path)
+    for table in tables:
+        with SearchTracker(store, "search", table.search_id, {}, {}) as tracker:
+            tracker.show_table(table)
+            tracker.close("FINISHED", {})
+    delete_remains(find_remains(uri, tables[0].search_id), versions=True)
+    tags = store.client.get_experiment(store.experiment_id).tags
+    assert tables[0].tag not in tags and tables[1].tag in tags
 
 
 def test_port_in_use_is_said_in_one_line() -> None:
