@@ -1,15 +1,15 @@
-"""The description of a registered version, which MLflow's UI shows: a request to try, the pictures, and the card."""
+"""The description of a registered version, which MLflow's UI shows: the card, its first picture, and a request to
+try."""
 
 import re
 from shlex import quote
 
-from eig_tune.reports.categories import CATEGORIES_PICTURE
 from eig_tune.reports.markdown import Artifacts, fitted, picture
 from eig_tune.tracking import masked
 
 _PORT = 5001  # beside the one of `eig-tune ui`
 _EXAMPLE = "serving_input_example.json"  # which MLflow writes beside a model: one of its own images
-_PICTURE = re.compile(r"!\[[^\]]*\]\([^)]*\)\n*")
+_PICTURE = re.compile(r"!\[[^\]]*\]\(([^)]*)\)\n*")
 # Sections of the card by importance; what is not named comes last, and the use of the files is that of the bundle.
 _ORDER = {"How good it is": 2, "What it is for": 3, "Its groups": 4, "Its categories": 5, "What it is not for": 6}
 _LEFT_OUT = ("How to use it",)
@@ -26,7 +26,7 @@ def describe_version(card: str, artifacts: Artifacts, name: str, number: int, ur
         uri: the store's address.
     """
     title, *sections = re.split(r"^## ", _PICTURE.sub("", card), flags=re.MULTILINE)
-    parts = [(0, title.strip()), (1, picture(CATEGORIES_PICTURE, artifacts))]
+    parts = [(0, title.strip()), *((1, picture(name, artifacts)) for name in _PICTURE.findall(card)[:1])]
     parts.append((0, f"## Try it\n\nPasted into a shell:\n\n```\n{request_example(name, number, uri)}\n```"))
     parts += [
         (_ORDER.get(heading, max(_ORDER.values()) + 1), f"## {section.strip()}")

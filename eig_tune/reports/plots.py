@@ -36,10 +36,10 @@ Curves = dict[str, dict[str, tuple[list[float], list[float]]]]  # objective to o
 
 # By outcome, drawn in this order, so that the trials that got furthest lie on top.
 STYLES = {
-    "stopped": Style("#999999", 0.35, ":", "x"),
+    "stopped": Style("#999999", 0.5, ":", "x"),
     "failed": Style("#333333", 0.5, "-.", "s"),
     "collapsed": Style("#c2408c", 0.5, "--", "v"),
-    "paused": Style("#8fbfb8", 0.5, ":", "d"),
+    "paused": Style("#4a8f86", 0.6, ":", "d"),
     "interrupted": Style("#2a9d8f", 0.8, "--", "^"),
     "finished": Style("#2a6fbb", 0.9, "-", "o"),
 }

@@ -130,6 +130,16 @@ def test_ui_is_for_this_machine_alone(address: str, browser: webdriver.Chrome) -
     assert listeners(int(address.rpartition(":")[2])) == ["127.0.0.1"]
 
 
+def test_port_in_use_is_one_line_and_exit_code_2(home: Path, address: str, browser: webdriver.Chrome) -> None:
+    port = address.rpartition(":")[2]
+    done = subprocess.run(
+        [EIG_TUNE, "ui", "shown", "--home", home, "--port", port],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert f"--port: port {port} of this machine cannot be used" in done.stderr
+
+
 def test_printed_link_opens_a_table_of_all_trials_the_best_first(pages: Pages, browser: webdriver.Chrome) -> None:
     browser.get(pages.printed)
     _wait(browser, lambda: "4 matching runs" in _text(browser))

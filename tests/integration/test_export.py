@@ -234,6 +234,15 @@ def test_model_is_served(uri: str, taken: Path, tmp_path: Path) -> None:
     assert np.abs(np.array([row["probability"] for row in rows]) - q_NK.max(axis=1)).max() < 1e-4
 
 
+def test_ui_of_a_server_is_its_own_and_the_address_of_the_trials_is_printed(uri: str, taken: Path) -> None:
+    command = [EIG_TUNE, "ui", "found", "--tracking-uri", uri]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(
+        rf"{uri}/#/experiments/\d+/runs\?workflowType=machine_learning&viewStateShareKey=\w+\n", done.stdout
+    )
+
+
 def test_request_in_the_description_of_a_version_works_pasted_into_a_shell(uri: str, tmp_path: Path) -> None:
     (version,) = MlflowClient(uri).search_model_versions("name = 'found'")
     assert (

@@ -102,7 +102,7 @@ def _hints(outcome: "SearchOutcome", home: Path, tracking_uri: str | None) -> li
 
     served = ""
     if not store_uri(tracking_uri, home).startswith("http"):
-        served = f" (while this runs: {command('ui', home=home, tracking_uri=tracking_uri)})"
+        served = f" (while this runs: {command('ui', outcome.name, home=home, tracking_uri=tracking_uri)})"
     looks = [f"MLflow: {outcome.link}{served}", *(f"plots: {page}" for page in _pages(outcome, home))]
     best = command("best", "--name", outcome.name, "--export", "DIR", home=home, tracking_uri=tracking_uri)
     return [*looks, f"next: {best}"] if outcome.front else looks
