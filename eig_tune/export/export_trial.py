@@ -55,7 +55,8 @@ def export_trial(
         groups = None if merge_to is None else merge_categories(fetched / MODEL_FOLDER, count)
         write_bundle(fetched / MODEL_FOLDER, fetched, _metrics(chosen, model), provenance, directory, groups)
         if groups is not None:
-            found.store.describe(model.run_id, describe_groups(groups))
+            before = found.store.description(model.run_id)
+            found.store.describe(model.run_id, describe_groups(groups, before))
         return groups
 
 

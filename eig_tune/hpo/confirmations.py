@@ -1,5 +1,6 @@
 """What the event logs of a search's second and fresh seeds say: what was reached, and which of it counts."""
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 
@@ -93,7 +94,7 @@ def _summary(number: int, runs: Iterable[Trial], seeds: int, on: Sequence[int | 
     in_all = [name for name in (reached[0] if reached else {}) if all(name in metrics for metrics in reached)]
     spread = {name: mean_and_deviation([metrics[name] for metrics in reached]) for name in in_all}
     means = {name: mean for name, (mean, _) in spread.items()}
-    deviations = {name: deviation for name, (_, deviation) in spread.items()} if len(reached) > 1 else {}
+    deviations = {name: deviation for name, (_, deviation) in spread.items() if not math.isnan(deviation)}
     splits = 0 if list(on) == [None] else len(on)
     asked, failed = seeds * len(on), len(ended) - len(reached)
     models = {

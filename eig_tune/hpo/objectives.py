@@ -53,10 +53,9 @@ def front_of(
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard deviation of a sample; NaN for an empty one, deviation 0 for a single value."""
-    if not values:
-        return float("nan"), 0.0
-    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    """Mean and standard deviation of a sample; the mean of an empty one and the deviation of a single value are NaN."""
+    mean = float(np.mean(values)) if values else math.nan
+    return mean, float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
 def _table(finished: Sequence[Metrics], objectives: Objectives) -> pareto.Array:

@@ -26,7 +26,7 @@ class Row:
         failed: how many have failed.
         splits: number of splits on which both it and Elastic-InfoGAN have finished a run with the same seed.
         means: over the finished cells, by metric.
-        deviations: standard deviations over the same cells, by metric.
+        deviations: standard deviations over the same cells, by metric; NaN of a single cell.
         p_values: of the paired t-test against Elastic-InfoGAN over these splits, corrected for all rows (Holm); None
             where there is nothing to test, or too few splits.
     """
@@ -41,7 +41,7 @@ class Row:
 
     def in_words(self, metric: str) -> str:
         """``0.931 ± 0.012``; the mean alone of a single cell."""
-        return with_spread(self.means[metric], self.deviations[metric] if self.cells > 1 else None)
+        return with_spread(self.means[metric], self.deviations[metric])
 
 
 def rows_of(trials: Sequence[Trial], methods: Sequence[str]) -> list[Row]:

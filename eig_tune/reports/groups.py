@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from eig_tune.reports.markdown import apart
+
 GROUP_COLUMNS = ("group", "categories", "share")
+_HEADING = "### Groups of categories that look alike"
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,12 @@ def markdown(groups: Groups) -> str:
     return "\n".join(lines) + reached
 
 
-def describe_groups(groups: Groups) -> str:
-    """The description of the model's run in MLflow, which shows every newline inside a paragraph."""
-    return f"### Groups of categories that look alike\n\n{markdown(groups).replace(' |', '&emsp;|')}\n"
+def describe_groups(groups: Groups, before: str) -> str:
+    """The description of the model's run in MLflow, with the groups at its end in place of earlier ones.
+
+    Args:
+        groups: of the model's categories.
+        before: the run's description.
+    """
+    own = before.partition(_HEADING)[0].rstrip()
+    return "\n\n".join(filter(None, [own, f"{_HEADING}\n\n{apart(markdown(groups))}\n"]))

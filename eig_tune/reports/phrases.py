@@ -1,5 +1,6 @@
 """What a search has come to, in phrases that its description in MLflow and the terminal share."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
@@ -40,7 +41,8 @@ def values_in_words(
 
 def with_spread(mean: float, deviation: float | None, digits: int = 3) -> str:
     """``0.931 ± 0.012``; the mean alone where a single run has no deviation."""
-    return f"{mean:.{digits}f}" + ("" if deviation is None else f" ± {deviation:.{digits}f}")
+    known = deviation is not None and not math.isnan(deviation)
+    return f"{mean:.{digits}f}" + (f" ± {deviation:.{digits}f}" if known else "")
 
 
 def found_and_confirmed(

@@ -49,6 +49,15 @@ class Store:
         condition = "" if key is None else f" and tags.`{KEY_TAG}` = '{key}'"
         return list(self._search(runs_of_search(search_id) + condition))
 
+    def description(self, run_id: str) -> str:
+        """The description of a run; empty where it has none.
+
+        Raises:
+            TrackingError: the store cannot be reached.
+        """
+        with readable_errors(self.uri):
+            return str(self.client.get_run(run_id).data.tags.get(DESCRIPTION_TAG, ""))
+
     def describe(self, run_id: str, markdown: str) -> None:
         """Set the description of a run, which the UI shows.
 

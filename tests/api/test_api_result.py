@@ -122,7 +122,7 @@ def test_figures_are_drawn_and_leave_the_backend_of_a_notebook_as_it_was(result:
     matplotlib.use("Agg")
     with pytest.raises(ResultError, match="objective: got 'nim'; this search's are nmi, prior_rmse"):
         result.plot_importance("nim")
-    with pytest.raises(ResultError, match="too few trials for importances_nmi.png: 3 finished, 1 stopped"):
+    with pytest.raises(ResultError, match=r"too few trials for importances_nmi\.png: 3 finished, 1 stopped"):
         result.plot_importance()
 
 

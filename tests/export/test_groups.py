@@ -18,7 +18,7 @@ from eig_tune.evaluation import metrics
 from eig_tune.evaluation.record import EVALUATION_FILE
 from eig_tune.export import read_bundle, write_bundle
 from eig_tune.export.merge import merge_categories, parse_merge_to
-from eig_tune.reports.groups import markdown, reached_in_words
+from eig_tune.reports.groups import Groups, describe_groups, markdown, reached_in_words
 from eig_tune.training import TrainConfig
 from eig_tune.training.loop import TrialData, fit
 
@@ -133,6 +133,15 @@ def test_what_cannot_be_merged_is_one_message(model: Path, tmp_path: Path) -> No
         merge_categories(model, 11)
     with pytest.raises(CheckpointError, match="--merge-to: nothing is kept"):
         merge_categories(tmp_path, 3)
+
+
+def test_groups_stand_at_the_end_of_a_description_in_place_of_earlier_ones() -> None:
+    two, one = Groups((0, 0, 1), (0.6, 0.4), {}), Groups((0, 0, 0), (1.0,), {})
+    first = describe_groups(two, "**trial 3** finished.\n")
+    assert first.startswith("**trial 3** finished.\n\n### Groups of categories") and "| 1&emsp;| 2&emsp;|" in first
+    second = describe_groups(one, first)
+    assert second.startswith("**trial 3** finished.\n\n### Groups") and "0, 1, 2" in second and "0.400" not in second
+    assert describe_groups(one, "").startswith("### Groups")
 
 
 def test_number_of_groups_is_a_number_or_auto() -> None:
