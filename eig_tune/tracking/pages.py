@@ -19,6 +19,31 @@ OWN_SERVER = "http://127.0.0.1:5000"  # where `eig-tune ui` serves a store, unle
 # labels has.
 SEARCHED, CLASSIFIER = "search.", "classifier_accuracy"
 _VIEW_TAG = "mlflow.sharedViewState."
+# What else the UI puts into a shared view; that of MLflow 3.11 fails where something of it is missing.
+_AS_EVER: Mapping[str, Any] = {
+    "startTime": "ALL",
+    "lifecycleFilter": "Active",
+    "modelVersionFilter": "All Runs",
+    "datasetsFilter": [],
+    "orderByKey": "attributes.start_time",
+    "orderByAsc": True,
+    "columnOrder": [],
+    "columnWidths": {},
+    "runsExpanded": {},
+    "runsPinned": [],
+    "runsHidden": [],
+    "runsVisibilityMap": {},
+    "runsHiddenMode": "FIRST_20_RUNS",
+    "viewMaximized": False,
+    "runListHidden": False,
+    "isAccordionReordered": False,
+    "groupBy": None,
+    "groupsExpanded": {},
+    "autoRefreshEnabled": True,
+    "useGroupedValuesInCharts": True,
+    "hideEmptyCharts": True,
+    "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
+}
 _KEY_LENGTH = 12  # characters of a search's id: enough among the searches of one experiment
 _OF_LABELS = ("nmi_real",)  # shown beside the objectives where there are labels
 
@@ -79,11 +104,8 @@ class RunsTable:
         return text
 
     def _state(self, columns: list[str]) -> str:
-        state: dict[str, Any] = {
-            "searchFilter": f"{runs_of_search(self.search_id)} and tags.`{KIND_TAG}` = 'trial'",
-            "selectedColumns": columns,
-            "runsHiddenMode": "FIRST_20_RUNS",
-        }
+        condition = f"{runs_of_search(self.search_id)} and tags.`{KIND_TAG}` = 'trial'"
+        state = {**_AS_EVER, "searchFilter": condition, "selectedColumns": columns}
         if first := next(iter(self.objectives), None):
             state["orderByKey"] = _column("metrics", first)
             state["orderByAsc"] = self.objectives[first] == "minimize"

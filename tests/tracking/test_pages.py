@@ -33,7 +33,7 @@ def test_table_has_all_trials_flat_the_best_in_the_first_objective_on_top() -> N
 
 def test_table_without_labels_or_objectives() -> None:
     assert "nmi_real" not in RunsTable(MINE, {"neighbour_nmi": "maximize"}).state()
-    assert "orderByKey" not in json.loads(RunsTable(MINE, {}, ["method"]).state())
+    assert json.loads(RunsTable(MINE, {}, ["method"]).state())["orderByKey"] == "attributes.start_time"
 
 
 def test_table_of_very_many_params_fits_into_a_tag() -> None:
