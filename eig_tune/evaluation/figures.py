@@ -180,7 +180,7 @@ def front_figure(
         labels: one label per trial, shown beside the points of the front.
     """
     figure, axes = _figure(6.4, 4.6)
-    others = {"facecolors": "none", "edgecolors": "#777777", "label": "finished trial"}
+    others: dict[str, Any] = {"facecolors": "none", "edgecolors": "#777777", "label": "finished trial"}
     axes.scatter(points_NM[~on_front, 0], points_NM[~on_front, 1], **others)
     best = np.flatnonzero(on_front)
     best = best[np.argsort(points_NM[best, 0])]

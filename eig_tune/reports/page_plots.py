@@ -18,6 +18,7 @@ _HEIGHT = "480px"
 _DASHES = {"-": "solid", "--": "dash", ":": "dot", "-.": "dashdot"}
 _MARKERS = {"o": "circle", "s": "square", "v": "triangle-down", "^": "triangle-up", "d": "diamond-tall", "x": "x"}
 _FRONT = Style("#c0392b", 1.0, "-", "d")
+_OTHERS: dict[str, Any] = {"symbol": "circle-open", "size": 9, "color": "#777777"}
 
 
 def plots_as_html(trials: Sequence[Trial], spec: SearchSpec) -> list[str]:
@@ -51,7 +52,7 @@ def _front(trials: Sequence[Trial], spec: SearchSpec) -> Any:
     for name, is_front, mode in (("finished trial", False, "markers"), ("Pareto front", True, "lines+markers")):
         shown = [(t, of) for t, of, is_best in zip(finished, metrics, best, strict=True) if is_best == is_front]
         shown.sort(key=lambda pair: pair[1][first])
-        marker = _marker(_FRONT, size=11) if is_front else {"symbol": "circle-open", "size": 9, "color": "#777777"}
+        marker = _marker(_FRONT, size=11) if is_front else _OTHERS
         figure.add_scatter(
             x=[of[first] for _, of in shown],
             y=[of[second] for _, of in shown],

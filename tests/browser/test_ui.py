@@ -46,7 +46,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The home of a search that has ended, its best registered as the model ``digits-model``."""
     folder = tmp_path_factory.mktemp("ui")
     (folder / "shown.yaml").write_text(SPACE)
-    home, printed = ("--home", folder / "home"), []
+    home, printed = ("--home", folder / "home"), list[str]()
     for command in (
         ("search", "--space", folder / "shown.yaml", *home, "--gpus", "0"),
         ("best", "--register", "digits-model", *home),

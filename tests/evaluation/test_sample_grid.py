@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from eig_tune.evaluation.sample_grid import ordered_rows, row_labels, sample_picture
@@ -9,7 +10,7 @@ from eig_tune.evaluation.sample_grid import ordered_rows, row_labels, sample_pic
 LABELS = row_labels(np.array([0.5, 0.123, 0.377]))
 
 
-def samples(size: int = 8, channels: int = 1) -> np.ndarray:
+def samples(size: int = 8, channels: int = 1) -> NDArray[np.uint8]:
     """Three categories: black, grey, white."""
     shades = np.array([0, 128, 255], np.uint8)[:, None, None, None, None]
     return np.broadcast_to(shades, (3, 4, channels, size, size)).copy()

@@ -77,7 +77,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def test_run_of_a_search_is_renewed_while_it_runs(store: Store, tmp_path: Path) -> None:
     """First a trial that trains, whose samples are copied; then one that has ended, which has its own."""
     tracker = SearchTracker(store, "search", "1" * 32, {}, {})
-    so_far, of, trials = SoFar(tracker, Storage(str(tmp_path)), spec(), every=0.0), spec(), {}
+    so_far, trials = SoFar(tracker, Storage(str(tmp_path)), spec(), every=0.0), dict[int, Trial]()
     tracker.start_run("1", "trial 1", {}, at=1.0)
     so_far.catch_up(trials)
     trials[0] = trial(0, "running", _250=0.3, _500=0.4)
@@ -96,7 +96,7 @@ def test_run_of_a_search_is_renewed_while_it_runs(store: Store, tmp_path: Path) 
 
     again = SearchTracker(store, "search", "1" * 32, {}, {})
     trials[1] = trial(1, "finished", _1500=0.35)
-    SoFar(again, Storage(str(tmp_path)), of).catch_up(trials)
+    SoFar(again, Storage(str(tmp_path)), spec()).catch_up(trials)
     again.close("FINISHED", {})
     assert again.errors == []
     run, (own,) = store.client.get_run(again.parent_id), store.trial_runs(again.parent_id)
