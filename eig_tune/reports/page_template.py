@@ -7,7 +7,8 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1180px; margin: 2em auto; padding: 0 1em; }
 h1 { margin-bottom: 0; } h2 { margin: 2em 0 .5em; border-bottom: 1px solid #ccc; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; }
-td, th { padding: .2em .7em; text-align: right; white-space: nowrap; } th { cursor: pointer; border-bottom: 1px solid; }
+td, th { padding: .2em .7em; text-align: right; white-space: nowrap; }
+th { cursor: pointer; position: sticky; top: 0; background: #fff; box-shadow: inset 0 -1px #222; }
 td.text, th.text { text-align: left; white-space: normal; } tr:nth-child(even) { background: #f4f4f4; }
 tr.front td:first-child { font-weight: bold; }
 .scroll { overflow: auto; max-height: 34em; }
