@@ -82,7 +82,8 @@ class PageWriter:
 
 
 def data_in_words(images: ImageData, method: str) -> str:
-    """``digits: 1,022 training images of 10 classes, 16 × 16, grey; elastic-infogan``."""
-    classes = f" of {len(images.classes)} classes" if images.labelled else " without labels"
+    """``digits: 1,022 training images of 10 classes, 16 × 16, grey; elastic-infogan``; no classes without
+    labels."""
+    classes = f" of {len(images.classes)} classes" if images.labelled else ""
     size = f"{images.image_size} × {images.image_size}, {'grey' if images.channels == 1 else 'colour'}"
     return f"{images.name}: {len(images.training):,} training images{classes}, {size}; {method}"

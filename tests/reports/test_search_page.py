@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 
 from eig_tune.config.space import SearchSpec, parse_spec
+from eig_tune.data import ImageData, Images
 from eig_tune.hpo.candidates import Candidate, Confirmed, candidates_of
 from eig_tune.hpo.trial import Decision, Report, Trial
 from eig_tune.reports.animation import animation_of
+from eig_tune.reports.page_writer import data_in_words
 from eig_tune.reports.search_page import SearchPage
 
 TWO = {"nmi": "maximize", "prior_rmse": "minimize"}
@@ -139,6 +141,15 @@ def test_animation_has_a_frame_for_each_picture_in_the_order_of_steps(mode: str)
 
 def test_one_picture_is_no_animation() -> None:
     assert animation_of({}) is animation_of({500: png(1)}) is None
+
+
+def test_data_in_words_speak_of_classes_where_there_are_labels() -> None:
+    pixels, labels = np.zeros((4, 3, 16, 16), np.uint8), np.array([0, 1, 0, 1])
+    for images, classes in ((Images(pixels, labels), " of 2 classes"), (Images(pixels, None), "")):
+        data = ImageData("mine", ("a", "b"), training=images, trainable=images, held_out=images)
+        assert data_in_words(data, "elastic-infogan") == (
+            f"mine: 4 training images{classes}, 16 × 16, colour; elastic-infogan"
+        )
 
 
 def test_wide_pictures_are_animated_smaller_and_thumbnails_are_small() -> None:
