@@ -12,7 +12,7 @@ from eig_tune.tracking.client import experiments, open_client, readable_errors
 from eig_tune.tracking.store import DELETED, Store
 from eig_tune.tracking.tags import KIND_TAG, USER_TAG, runs_of_search
 
-_IS_SEARCH = f"tags.`{KIND_TAG}` = 'search'"
+SEARCHES, ANY_KIND = ("search",), ("search", "comparison", "suggestion")
 _RUN_ID = re.compile("[0-9a-f]{32}")
 _MOST_NAMED = 10
 Pages = Sequence[list[str]]  # ids of experiments; MLflow searches one page of them per request
@@ -36,13 +36,14 @@ def search_run(run: Any) -> SearchRun:
     return SearchRun(run.info.run_id, run.info.start_time / 1000, one_line(run.data.tags.get(USER_TAG, "")))
 
 
-def find_run(uri: str, name: str | None, own: Sequence[str] = ()) -> tuple[Store, Any]:
+def find_run(uri: str, name: str | None, own: Sequence[str] = (), kinds: Sequence[str] = SEARCHES) -> tuple[Store, Any]:
     """Find the parent run of a search.
 
     Args:
         uri: the store's address.
         name: of the experiment, or the id of a parent run; the newest search of all when None.
         own: ids of the home's searches of that name; the first of them that is in the store is taken before any other.
+        kinds: what counts as a search.
 
     Returns:
         The store with the search's experiment, and MLflow's run.
@@ -59,32 +60,38 @@ def find_run(uri: str, name: str | None, own: Sequence[str] = ()) -> tuple[Store
         names = {key: label for page in pages for key, label in page.items()}
         everywhere = [list(page) for page in pages]
         named = [[key for key in page if name in (None, names[key])] for page in everywhere]
-        run = _own(client, everywhere, own) or _newest(client, named) or _by_id(client, everywhere, name)
+        run = (
+            _own(client, everywhere, own, kinds)
+            or _newest(client, named, kinds)
+            or _by_id(client, everywhere, name, kinds)
+        )
         if run is None:
             raise ResultError(_not_found(client, uri, name, list(names.values())))
     experiment_id = run.info.experiment_id
     return Store(client, uri, experiment_id, names[experiment_id]), run
 
 
-def _own(client: Any, pages: Pages, own: Sequence[str]) -> Any | None:
-    found = (_newest(client, pages, f"{runs_of_search(search_id)} and {_IS_SEARCH}") for search_id in own)
+def _own(client: Any, pages: Pages, own: Sequence[str], kinds: Sequence[str]) -> Any | None:
+    found = (_newest(client, pages, kinds, runs_of_search(search_id)) for search_id in own)
     return next((run for run in found if run is not None), None)
 
 
-def _newest(client: Any, pages: Pages, condition: str = _IS_SEARCH) -> Any | None:
+def _newest(client: Any, pages: Pages, kinds: Sequence[str], condition: str = "") -> Any | None:
+    conditions = [" and ".join(filter(None, [condition, f"tags.`{KIND_TAG}` = '{kind}'"])) for kind in kinds]
     found = [
         run
         for ids in pages
         if ids
-        for run in client.search_runs(ids, condition, max_results=1, order_by=["start_time DESC"])
+        for of_kind in conditions
+        for run in client.search_runs(ids, of_kind, max_results=1, order_by=["start_time DESC"])
     ]
     return max(found, key=lambda run: run.info.start_time, default=None)
 
 
-def _by_id(client: Any, pages: Pages, run_id: str | None) -> Any | None:
+def _by_id(client: Any, pages: Pages, run_id: str | None, kinds: Sequence[str]) -> Any | None:
     if run_id is None or not _RUN_ID.fullmatch(run_id):
         return None
-    return _newest(client, pages, f"attributes.run_id = '{run_id}' and {_IS_SEARCH}")
+    return _newest(client, pages, kinds, f"attributes.run_id = '{run_id}'")
 
 
 def _not_found(client: Any, uri: str, name: str | None, names: list[str]) -> str:

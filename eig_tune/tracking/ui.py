@@ -12,7 +12,7 @@ from eig_tune.errors import EigTuneError, ResultError
 from eig_tune.stopping import Interrupted
 from eig_tune.tracking.address import file_of, is_local, missing_file
 from eig_tune.tracking.client import NO_TELEMETRY, readable_errors
-from eig_tune.tracking.find_search import find_run
+from eig_tune.tracking.find_search import ANY_KIND, find_run
 from eig_tune.tracking.moved_home import update_artifact_paths
 from eig_tune.tracking.pages import table_of, table_page
 
@@ -49,8 +49,8 @@ def _another(port: int) -> int:
 
 
 def trials_page(uri: str, name: str | None, own: Sequence[str]) -> str:
-    """The page that shows the trials of a search as a table, relative to the server; empty where no name is given and
-    there is no search.
+    """The page that shows the trials of a search, comparison or suggestion as a table, relative to the server; empty
+    where no name is given and there is no search.
 
     The store is given the table where it lacks it, as it does for a search of an earlier version.
 
@@ -64,7 +64,7 @@ def trials_page(uri: str, name: str | None, own: Sequence[str]) -> str:
         TrackingError: the store cannot be reached.
     """
     try:
-        store, parent = find_run(uri, name, own)
+        store, parent = find_run(uri, name, own, ANY_KIND)
     except ResultError:
         if name is not None:
             raise

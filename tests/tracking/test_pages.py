@@ -73,6 +73,8 @@ def test_search_of_an_earlier_version_gets_its_table(tmp_path: Path) -> None:
         open_store(uri, "older", tmp_path).client.get_experiment(experiment).tags[f"mlflow.sharedViewState.{MINE[:12]}"]
     )
     assert "metrics.`nmi_real`" in tag and "params.`tau`" in tag
+    SearchTracker(open_store(uri, "compared", tmp_path), "comparison", "c" * 32, {}, {}).close("FINISHED", {})
+    assert trials_page(uri, "compared", []).endswith("c" * 12) and trials_page(uri, None, []).endswith("c" * 12)
     with pytest.raises(ResultError, match="no search 'another'"):
         trials_page(uri, "another", [])
 
