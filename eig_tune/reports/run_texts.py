@@ -18,9 +18,9 @@ def name_of(trial: Trial, *, confirming: bool = False) -> str:
 def result_name(trial: Trial, objectives: Iterable[str], *, confirming: bool = False) -> str:
     """What an ended run is called: ``nmi 0.912, prior_rmse 0.031 · trial 17 · lambda_2=12.4``, and where it was not
     trained to its end ``nmi 0.312 · stopped at 500 · trial 3 · …``."""
-    status = "" if trial.status == "finished" else trial.status
-    if status and trial.last:
-        status += f" at {trial.last.step}"
+    status = ""
+    if trial.status != "finished":
+        status = f"{trial.status} at {trial.last.step}" if trial.last else trial.status
     values = values_in_words(objectives, trial.last.metrics) if trial.last else ""
     return " · ".join(filter(None, [values, status, name_of(trial, confirming=confirming)]))
 

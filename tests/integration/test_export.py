@@ -235,8 +235,7 @@ def test_model_is_served(uri: str, taken: Path, tmp_path: Path) -> None:
 
 
 def test_ui_of_a_server_is_its_own_and_the_address_of_the_trials_is_printed(uri: str, taken: Path) -> None:
-    command = [EIG_TUNE, "ui", "digits", "--tracking-uri", uri]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = eig_tune("ui", "digits", "--tracking-uri", uri)
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(
         rf"{uri}/#/experiments/\d+/runs\?workflowType=machine_learning&viewStateShareKey=\w+\n", done.stdout

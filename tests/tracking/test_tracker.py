@@ -282,7 +282,7 @@ def test_replaced_metric_is_what_is_read_back_whatever_the_clock(local: Store) -
     for value, at in logged:
         to = tracker(local)
         to.start_run("0", "trial 0", {}, at=1000.0)
-        to.replace_metrics("0", 3000, {"confirmed.nmi": value, "confirmed.seeds": 3.0}, at, {"value": str(value)})
+        to.replace_metrics("0", 3000, at, {"confirmed.nmi": value, "confirmed.seeds": 3.0}, {"value": str(value)})
         to.close("FINISHED", {})
         assert to.errors == []
         (trial,) = read_search(local.uri, local.name).trials
