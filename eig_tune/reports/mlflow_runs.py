@@ -142,9 +142,9 @@ class MlflowRuns(Observer):
                 copy = partial(self._copy_weights, trial, location)
                 self._tracker.log_artifacts(key, copy, MODEL_FOLDER)
         status, at = _MLFLOW_STATUS[trial.status], trial.ended_at or trial.at
-        self._tracker.rename_run(key, result_name(trial, self._objectives, confirming=self._confirming))
+        name = result_name(trial, self._objectives, confirming=self._confirming)
         self._tracker.describe(partial(self._description, trial, key), key)
-        self._tracker.end_run(key, status, self._tags(trial), at)
+        self._tracker.end_run(key, status, self._tags(trial), at, name)
         if location is not None:
             self._tracker.once_ended(key, lambda: self._storage.delete(location))
 

@@ -35,7 +35,7 @@ def open_client(uri: str, make_in: Path | None = None) -> Any:
     """
     for variable, value in _PATIENCE.items():
         os.environ.setdefault(variable, value)
-    from mlflow.tracking import MlflowClient
+    from eig_tune.tracking.own_client import Client
 
     for noisy in ("alembic", "mlflow"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
@@ -43,13 +43,13 @@ def open_client(uri: str, make_in: Path | None = None) -> Any:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     if is_database(uri):
         with connected(uri):
-            return MlflowClient(tracking_uri=uri)
+            return Client(tracking_uri=uri)
     if (missing := missing_file(uri)) is None:
         if is_local(uri):
             update_artifact_paths(file_of(uri))
     elif make_in is not None:
         make_sqlite(missing, make_in)
-    return MlflowClient(tracking_uri=uri)
+    return Client(tracking_uri=uri)
 
 
 def check_store(uri: str) -> None:

@@ -178,11 +178,11 @@ class SearchTracker:
         one."""
         return f"{server_of(self._store.uri)}/{self.table_page}"
 
-    def end_run(self, key: str, status: str, tags: Mapping[str, str], at: float) -> None:
-        """End a run; ``status`` is MLflow's FINISHED, KILLED or FAILED."""
-        end = milliseconds(at)
+    def end_run(self, key: str, status: str, tags: Mapping[str, str], at: float, name: str | None = None) -> None:
+        """End a run, under another name where one is given; ``status`` is MLflow's FINISHED, KILLED or FAILED."""
+        end, short = milliseconds(at), None if name is None else cut(name, LONGEST_NAME)
         self._writer.put(
-            Job(key, lambda: self._client.set_terminated(self._runs[key], status=status, end_time=end), ordered=False),
+            Job(key, lambda: self._client.end_run(self._runs[key], status, end, short), ordered=False),
             Batch(key, tags={**tags, ENDED_TAG: status}),
         )
 

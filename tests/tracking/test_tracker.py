@@ -107,9 +107,8 @@ def test_descriptions_are_made_when_their_runs_exist_and_the_newest_counts(local
     to.describe(lambda: "not this one", "0")
     to.describe(lambda: f"![samples]({to.run_page('0').address('samples.png')})", "0")
     to.describe(lambda: f"[samples]({to.run_page().page('samples.png')})")
-    to.rename_run("0", "nmi 0.900 · trial 0")
     to.rename_run(None, "nmi 0.900 · mine")
-    to.end_run("0", "FINISHED", {"status": "finished"}, at=2000.0)
+    to.end_run("0", "FINISHED", {"status": "finished"}, at=2000.0, name="nmi 0.900 · trial 0")
     to.close("FINISHED", {})
     assert to.errors == []
     (parent,) = local.searches()
@@ -138,7 +137,7 @@ def test_what_is_longer_than_mlflow_takes_is_cut(local: Store, monkeypatch: pyte
     monkeypatch.setenv("MLFLOW_TRUNCATE_LONG_VALUES", "false")
     to = tracker(local)
     to.start_run("0", "trial 0 · " + "lambda_1=0.5 " * 100, {"distance": "x" * 9000}, at=1000.0)
-    to.end_run("0", "FAILED", {"status": "failed", "stop_reason": "y" * 9000}, at=2000.0)
+    to.end_run("0", "FAILED", {"status": "failed", "stop_reason": "y" * 9000}, at=2000.0, name="nmi " * 100)
     to.describe(lambda: "z" * 9000)
     to.close("FINISHED", {})
     assert to.errors == []
