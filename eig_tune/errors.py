@@ -69,3 +69,12 @@ class TrackingError(EigTuneError):
 def one_line(message: object) -> str:
     """The text of an error or a message on one line, without the control characters that a quoted name may have."""
     return "".join(sign for sign in " ".join(str(message).split()) if sign.isprintable())
+
+
+_MOST_NAMED = 4
+
+
+def some(things: Sequence[str]) -> str:
+    """The first few of many, and how many more there are, so that a message stays a line."""
+    more = len(things) - _MOST_NAMED
+    return ", ".join(things[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -12,7 +12,7 @@ import eig_tune
 
 ROOT = Path(eig_tune.__file__).parent
 ORDER = [
-    *("errors", "strict_json", "paths", "schema", "stopping", "home"),
+    *("errors", "strict_json", "paths", "schema", "stopping", "home", "processors"),
     *("data", "models", "evaluation", "training", "config", "hpo", "tracking", "cluster", "reports", "workflows"),
     *("export", "terminal", "api", "cli"),
 ]

@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from eig_tune.cluster import auth, ray_private
+from eig_tune.cluster.sockets import others_user, temporary_folder
 from eig_tune.errors import ClusterError, one_line
+from eig_tune.processors import processors
 from eig_tune.stopping import sigterm_comes_later
 
 _QUIET = {
@@ -38,7 +40,7 @@ def start_ray(address: str | None, cpus: int | None) -> None:
 
     Args:
         address: HOST:PORT of a cluster, ``auto``, or None for this machine.
-        cpus: how many a Ray of this machine has; None is all. A cluster has its own.
+        cpus: how many a Ray of this machine has; None is all that this process may use. A cluster has its own.
 
     Raises:
         ClusterError: there is no cluster at ``address``, or it does not let us in.
@@ -102,12 +104,14 @@ def _init(address: str | None, cpus: int | None) -> None:
     import ray
 
     ray_private.leave_signals_alone()
+    # Ray counts the CPUs of the machine, whatever this process may use of them.
+    ours = {} if address else {"num_cpus": cpus or processors().usable, "_temp_dir": temporary_folder()}
     try:
         with sigterm_comes_later():
             ray.init(
                 address=address or "local",
-                num_cpus=None if address else cpus,
                 include_dashboard=None if address else False,
+                **ours,
                 log_to_driver=False,
                 logging_level=logging.WARNING,  # configure_logging=False would take our handler away
             )
@@ -134,20 +138,24 @@ def _check_answers(address: str) -> None:
 
 
 def _check_lets_us_in(address: str) -> None:
-    """Find out in a moment whether the cluster takes the token of this process.
+    """Find out in a moment whether the cluster takes the token of this process, and this user.
 
     Raises:
         ClusterError: it does not.
     """
     from ray.exceptions import RayError
 
-    if ":" not in address:
-        return  # `auto`
+    named = ray_private.running_here() if address == "auto" else address
+    if named is None:
+        return  # ``ray.init`` says so
     try:
         with _silent_stderr():
-            ray_private.connect(address)
+            ray_private.connect(named)
+            sockets = ray_private.raylet_sockets(named)
     except RayError as error:
         raise _unreachable(address, _why_not(error)) from error
+    if owner := others_user(sockets):
+        raise _unreachable(address, owner)
 
 
 def _unreachable(address: str | None, why: str) -> ClusterError:

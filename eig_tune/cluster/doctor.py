@@ -10,13 +10,14 @@ from eig_tune.cluster.auth import tokens_are_off
 from eig_tune.cluster.connect import start_ray
 from eig_tune.cluster.nodes import LIBRARIES, Node, SharedFiles, ask_nodes, shared_files
 from eig_tune.cluster.resources import Resources
+from eig_tune.cluster.slots import explain, nodes_of_cluster
 from eig_tune.cluster.storage import Storage
-from eig_tune.errors import ConfigError, EigTuneError, Problem, one_line
+from eig_tune.errors import ConfigError, EigTuneError, Problem, one_line, some
 from eig_tune.tracking import check_store, masked
 
 logger = logging.getLogger(__name__)
 
-_MOST_NAMED = 4
+SLOTS = "trials at once"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def refuse_unfit(place: Place) -> None:
     Raises:
         ConfigError: it cannot; every reason is in the message.
     """
-    wrong = [check for check in examine(place) if check.problem]
+    # How many trials run at once a search says itself, when it knows what a trial takes.
+    wrong = [check for check in examine(place) if check.problem and check.name != SLOTS]
     if grave := [check for check in wrong if check.grave]:
         where = f"the cluster at {place.address} is not fit for this"
         raise ConfigError(where, [Problem(check.name, check.problem) for check in grave])
@@ -103,6 +105,7 @@ def _check_cluster(place: Place) -> list[Check]:
             joined,
             _check_nodes(nodes),
             _attempt("resources", _in_all(nodes), lambda: Resources.of_cluster(place.gpus, 1, place.cpus)),
+            _check_slots(place),
             *([] if place.gpus == 0 else [_check_gpus(nodes)]),
             _check_versions(nodes),
             _check_storage(nodes, place.storage, files),
@@ -114,11 +117,21 @@ def _check_nodes(nodes: Sequence[Node]) -> Check:
     count = "1 node" if len(nodes) == 1 else f"{len(nodes)} nodes on {len({node.host for node in nodes})} hosts"
     failed = [f"{node.host} {node.failure}" for node in nodes if node.failure]
     remedy = "look into Ray's logs there, or take the node out of the cluster"
-    return Check("nodes", count, f"{_some(failed)}; {remedy}" if failed else "")
+    return Check("nodes", count, f"{some(failed)}; {remedy}" if failed else "")
 
 
 def _in_all(nodes: Sequence[Node]) -> str:
     return f"{sum(node.cpus for node in nodes)} CPUs, {sum(node.gpus for node in nodes)} GPUs"
+
+
+def _check_slots(place: Place) -> Check:
+    """How many trials run at once where one has a GPU to itself, and what limits them."""
+    try:
+        asked = Resources.of_cluster(place.gpus, 1, place.cpus)
+    except EigTuneError:
+        return Check(SLOTS, "fewer than asked for")
+    explained = explain(asked, nodes_of_cluster(place.address), memory=0)
+    return Check(SLOTS, str(explained), some(explained.problems()), grave=False)
 
 
 def _check_gpus(nodes: Sequence[Node]) -> Check:
@@ -130,7 +143,7 @@ def _check_gpus(nodes: Sequence[Node]) -> Check:
         if node.description and len(node.description["gpu_gib"]) < node.gpus
     ]
     remedy = "start Ray there with as many as there are (--num-gpus), or install the PyTorch that fits the driver there"
-    return Check("GPU memory", sizes or "no GPU", f"{_some(unseen)}; {remedy}" if unseen else "", grave=False)
+    return Check("GPU memory", sizes or "no GPU", f"{some(unseen)}; {remedy}" if unseen else "", grave=False)
 
 
 def _check_versions(nodes: Sequence[Node]) -> Check:
@@ -143,7 +156,7 @@ def _check_versions(nodes: Sequence[Node]) -> Check:
     ]
     found = f"Python {here['python']}, eig-tune {here['eig-tune']}, Ray {here['ray']}, torch {here['torch']}"
     remedy = "install the same on every node, from requirements.lock or as one image"
-    return Check("versions", found, f"{_some(other)}; {remedy}" if other else "")
+    return Check("versions", found, f"{some(other)}; {remedy}" if other else "")
 
 
 def _check_storage(nodes: Sequence[Node], storage: Storage, files: SharedFiles) -> Check:
@@ -157,7 +170,7 @@ def _check_storage(nodes: Sequence[Node], storage: Storage, files: SharedFiles) 
         if node.description and not node.description["storage"] and not files.has_file_of(node)
     ]
     remedy = f"give a --storage that all nodes have: s3://…, or a disk at the same path (it is {storage.uri} now)"
-    return Check("storage", storage.uri, f"{_some(wrong)}; {remedy}" if wrong else "")
+    return Check("storage", storage.uri, f"{some(wrong)}; {remedy}" if wrong else "")
 
 
 def _check_token(nodes: Sequence[Node]) -> Check:
@@ -174,8 +187,3 @@ def _check_token(nodes: Sequence[Node]) -> Check:
         "or set RAY_AUTH_MODE=disabled where the network is closed"
     )
     return Check("token", "none", problem, grave=False)
-
-
-def _some(problems: Sequence[str]) -> str:
-    more = len(problems) - _MOST_NAMED
-    return ", ".join(problems[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -7,6 +7,7 @@ tests/cluster/test_ray_private.py looks for each part in the Ray that is install
 
 import os
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -70,6 +71,33 @@ def connect(address: str) -> None:
     from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
     GcsClient(address=canonicalize_bootstrap_address(address))
+
+
+def raylet_sockets(address: str) -> list[Path]:
+    """The sockets by which a driver on a node of the cluster talks with Ray there, one for each node that there is.
+
+    Uses ``ray._raylet.GcsClient`` and ``get_all_node_info`` of it.
+
+    Args:
+        address: HOST:PORT.
+    """
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
+
+    nodes = GcsClient(address=address).get_all_node_info()
+    return [Path(node.raylet_socket_name) for node in nodes.values() if node.raylet_socket_name]
+
+
+def running_here() -> str | None:
+    """HOST:PORT of what ``auto`` means, None where no Ray runs on this machine.
+
+    Uses ``ray._private.services.canonicalize_bootstrap_address``.
+    """
+    from ray._private.services import canonicalize_bootstrap_address
+
+    try:
+        return canonicalize_bootstrap_address("auto")
+    except (ConnectionError, ValueError):
+        return None
 
 
 def oldest_without_room(tune_controller: Any) -> "RayTrial | None":

@@ -1,14 +1,15 @@
-"""What a search may use of a cluster, and how many trials fit into it."""
+"""What a search may use of a cluster, and what one trial takes of it."""
 
 import math
-import os
-import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from eig_tune.errors import ClusterError
+from eig_tune.processors import processors
 
-_COUNT_EVERY_SECONDS = 1.0
+#: Less of a CPU than this no trial on a GPU is given: its process would hardly keep any GPU busy.
+LEAST_CPU = 0.25
+_RAYS_PARTS = 10_000  # Ray counts resources in these parts
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,15 @@ class Resources:
         gpus: at most so many; 0 is the CPU, and None all that there are, also those of nodes that join later.
         trials_per_gpu: trials that share one GPU.
         cpus: without GPUs at most so many; None is all, in the same way.
+        cpu_share: CPUs that a trial on a GPU takes.
+        memory: bytes of a node's memory that a trial takes; 0 where nobody has counted.
     """
 
     gpus: int | None
     trials_per_gpu: int
     cpus: int | None
+    cpu_share: float = 1.0
+    memory: int = 0
 
     @classmethod
     def of_cluster(cls, gpus: int | None, trials_per_gpu: int, cpus: int | None) -> "Resources":
@@ -40,19 +45,50 @@ class Resources:
         _check_there_is("--cpus", cpus, cpus_there, "the cluster")
         return cls(0 if gpus_there == 0 else gpus, trials_per_gpu, cpus)
 
+    def shared_out(self, nodes: Iterable[Mapping[str, float]], memory: int = 0) -> "Resources":
+        """The same with what a trial takes on these nodes, with resources as Ray names them.
+
+        A trial on a GPU takes a CPU. Where a node has fewer CPUs than trials that its GPUs have room for, they share
+        them, down to a quarter each: a GPU that has to wait for its CPU trains more than one that has no trial.
+
+        Args:
+            memory: bytes that a trial needs. Where no node has so many, a trial takes what the largest has.
+        """
+        used = [node for node in nodes if node.get("CPU", 0) > 0 and (self.gpus == 0 or node.get("GPU", 0) > 0)]
+        most = max((int(node["memory"]) for node in used if "memory" in node), default=0)
+        shares = [node["CPU"] / self._wanted(node) for node in used] if self.gpus != 0 else []
+        share = max(LEAST_CPU, min([1.0, *shares]))
+        rounded = math.floor(share * _RAYS_PARTS) / _RAYS_PARTS
+        return replace(self, cpu_share=rounded, memory=min(memory, most) if most else 0)
+
+    def _wanted(self, node: Mapping[str, float]) -> int:
+        """Trials for which this node has GPUs."""
+        gpus = int(node.get("GPU", 0))
+        return (gpus if self.gpus is None else min(gpus, self.gpus)) * self.trials_per_gpu
+
+    def room(self, node: Mapping[str, float]) -> dict[str, int]:
+        """For how many trials a node has enough of each that a trial takes."""
+        room = {"GPUs": int(node.get("GPU", 0)) * self.trials_per_gpu} if self.gpus != 0 else {}
+        room["CPUs"] = _times(node.get("CPU", 0), 1.0 if self.gpus == 0 else self.cpu_share)
+        return room if not self.memory else {**room, "memory": _times(node.get("memory", 0), self.memory)}
+
     def slots(self, nodes: Iterable[Mapping[str, float]]) -> int:
-        """Trials at once on nodes with these resources, as Ray names them; a trial on a GPU takes a CPU as well."""
-        if self.gpus == 0:
-            there, most = sum(int(node.get("CPU", 0)) for node in nodes), self.cpus
-        else:
-            per_node = (min(int(n.get("GPU", 0)) * self.trials_per_gpu, int(n.get("CPU", 0))) for n in nodes)
-            there, most = sum(per_node), None if self.gpus is None else self.gpus * self.trials_per_gpu
+        """Trials at once on nodes with these resources, as Ray names them."""
+        there, most = sum(min(self.room(node).values()) for node in nodes), self.most
         return there if most is None else min(there, most)
+
+    @property
+    def most(self) -> int | None:
+        """Trials at once that were asked for at most; None is as many as there is room for."""
+        return self.cpus if self.gpus == 0 else None if self.gpus is None else self.gpus * self.trials_per_gpu
 
     @property
     def per_trial(self) -> dict[str, float]:
         """What Ray sets aside for one trial; without GPUs one CPU, and so one thread."""
-        return {"cpu": 1} if self.gpus == 0 else {"cpu": 1, "gpu": 1 / self.trials_per_gpu}
+        takes: dict[str, float] = (
+            {"cpu": 1} if self.gpus == 0 else {"cpu": self.cpu_share, "gpu": 1 / self.trials_per_gpu}
+        )
+        return takes if not self.memory else {**takes, "memory": self.memory}
 
     @property
     def device(self) -> str:
@@ -60,29 +96,8 @@ class Resources:
         return "cpu" if self.gpus == 0 else "cuda"
 
 
-class Slots:
-    """How many trials may run at once: follows the cluster, whose nodes come and go.
-
-    Attributes:
-        most: the largest number so far.
-    """
-
-    def __init__(self, given: Resources) -> None:
-        self._given = given
-        self._counted = -math.inf
-        self._now = self.most = 0
-        self.now()
-
-    def now(self) -> int:
-        """As many as there were within the last second; one if there are none, so that Ray waits for a node."""
-        import ray
-
-        if time.monotonic() - self._counted > _COUNT_EVERY_SECONDS:
-            nodes = (node["Resources"] for node in ray.nodes() if node["Alive"])
-            self._now = max(1, self._given.slots(nodes))
-            self._counted = time.monotonic()
-            self.most = max(self.most, self._now)
-        return self._now
+def _times(there: float, taken: float) -> int:
+    return math.floor(there / taken + 1e-6)
 
 
 def check_this_machine(gpus: int | None, cpus: int | None) -> None:
@@ -93,11 +108,14 @@ def check_this_machine(gpus: int | None, cpus: int | None) -> None:
     """
     import torch
 
+    usable = processors()
+    where = f"this process may use {usable}" if usable.limit else ""
     _check_there_is("--gpus", gpus, torch.cuda.device_count(), "this machine")
-    _check_there_is("--cpus", cpus, os.cpu_count() or 1, "this machine")
+    _check_there_is("--cpus", cpus, usable.usable, "this machine", where)
 
 
-def _check_there_is(option: str, asked_for: int | None, there: int, where: str) -> None:
+def _check_there_is(option: str, asked_for: int | None, there: int, where: str, why: str = "") -> None:
     if asked_for is not None and asked_for > there:
         remedy = "0 is the CPU" if there == 0 else f"ask for at most {there}"
-        raise ClusterError(f"{option}: asked for {asked_for}, but {where} has {there or 'none'}; {remedy}")
+        has = why or f"{where} has {there or 'none'}"
+        raise ClusterError(f"{option}: asked for {asked_for}, but {has}; {remedy}")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from eig_tune.cluster.own_code import sent_by_value
-from eig_tune.cluster.resources import Resources, Slots
+from eig_tune.cluster.resources import Resources
+from eig_tune.cluster.slots import Slots
 from eig_tune.cluster.storage import Storage, reason_of
 from eig_tune.errors import MEND_AND_RESUME, StorageError, one_line
 from eig_tune.hpo.stages import Stage, Stages

@@ -1,7 +1,6 @@
 """Reading many image files: in threads, and only those that were not read before."""
 
 import hashlib
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from eig_tune.data.picture_cache import Kept, Row, cache_file, load_kept, new_po
 from eig_tune.data.pixel_file import PixelFile
 from eig_tune.data.pixels import Unreadable, decode, formats, open_regular
 from eig_tune.data.pool import PoolWriter, written_pool
+from eig_tune.processors import processors
 
 OnProgress = Callable[[int, int], None]
 _MOST_THREADS = 16
@@ -157,5 +157,4 @@ def in_parallel(
 
 
 def _threads() -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(_MOST_THREADS, 2 * cores)
+    return min(_MOST_THREADS, 2 * processors().usable)

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eig_tune.cluster.doctor import Check
+from eig_tune.cluster.slots import Explained
 from eig_tune.config.space import SearchSpec
 from eig_tune.hpo.plan import Plan
 from eig_tune.terminal.parts import table_of_numbers, two_columns
@@ -28,11 +29,14 @@ def print_checks(checks: Sequence[Check], console: Console) -> None:
             console.print(text, style="red", soft_wrap=True)
 
 
-def print_plan(spec: SearchSpec, plans: Sequence[Plan], measured: Measured | None, console: Console) -> None:
+def print_plan(
+    spec: SearchSpec, plans: Sequence[Plan], measured: Measured | None, slots: Explained, console: Console
+) -> None:
     """The resolved space, the rungs, and the predicted cost for every number of slots that has a plan.
 
     Args:
         measured: one trial; None when there are no images to measure it with.
+        slots: how many trials would run at once.
     """
     console.print(two_columns("searched", {name: str(distribution) for name, distribution in spec.search.items()}))
     rungs = [(f"{rung:,}", f"{trials:,}") for rung, trials in plans[0].reaching.items()]
@@ -47,6 +51,7 @@ def print_plan(spec: SearchSpec, plans: Sequence[Plan], measured: Measured | Non
     times = ["–" if measured is None else _hours(plan.hours(measured.steps_per_second)) for plan in plans]
     costs = [(str(plan.slots), time, f"{plan.busy:.0%}") for plan, time in zip(plans, times, strict=True)]
     console.print(table_of_numbers(("trials at once", "time", "slots in use"), costs))
+    console.print(Text(f"trials at once: {slots}"), soft_wrap=True)
 
 
 def _hours(hours: float) -> str:

@@ -118,7 +118,7 @@ class Run:
         self._evaluator = Evaluator(data.images, data.classifier, config.augment, device)
         distribution = data.images.class_distribution
         shares = None if distribution is None else torch.tensor(distribution)
-        setup = _setup(config, data.images.image_size, data.images.channels, shares, self._random)
+        setup = model_setup(config, data.images.image_size, data.images.channels, shares, self._random)
         self.model = build_model(setup)
         self._batches = batches_for(data.images.training, config.train.batch_size, config.seed, device)
         self._step = TrainingStep(self.model, self._batches, config, self._random)
@@ -181,9 +181,10 @@ class Run:
                 self._average.restart()
 
 
-def _setup(
+def model_setup(
     config: TrainConfig, image_size: int, channels: int, class_shares_C: Tensor | None, generator: torch.Generator
 ) -> ModelSetup:
+    """What the model of a run is made from."""
     method = METHODS[config.method]
     return ModelSetup(method, config.model, config.train, image_size, channels, class_shares_C, generator)
 
@@ -196,7 +197,7 @@ def model_of(record: checkpoint.RunRecord, tensors: Mapping[str, Tensor]) -> Mod
     """
     categories = record.config.model.categories
     shares = torch.full((categories,), 1 / categories)  # a fixed prior's own are among the weights
-    model = build_model(_setup(record.config, record.image_size, record.channels, shares, torch.Generator()))
+    model = build_model(model_setup(record.config, record.image_size, record.channels, shares, torch.Generator()))
     checkpoint.distribute(checkpoint.averages(tensors) or tensors, model.modules(), {})
     return model
 

@@ -19,6 +19,7 @@ from eig_tune.evaluation.classifier import EvaluationClassifier, Role, lowest_ac
 from eig_tune.evaluation.metrics import METRICS, nmi_of_chance
 from eig_tune.home import Home
 from eig_tune.models import METHODS
+from eig_tune.processors import processors
 from eig_tune.training.loop import TrialData
 from eig_tune.workflows.view import View
 
@@ -240,7 +241,8 @@ def _classifier(
     import torch
 
     # Beside trials they need the GPU's memory. At the beginning Ray starts, which needs processors as well.
-    threads, device = (1, torch.device("cpu")) if beside_trials else (max(1, torch.get_num_threads() // 2), None)
+    usable = min(torch.get_num_threads(), processors().usable)  # PyTorch does not look at cgroups
+    threads, device = (1, torch.device("cpu")) if beside_trials else (max(1, usable // 2), None)
     with view.progress_bar(f"training the evaluation classifier ({role})") as show:
 
         def on_progress(done: int, of: int) -> None:

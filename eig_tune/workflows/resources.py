@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from eig_tune.cluster.connect import start_ray
+from eig_tune.cluster.connect import own_ray_ends, start_ray
 from eig_tune.cluster.doctor import Place, refuse_unfit
-from eig_tune.cluster.resources import Resources, Slots, check_this_machine
+from eig_tune.cluster.resources import Resources, check_this_machine
+from eig_tune.cluster.slots import Explained, Slots, explain, nodes_of_cluster, this_machine
 from eig_tune.cluster.storage import Storage
 from eig_tune.cluster.storage_address import named_storage
 from eig_tune.cluster.tuner import Runtime
@@ -80,6 +81,7 @@ def prepare_resources(
     datasets = {name: TrialData(these, classifier) for name, these in images.items()}
     if options.trials_per_gpu is None:
         given = replace(given, trials_per_gpu=_as_many_as_fit(spec, next(iter(datasets.values())), given))
+    given = _shared_out(spec, next(iter(images.values())), given, options.address)
     runtime = Runtime(given, Slots(given), storage.below(options.name, search_id), stop)
     return Prepared(datasets, store, runtime)
 
@@ -93,6 +95,57 @@ def _check_available(options: RunOptions, storage: Storage) -> None:
         storage.check()
     else:
         refuse_unfit(Place(options.address, options.gpus, options.cpus, storage, options.tracking_uri))
+
+
+def _shared_out(spec: SearchSpec, images: ImageData, given: Resources, address: str | None) -> Resources:
+    """The same with what a trial takes of the nodes that there are; logs how many run at once, and what is idle."""
+    explained = explain(given, nodes_of_cluster(address), _memory(spec, images, given))
+    logger.info("trials at once: %s", explained)
+    return _warned(explained).given
+
+
+def planned_slots(
+    spec: SearchSpec,
+    images: ImageData | None,
+    gpus: int | None,
+    trials_per_gpu: int,
+    cpus: int | None,
+    address: str | None,
+) -> Explained:
+    """How many trials of a search would run at once on the cluster at ``address``, or on this machine; logs what would
+    be idle there.
+
+    Args:
+        spec: the search's space.
+        images: None while they cannot be had.
+
+    Raises:
+        ClusterError: the cluster cannot be reached, or has less than is asked for.
+    """
+    if address is None:
+        nodes = [this_machine(gpus)]
+        given = Resources(gpus if nodes[0].resources.get("GPU") or gpus else 0, trials_per_gpu, cpus)
+        return _warned(explain(given, nodes, 0))
+    with own_ray_ends():
+        start_ray(address, None)
+        given = Resources.of_cluster(gpus, trials_per_gpu, cpus)
+        memory = 0 if images is None else _memory(spec, images, given)
+        return _warned(explain(given, nodes_of_cluster(address), memory))
+
+
+def _warned(explained: Explained) -> Explained:
+    """The same, after a warning of everything that is idle."""
+    for problem in explained.problems():
+        logger.warning("%s", problem)
+    return explained
+
+
+def _memory(spec: SearchSpec, images: ImageData, given: Resources) -> int:
+    """Bytes of main memory that the largest trial of a space takes at least."""
+    from eig_tune.cluster.gpu_memory import largest_runs
+    from eig_tune.training.size import memory_of_a_trial
+
+    return memory_of_a_trial(largest_runs(spec), images, given.device)
 
 
 def _as_many_as_fit(spec: SearchSpec, data: TrialData, given: Resources) -> int:

@@ -107,6 +107,58 @@ def test_cluster_without_a_token_takes_a_driver_that_has_one(tmp_path: Path) -> 
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def test_gpus_that_idle_for_want_of_cpus_are_named_with_their_remedy(tmp_path: Path) -> None:
+    """Eight GPUs that are not there, as a node of a compose stack with two CPUs has them, and with one."""
+    for cpus, trials, idle in (
+        (
+            2,
+            "8 on {} (8 GPUs, one a trial)",
+            "{}: 8 trials on 8 GPUs share 2 CPUs, and the GPUs idle while",
+        ),
+        (1, "4 on {} (8 GPUs, 1 CPU, 0.25 a trial)", "{}: 4 of 8 GPUs idle for want of CPUs (8 GPUs, 1 CPU, 0.25 a"),
+    ):
+        temporary = tempfile.mkdtemp(prefix="ray-")
+        options = [f"--num-cpus={cpus}", "--num-gpus=8", f"--temp-dir={temporary}"]
+        node = RayNode(tmp_path / "head.log", options, TOKEN)
+        try:
+            host = node.address.partition(":")[0]
+            done = eig_tune("doctor", "--address", node.address, "--home", tmp_path / "home", "--json")
+            problem = problems(done)["trials at once"]
+            assert idle.format(host) in problem and "start Ray there with more CPUs (`ray start --num-cpus`" in problem
+            found = {check["name"]: check["found"] for check in json.loads(done.stdout)["checks"]}
+            assert found["trials at once"] == f"{trials.partition(' ')[0]}: {trials.format(host)}"
+        finally:
+            node.kill()
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
+@pytest.mark.parametrize("address", ["HOST:PORT", "auto"])
+def test_ray_of_another_user_is_one_line(tmp_path: Path, address: str) -> None:
+    """Root has started it; the driver is nobody's, who may read everything, so that Python runs, and write nothing."""
+    temporary, home = tempfile.mkdtemp(prefix="ray-"), Path(tempfile.mkdtemp(prefix="nobody-"))
+    node = RayNode(tmp_path / "head.log", ["--num-cpus=1", f"--temp-dir={temporary}"], TOKEN)
+    try:
+        home.chmod(0o777)
+        may_read = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+        as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *may_read]
+        given = node.address if address == "HOST:PORT" else address
+        command = [*as_nobody, str(EIG_TUNE), "search", "--space", str(write_space(tmp_path)), "--address", given]
+        environment = {**os.environ, **TOKEN, "HOME": str(home), "RAY_TMPDIR": str(Path(temporary).parent)}
+        done = subprocess.run(
+            [*command, "--home", str(home / "runs")],
+            capture_output=True, text=True, timeout=120, check=False, env=environment, cwd=home,
+        )  # fmt: skip
+        assert done.returncode == 2, done.stderr
+        shown = done.stderr.strip().splitlines()
+        assert "belongs to user root, and user nobody may not use it; run the search as the user who" in shown[-1]
+        assert not [noise for noise in ("Traceback", "@  ", "Aborted", "*** ") if noise in done.stderr], done.stderr
+    finally:
+        node.kill()
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a worker with a file system of its own")
 def test_cluster_broken_in_every_way(head: RayNode, tmp_path: Path) -> None:
     """One worker: another Python, another numpy, and a disk of its own where the home is; no MLflow, no data."""

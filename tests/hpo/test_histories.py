@@ -61,6 +61,7 @@ def test_whatever_happens_both_searches_come_to_a_right_end(
     world = World(tmp_path, uri, f"history-{seed}-{slots}.", seed, quick)
     given = SimpleNamespace(per_trial={"cpu": 1}, device="cpu", trials_per_gpu=1)
     quick.setattr("eig_tune.workflows.resources.Resources.of_cluster", lambda *options: given)
+    quick.setattr("eig_tune.workflows.resources._shared_out", lambda spec, images, given, address: given)
     quick.setattr("eig_tune.workflows.resources.Slots", lambda *options: SimpleNamespace(now=lambda: slots, most=slots))
     (tmp_path / "ray").mkdir()
     OneProcess(world.chance, slots, world.happens, tmp_path / "ray").install(quick)

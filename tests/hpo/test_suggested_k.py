@@ -45,6 +45,7 @@ def patched(monkeypatch: pytest.MonkeyPatch, unlabelled_digits: ImageData) -> py
     given = SimpleNamespace(per_trial={"cpu": 1}, device="cpu", trials_per_gpu=1)
     monkeypatch.setattr("eig_tune.workflows.resources.Resources.of_cluster", lambda *options: given)
     slots = SimpleNamespace(now=lambda: 1, most=1)
+    monkeypatch.setattr("eig_tune.workflows.resources._shared_out", lambda spec, images, given, address: given)
     monkeypatch.setattr("eig_tune.workflows.resources.Slots", lambda *options: slots)
     return monkeypatch
 

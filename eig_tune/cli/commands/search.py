@@ -62,7 +62,7 @@ def search(
     stop, per_gpu = Stop(seconds_of(time_budget)), trials_sharing_a_gpu(trials_per_gpu)
     spec = read_spec(space, {"trials": trials, "train.steps": steps, "seed": seed, "dataset.root": root})
     if dry_run:
-        print_plan_of(spec, home)
+        print_plan_of(spec, home, gpus, per_gpu, cpus, address)
         return
     from eig_tune.api.search import search as run_search
     from eig_tune.reports.outcomes import search_document

@@ -1,7 +1,7 @@
 """``eig-tune validate``, and the plan that it and ``search --dry-run`` print."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -27,8 +27,16 @@ def validate(
     print_plan_of(read_spec(file, {"dataset.root": root}), home)
 
 
-def print_plan_of(spec: "SearchSpec", home: Path) -> None:
-    """Print the resolved space, the rungs and the predicted cost, after a warning of each unused setting."""
+def print_plan_of(
+    spec: "SearchSpec",
+    home: Path,
+    gpus: int | None = None,
+    trials_per_gpu: "int | Literal['auto']" = 1,
+    cpus: int | None = None,
+    address: str | None = None,
+) -> None:
+    """Print the resolved space, the rungs, the predicted cost and how many trials would run at once, after a warning of
+    each unused setting and of each GPU that would be idle."""
     from eig_tune.config.unused import find_unused_in_rows, find_unused_in_search
     from eig_tune.data import how_to_get
     from eig_tune.home import Home
@@ -38,6 +46,7 @@ def print_plan_of(spec: "SearchSpec", home: Path) -> None:
     from eig_tune.terminal.view import TerminalView
     from eig_tune.training.speed import measure_trial
     from eig_tune.workflows.prepare import prepare_images, warn_of_unused, with_objectives
+    from eig_tune.workflows.resources import planned_slots
 
     console = message_console()
     warn_of_unused([*find_unused_in_search(spec), *find_unused_in_rows(spec, spec.compare)])
@@ -47,8 +56,10 @@ def print_plan_of(spec: "SearchSpec", home: Path) -> None:
         spec = with_objectives(spec, images)
         measured = measure_trial(spec.base_config(), images)
     else:
-        measured = None
+        images = measured = None
         console.print(f"data: {absent}", soft_wrap=True)
         with_objectives(spec, None)
     plans = [make_plan(spec, slots) for slots in _PLANNED_SLOTS if slots <= spec.trials]
-    print_plan(spec, plans, measured, result_console())
+    per_gpu = 1 if trials_per_gpu == "auto" else trials_per_gpu
+    slots = planned_slots(spec, images, gpus, per_gpu, cpus, address)
+    print_plan(spec, plans, measured, slots, result_console())
