@@ -108,6 +108,12 @@ class Host:
             )
         return Running(started)
 
+    def run(self, *command: str) -> "subprocess.CompletedProcess[str]":
+        """A command on this host, when it has ended."""
+        return subprocess.run(
+            self._inside(*command), capture_output=True, text=True, check=False, env=self._environment
+        )
+
     def start_ray(self, head: "Host | None" = None, cpus: int = 4, gpus: int = 0) -> None:
         """``ray start``: a head, or a worker of ``head``; returns when it is up."""
         role = ["--head", f"--port={RAY_PORT}", "--include-dashboard=false"]

@@ -1,54 +1,168 @@
-"""docker/slurm.sh as it stands, with stand-ins for Slurm's two commands; Ray and the search are real."""
+"""docker/slurm.sh under Debian's Slurm, on hosts of their own: real Ray, real searches, and all that befalls a job."""
 
-import contextlib
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from searches import give_classifier, processes_naming, trials_of, write_space
-from stack import base_environment
+from agreement import Left, assert_all_agrees
+from hosts import BIN
+from searches import NAME, event_log_file, events, give_classifier, write_space
+from slurm_site import Slurm, skip_unless_installed
 
-pytestmark = [pytest.mark.slow, pytest.mark.cluster]
-ROOT = Path(__file__).parents[2]
+pytestmark = [pytest.mark.slow]
+SCRIPT = Path(__file__).parents[2] / "docker" / "slurm.sh"
+FAULTS = Path(__file__).parent / "faults"
+TRIALS, REPORT_EVERY, GRACE = 10, 20, 20
+ENVIRONMENT = {
+    "PATH": f"{BIN}:{os.environ['PATH']}",
+    "PYTHONPATH": str(FAULTS),
+    "EIG_TUNE_PACE": "2",
+    "OMP_NUM_THREADS": "1",
+    "RAY_worker_niceness": "0",
+    "RAY_raylet_start_wait_time_s": "120",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
 
 
-def wait_for_the_last_of(folder: Path) -> None:
-    """Ray's log monitor looks only now and then whether its node is still there."""
-    end = time.monotonic() + 30
-    while left := processes_naming(str(folder)):
-        assert time.monotonic() < end, left
-        time.sleep(0.5)
+@pytest.fixture(scope="module")
+def slurm() -> Iterator[Slurm]:
+    skip_unless_installed()
+    folder = Path(tempfile.mkdtemp(prefix="slurm-"))
+    with Slurm(folder / "site", 3, ENVIRONMENT, gpus=2) as site:
+        yield site
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder with a short name, because Ray's sockets lie below it."""
-    made = Path(tempfile.mkdtemp(prefix="eig-"))
-    yield made
-    shutil.rmtree(made)
+def shared(slurm: Slurm, tmp_path: Path) -> Path:
+    """The folder that jobs are submitted from, with a space and its evaluation classifier."""
+    give_classifier(tmp_path / "eig-runs")
+    write_space(tmp_path)
+    return tmp_path
 
 
-def test_job_starts_ray_searches_and_leaves_nothing_behind(folder: Path) -> None:
-    environment = {
-        **base_environment(Path(__file__).parent / "slurm"),
-        **{"SLURM_JOB_ID": str(os.getpid()), "SLURM_JOB_NODELIST": "127.0.0.1,127.0.0.1"},
-        **{"TMPDIR": str(folder), "RAY_raylet_start_wait_time_s": "120", "RAY_worker_niceness": "0"},
-    }
-    give_classifier(folder / "eig-runs")
-    command: list[str | Path] = [ROOT / "docker" / "slurm.sh", "--space", write_space(folder), "--trials", "2"]
-    with (folder / "log").open("w") as log:
-        job = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+class Job:
+    """One that was submitted, and its log."""
+
+    def __init__(self, slurm: Slurm, shared: Path, *options: str, search: tuple[str, ...] = ()) -> None:
+        self._slurm, self._shared = slurm, shared
+        space = ("--space", f"{NAME}.yaml", "--gpus", "0")
+        given = ("--cpus-per-task=2", "--time=60", *options)
+        self.number = slurm.submit(SCRIPT, *space, *search, within=shared, options=given)
+
+    @property
+    def log(self) -> str:
+        return "".join(file.read_text() for file in sorted(self._shared.glob("eig-tune-*.log")))
+
+    @property
+    def state(self) -> str:
+        return self._slurm.state(self.number)
+
+    def restarts(self) -> int:
+        shown = self._slurm.said("scontrol", "show", "job", self.number)
+        return int(shown.partition("Restarts=")[2].split()[0])
+
+    def wait_for(self, what: str, met: Callable[[], bool], seconds: float = 240) -> None:
         try:
-            assert job.wait(timeout=300) == 0, (folder / "log").read_text()[-3000:]
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(job.pid, signal.SIGKILL)
-    assert len(trials_of(folder / "eig-runs")) == 2
-    wait_for_the_last_of(folder)
-    assert not list(folder.glob(".ray-token-*")), "the token is left behind"
+            self._slurm.wait_for(what, met, seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log[-6000:]}") from error
+
+    def wait_for_events(self, more: int) -> None:
+        home = self._shared / "eig-runs"
+        wanted = events(home) + more
+        self.wait_for(f"{wanted} lines in the event log", lambda: events(home) >= wanted)
+
+    def ends_as(self, *states: str) -> None:
+        over = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
+        self.wait_for("its end", lambda: self.state in over, seconds=600)
+        assert self.state in states, self.log[-6000:]
+
+
+def assert_nothing_is_left(slurm: Slurm, job: Job, shared: Path, nodes: tuple[str, ...]) -> None:
+    for name in nodes:
+        job.wait_for(f"the end of all on {name}", lambda name=name: not slurm.nodes[name].running("ray"), seconds=40)
+        assert not list(slurm.temporary(name).iterdir()), f"temporary files are left on {name}"
+    left = [file.name for file in shared.iterdir() if file.name.startswith((".ray-token", "core"))]
+    assert left == []
+
+
+@pytest.mark.real_cluster
+def test_job_that_loses_nodes_its_driver_and_its_time_ends_with_every_trial_once(slurm: Slurm, shared: Path) -> None:
+    trials = ("--trials", str(TRIALS))
+    job = Job(slurm, shared, "--nodes=2", search=trials)
+    job.wait_for_events(25)
+    (driver,) = slurm.nodes["n1"].running("bin/eig-tune")
+    os.kill(driver, signal.SIGKILL)
+    job.wait_for("the search to go on", lambda: "the search was killed (exit code 137); it goes on" in job.log)
+    job.wait_for_events(5)
+
+    slurm.lose("n2")
+    job.wait_for("Slurm to miss it", lambda: "Node failure on n2" in job.log)
+    assert job.state == "RUNNING"
+    job.wait_for_events(5)
+    slurm.nodes["n2"].set_cable(plugged=True)
+    slurm.start_node("n2")
+
+    slurm.said("scontrol", "update", f"JobId={job.number}", "EndTime=now+100")
+    job.wait_for("the end of its time", lambda: job.restarts() == 1)
+    slurm.said("scontrol", "update", f"JobId={job.number}", "TimeLimit=60")
+    assert "interrupted by SIGTERM" in job.log and "the job queues again, to go on" in job.log
+    job.wait_for_events(5)
+
+    slurm.lose("n1")  # with the script and the driver
+    job.wait_for("Slurm to let it queue again", lambda: job.restarts() == 2)
+    job.wait_for_events(5)
+    slurm.said("scancel", job.number)
+    job.ends_as("CANCELLED")
+    assert_nothing_is_left(slurm, job, shared, ("n2", "n3"))
+    assert event_log_file(shared / "eig-runs").stat().st_mode & 0o044, "the results are for their owner alone"
+
+    again = Job(slurm, shared, "--nodes=2", search=trials)
+    again.ends_as("COMPLETED")
+    assert_nothing_is_left(slurm, again, shared, ("n2", "n3"))
+    home = shared / "eig-runs"
+    assert_all_agrees(Left(home, f"sqlite:///{home}/mlflow.db", home / "ray"), TRIALS, 0, REPORT_EVERY, (GRACE, 60))
+    slurm.nodes["n1"].set_cable(plugged=True)
+    slurm.start_node("n1")
+
+
+@pytest.mark.cluster
+def test_bad_start_ends_at_once_and_says_where(slurm: Slurm, shared: Path) -> None:
+    slurm.wait_for_all_nodes()
+    assert slurm.nodes["n2"].run("mount", "-o", "remount,ro,bind", "/tmp/eig-test").returncode == 0
+    try:
+        job = Job(slurm, shared, "--nodelist=n1,n2", "--nodes=2")
+        job.ends_as("FAILED")
+    finally:
+        slurm.nodes["n2"].run("mount", "-o", "remount,rw,bind", "/tmp/eig-test")
+    assert "Ray has not started on n2: see above what srun or Ray says of it" in job.log
+    assert "Read-only file system" in job.log
+    assert_nothing_is_left(slurm, job, shared, ("n1", "n2"))
+
+
+@pytest.mark.cluster
+def test_gpus_of_the_whole_job(slurm: Slurm, shared: Path) -> None:
+    """Three on two nodes: each step asks for its node's own."""
+    slurm.wait_for_all_nodes()
+    job = Job(slurm, shared, "--nodes=2", "--gpus=3", search=("--trials", "1", "--steps", "20"))
+    job.ends_as("COMPLETED")
+    assert "Unable to create step" not in job.log
+    assert_nothing_is_left(slurm, job, shared, ("n1", "n2"))
+
+
+@pytest.mark.cluster
+def test_array_without_the_submitters_environment(slurm: Slurm, shared: Path) -> None:
+    """Each task is a search of its own; what is not on the PATH is found in the folder's environment."""
+    slurm.wait_for_all_nodes()
+    (shared / ".venv").symlink_to(BIN.parent)
+    job = Job(slurm, shared, "--export=NONE", "--array=1-2", "--nodes=1", search=("--trials", "1", "--steps", "20"))
+    for task in (1, 2):
+        file = shared / "eig-runs" / "studies" / f"{NAME}-{task}" / "events.jsonl"
+        job.wait_for("both searches", lambda file=file: file.is_file() and '"complete": true' in file.read_text())
+    slurm.wait_for_all_nodes()
+    assert not (shared / "eig-runs" / "studies" / NAME).exists()
