@@ -41,7 +41,7 @@ RAY_AUTH_TOKEN_PATH=$(mktemp "$PWD/.ray-token-$SLURM_JOB_ID-XXXXXX") # readable 
 od -An -N24 -tx1 /dev/urandom | tr -d ' \n' >"$RAY_AUTH_TOKEN_PATH"
 RAY_TMPDIR=${TMPDIR:-/tmp}/eig-$SLURM_JOB_ID
 [ ${#RAY_TMPDIR} -le 39 ] || RAY_TMPDIR=/tmp/eig-$SLURM_JOB_ID # Ray's sockets lie below it, whose paths may have 107 bytes
-export RAY_AUTH_TOKEN_PATH RAY_AUTH_MODE=token RAY_TMPDIR first ip port
+export RAY_AUTH_TOKEN_PATH RAY_AUTH_MODE=token RAY_TMPDIR
 # A node that is silent is given up after 24 s, not 65: its trials go on elsewhere one report further back.
 export RAY_health_check_timeout_ms=5000 RAY_health_check_failure_threshold=3
 
@@ -57,7 +57,9 @@ on_node() { # Ray on the node where this runs, which leaves nothing behind
     wait || true
     pkill -KILL -U "$UID" -f "$RAY_TMPDIR/" || true # what is left of a Ray that was killed
     rm -rf "$RAY_TMPDIR"
-    [ -n "${ended:-}" ] || { without_head && exit "${code:-1}"; }
+    [ -z "${ended:-}" ] || exit 0
+    [ "$SECONDS" -lt 60 ] || without_head
+    exit "${code:-1}"
 }
 # shellcheck disable=SC2329
 without_head() { # a job whose script's node is lost keeps its other nodes, and nobody uses them: let it queue again
@@ -65,7 +67,7 @@ without_head() { # a job whose script's node is lost keeps its other nodes, and 
         nodes=$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%N) || return 0
         if ! scontrol show hostnames "$nodes" | grep -qx "$first"; then
             echo "the job has lost $first, where its script ran; it queues again, to go on" >&2
-            scontrol requeue "$SLURM_JOB_ID" || return 0
+            scontrol requeue "$SLURM_JOB_ID" || scancel "$SLURM_JOB_ID"
         fi
         sleep 10
     done
@@ -74,7 +76,8 @@ step() { # HOST and options of `ray start`: Ray there, as a step in the backgrou
     local host=$1
     shift
     srun --overlap --no-kill --nodes=1 --ntasks=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --nodelist="$host" \
-        ${gpus[$host]:+"${gpus[$host]}"} bash -c "$(declare -f on_node without_head); on_node \"\$@\"" on_node "$@" &
+        ${gpus[$host]:+"${gpus[$host]}"} bash -c "$(declare -p first ip port && declare -f on_node without_head)
+            on_node \"\$@\"" on_node "$@" &
     steps[$host]=$! began[$host]=$SECONDS
 }
 runs() { jobs -pr | grep -qx "$1"; }
