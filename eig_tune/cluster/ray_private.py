@@ -95,9 +95,10 @@ def running_here() -> str | None:
     from ray._private.services import canonicalize_bootstrap_address
 
     try:
-        return canonicalize_bootstrap_address("auto")
+        address: str | None = canonicalize_bootstrap_address("auto")
     except (ConnectionError, ValueError):
         return None
+    return address
 
 
 def oldest_without_room(tune_controller: Any) -> "RayTrial | None":

@@ -28,7 +28,7 @@ def most_at_once(home: Path) -> int:
 def test_search_on_one_cpu_of_several_runs_one_trial_at_a_time(tmp_path: Path) -> None:
     home, cpu = tmp_path / "home", str(min(os.sched_getaffinity(0)))
     give_classifier(home)
-    command = [str(EIG_TUNE), "search", "--space", str(write_space(tmp_path)), "--home", str(home), "--trials", "3"]
+    command = [str(EIG_TUNE), "search", "--space", str(write_space(tmp_path)), "--home", str(home), "--trials", "2"]
     without_slurm = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}
     pinned = ["taskset", "-c", cpu, *command]
     done = subprocess.run(pinned, capture_output=True, text=True, timeout=300, check=False, env=without_slurm)
@@ -37,9 +37,11 @@ def test_search_on_one_cpu_of_several_runs_one_trial_at_a_time(tmp_path: Path) -
     assert f"trials at once: 1: 1 on this machine (1 CPU, one a trial; this process may use {why})" in done.stderr
     assert most_at_once(home) == 1
     assert {trial.status for trial in trials_of(home).values()} <= {"finished", "stopped"}
-    more = subprocess.run([*pinned, "--cpus", "2"], capture_output=True, text=True, timeout=60, check=False)
-    assert more.returncode == 2
-    assert f"--cpus: asked for 2, but this process may use {why}; ask for at most 1" in more.stderr
+    more = subprocess.run(
+        [*pinned, "--cpus", "2", "--name", "more"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert refused.returncode == 2
+    assert f"--cpus: asked for 2, but this process may use {why}; ask for at most 1" in refused.stderr
 
 
 def test_plan_says_how_many_run_at_once(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,10 @@ def wait_for(what: str, met: Callable[[], bool], seconds: float) -> None:
         time.sleep(1)
 
 
+def has_nothing_of_ray(host: Host) -> bool:
+    return not host.running("ray/")
+
+
 def test_ray_up_starts_every_worker_and_ray_down_leaves_no_process(machines: Machines) -> None:
     checkout = machines.folder / "checkout"
     shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(*_NOT_COPIED))
@@ -125,4 +130,4 @@ def test_ray_up_starts_every_worker_and_ray_down_leaves_no_process(machines: Mac
     assert "3 nodes on 3 hosts" in said
     ray("down", "--yes", file)
     for name, host in machines.machines.items():
-        wait_for(f"the end of Ray on {name}", lambda host=host: not host.running("ray/"), seconds=60)
+        wait_for(f"the end of Ray on {name}", partial(has_nothing_of_ray, host), seconds=60)

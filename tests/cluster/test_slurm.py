@@ -5,6 +5,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -83,9 +84,17 @@ class Job:
         assert self.state in states, self.log[-6000:]
 
 
+def has_nothing_of_ray(slurm: Slurm, node: str) -> bool:
+    return not slurm.nodes[node].running("ray")
+
+
+def is_complete(event_log: Path) -> bool:
+    return event_log.is_file() and '"complete": true' in event_log.read_text()
+
+
 def assert_nothing_is_left(slurm: Slurm, job: Job, shared: Path, nodes: tuple[str, ...]) -> None:
     for name in nodes:
-        job.wait_for(f"the end of all on {name}", lambda name=name: not slurm.nodes[name].running("ray"), seconds=40)
+        job.wait_for(f"the end of all on {name}", partial(has_nothing_of_ray, slurm, name), seconds=40)
         assert not list(slurm.temporary(name).iterdir()), f"temporary files are left on {name}"
     left = [file.name for file in shared.iterdir() if file.name.startswith((".ray-token", "core"))]
     assert left == []
@@ -163,6 +172,6 @@ def test_array_without_the_submitters_environment(slurm: Slurm, shared: Path) ->
     job = Job(slurm, shared, "--export=NONE", "--array=1-2", "--nodes=1", search=("--trials", "1", "--steps", "20"))
     for task in (1, 2):
         file = shared / "eig-runs" / "studies" / f"{NAME}-{task}" / "events.jsonl"
-        job.wait_for("both searches", lambda file=file: file.is_file() and '"complete": true' in file.read_text())
+        job.wait_for("both searches", partial(is_complete, file))
     slurm.wait_for_all_nodes()
     assert not (shared / "eig-runs" / "studies" / NAME).exists()

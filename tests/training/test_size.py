@@ -3,12 +3,13 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from eig_tune.data import ImageData
 from eig_tune.models import METHODS, NetworkSettings
-from eig_tune.models.base import ModelSetup
+from eig_tune.models.base import Model, ModelSetup
 from eig_tune.training import TrainConfig, TrainSettings
 from eig_tune.training.size import memory_of_a_trial
 
@@ -50,7 +51,7 @@ class Unmakeable:
 
 
 def test_own_model_with_a_mistake_is_left_to_its_trial(digits: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
-    kind = replace(METHODS["elastic-infogan"].model, load=lambda: Unmakeable)
+    kind = replace(METHODS["elastic-infogan"].model, load=lambda: cast("type[Model]", Unmakeable))
     monkeypatch.setitem(METHODS, "mine", replace(METHODS["elastic-infogan"], name="mine", model=kind))
     mine = run(64).model_copy(update={"method": "mine"})
     assert memory_of_a_trial([mine], digits, "cpu") < memory_of_a_trial([run(64)], digits, "cpu")

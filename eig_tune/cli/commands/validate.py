@@ -50,13 +50,12 @@ def print_plan_of(
 
     console = message_console()
     warn_of_unused([*find_unused_in_search(spec), *find_unused_in_rows(spec, spec.compare)])
-    absent = how_to_get(spec.dataset)
+    absent, images, measured = how_to_get(spec.dataset), None, None
     if absent is None:
         images = prepare_images(spec, Home(absolute(home, "--home")), TerminalView(console))
         spec = with_objectives(spec, images)
         measured = measure_trial(spec.base_config(), images)
     else:
-        images = measured = None
         console.print(f"data: {absent}", soft_wrap=True)
         with_objectives(spec, None)
     plans = [make_plan(spec, slots) for slots in _PLANNED_SLOTS if slots <= spec.trials]
