@@ -37,7 +37,7 @@ def test_search_on_one_cpu_of_several_runs_one_trial_at_a_time(tmp_path: Path) -
     assert f"trials at once: 1: 1 on this machine (1 CPU, one a trial; this process may use {why})" in done.stderr
     assert most_at_once(home) == 1
     assert {trial.status for trial in trials_of(home).values()} <= {"finished", "stopped"}
-    more = subprocess.run(
+    refused = subprocess.run(
         [*pinned, "--cpus", "2", "--name", "more"], capture_output=True, text=True, timeout=60, check=False
     )
     assert refused.returncode == 2
