@@ -27,6 +27,7 @@ def search(
     trials_per_gpu: int | Literal["auto"] = 1,
     cpus: int | None = None,
     address: str | None = None,
+    autoscale: bool = False,
     storage: str | None = None,
     time_budget: str | float | None = None,
     warm_start: str | None = None,
@@ -58,6 +59,8 @@ def search(
         trials_per_gpu: trials that share a GPU; ``auto`` goes by its memory: at most 2, under NVIDIA's MPS 16.
         cpus: trials at once on the CPU; None is all.
         address: a Ray cluster; RAY_ADDRESS, or this machine.
+        autoscale: let trials wait for nodes that the cluster starts when they are needed; ``gpus``, or with
+            ``gpus=0`` ``cpus``, says for how many.
         storage: where checkpoints lie, a folder or ``s3://bucket/prefix``; EIG_TUNE_STORAGE, or the home.
         time_budget: end gently after so many seconds, or after a time such as ``1h30m``.
         warm_start: begin with the Pareto front of this search, named by its name or its run.
@@ -97,6 +100,7 @@ def search(
             trials_per_gpu,
             cpus,
             address,
+            autoscale,
             storage,
             resume,
             asked_to_stop,

@@ -61,6 +61,13 @@ AddressOption = Annotated[
     str | None,
     typer.Option(envvar="RAY_ADDRESS", help="Address of a Ray cluster, such as HOST:6379; this machine by default."),
 ]
+AutoscaleOption = Annotated[
+    bool,
+    typer.Option(
+        "--autoscale",
+        help="Let trials wait for nodes that the cluster starts for them; --gpus or --cpus says for how many.",
+    ),
+]
 StorageOption = Annotated[
     str | None,
     typer.Option(

@@ -47,6 +47,7 @@ class Place:
         cpus: how many are asked for; None is all.
         storage: where checkpoints are to lie.
         tracking_uri: the MLflow store.
+        autoscale: what is asked for need not be there, because the cluster starts nodes when trials wait for them.
     """
 
     address: str | None
@@ -54,6 +55,7 @@ class Place:
     cpus: int | None
     storage: Storage
     tracking_uri: str
+    autoscale: bool = False
 
 
 def examine(place: Place) -> list[Check]:
@@ -104,7 +106,7 @@ def _check_cluster(place: Place) -> list[Check]:
         return [
             joined,
             _check_nodes(nodes),
-            _attempt("resources", _in_all(nodes), lambda: Resources.of_cluster(place.gpus, 1, place.cpus)),
+            _attempt("resources", _in_all(nodes), lambda: _asked_for(place)),
             _check_slots(place),
             *([] if place.gpus == 0 else [_check_gpus(nodes)]),
             _check_versions(nodes),
@@ -124,10 +126,14 @@ def _in_all(nodes: Sequence[Node]) -> str:
     return f"{sum(node.cpus for node in nodes)} CPUs, {sum(node.gpus for node in nodes)} GPUs"
 
 
+def _asked_for(place: Place) -> Resources:
+    return Resources.of_cluster(place.gpus, 1, place.cpus, place.autoscale)
+
+
 def _check_slots(place: Place) -> Check:
     """How many trials run at once where one has a GPU to itself, and what limits them."""
     try:
-        asked = Resources.of_cluster(place.gpus, 1, place.cpus)
+        asked = _asked_for(place)
     except EigTuneError:
         return Check(SLOTS, "fewer than asked for")
     explained = explain(asked, nodes_of_cluster(place.address), memory=0)

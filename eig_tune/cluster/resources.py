@@ -22,6 +22,8 @@ class Resources:
         cpus: without GPUs at most so many; None is all, in the same way.
         cpu_share: CPUs that a trial on a GPU takes.
         memory: bytes of a node's memory that a trial takes; 0 where nobody has counted.
+        autoscale: trials are proposed for all that may be used, there or not: the cluster starts nodes for those that
+            wait, and ends nodes for which there are none.
     """
 
     gpus: int | None
@@ -29,14 +31,21 @@ class Resources:
     cpus: int | None
     cpu_share: float = 1.0
     memory: int = 0
+    autoscale: bool = False
 
     @classmethod
-    def of_cluster(cls, gpus: int | None, trials_per_gpu: int, cpus: int | None) -> "Resources":
+    def of_cluster(
+        cls, gpus: int | None, trials_per_gpu: int, cpus: int | None, autoscale: bool = False
+    ) -> "Resources":
         """What the running cluster gives of what is asked for; the CPU when it has no GPU.
 
         Raises:
-            ClusterError: more is asked for than there is.
+            ClusterError: more is asked for than there is, or with ``autoscale`` nothing.
         """
+        if autoscale:
+            if not gpus and not (gpus == 0 and cpus):
+                raise ClusterError("--autoscale: say for how many, by --gpus 8, or by --gpus 0 --cpus 32 on the CPU")
+            return cls(gpus, trials_per_gpu, cpus, autoscale=True)
         import ray
 
         available = ray.cluster_resources()
@@ -74,6 +83,8 @@ class Resources:
 
     def slots(self, nodes: Iterable[Mapping[str, float]]) -> int:
         """Trials at once on nodes with these resources, as Ray names them."""
+        if self.autoscale and self.most is not None:
+            return self.most
         there, most = sum(min(self.room(node).values()) for node in nodes), self.most
         return there if most is None else min(there, most)
 

@@ -97,6 +97,8 @@ class Explained:
         """One line: how many, where, and what limits them."""
         there, total = sum(map(self._trials, self.nodes)), self.given.slots(node.resources for node in self.nodes)
         option = f"--cpus {self.given.cpus}" if self.given.gpus == 0 else f"--gpus {self.given.gpus}"
+        if self.given.autoscale:
+            return f"up to {total} by {option}, on nodes that the cluster starts for them; now {there or 'none'}"
         asked = f" by {option}, of" if total < there else ":"
         return f"{total or 'none'}{asked} {some(self._groups())}"
 

@@ -22,6 +22,7 @@ class RunOptions:
         trials_per_gpu: how many share one GPU; None goes by its memory.
         cpus: without GPUs at most so many trials at once; None is all.
         address: of a Ray cluster; None is this machine.
+        autoscale: the cluster starts nodes for trials that wait; ``gpus``, or without GPUs ``cpus``, says for how many.
         storage: where checkpoints lie; None is in the home.
         resume: go on with what has this name already.
         stop: asks for the end of the work.
@@ -33,6 +34,7 @@ class RunOptions:
     trials_per_gpu: int | None = 1
     cpus: int | None = None
     address: str | None = None
+    autoscale: bool = False
     storage: str | None = None
     resume: bool = False
     stop: Stop = field(default_factory=Stop)

@@ -14,6 +14,7 @@ from eig_tune.cluster.storage_address import named_storage
 from eig_tune.cluster.tuner import Runtime
 from eig_tune.config.space import SearchSpec
 from eig_tune.data import ImageData
+from eig_tune.errors import ClusterError
 from eig_tune.home import Home
 from eig_tune.stopping import leave_sigterm_alone
 from eig_tune.tracking import Store, check_store, is_local, open_store
@@ -74,7 +75,7 @@ def prepare_resources(
         training = executor.submit(train_when_opened)
         # In this thread, because the kernel ends Ray's processes together with the thread that started them.
         start_ray(options.address, options.cpus)
-        given = Resources.of_cluster(options.gpus, options.trials_per_gpu or 1, options.cpus)
+        given = Resources.of_cluster(options.gpus, options.trials_per_gpu or 1, options.cpus, options.autoscale)
         classifier, store = training.result().classifier, opening.result()
     if options.address is not None:  # a process on another machine cannot map a file of this one
         images = {name: these.sent_whole() for name, these in images.items()}
@@ -89,12 +90,15 @@ def prepare_resources(
 def _check_available(options: RunOptions, storage: Storage) -> None:
     """See that what is asked for is there, before anything is made; joining a cluster takes no time."""
     if options.address is None:
+        if options.autoscale:
+            raise ClusterError("--autoscale: this machine starts no nodes; give the --address of a cluster that does")
         check_this_machine(options.gpus, options.cpus)
         if not is_local(options.tracking_uri):
             check_store(options.tracking_uri)
         storage.check()
     else:
-        refuse_unfit(Place(options.address, options.gpus, options.cpus, storage, options.tracking_uri))
+        asked = Place(options.address, options.gpus, options.cpus, storage, options.tracking_uri, options.autoscale)
+        refuse_unfit(asked)
 
 
 def _shared_out(spec: SearchSpec, images: ImageData, given: Resources, address: str | None) -> Resources:

@@ -3,6 +3,7 @@
 import pytest
 
 from eig_tune.cluster.resources import Resources
+from eig_tune.errors import ClusterError
 
 LAPTOP = {"CPU": 4.0, "memory": 1e9}
 GPUS = {"CPU": 16.0, "GPU": 4.0, "accelerator_type:A100": 1.0}
@@ -24,6 +25,8 @@ FEW_CPUS = {"CPU": 2.0, "GPU": 4.0}
         (Resources(2, 3, None), [GPUS, GPUS], 6),
         (Resources(8, 1, None), [GPUS], 4),
         (Resources(None, 1, None), [LAPTOP], 0),
+        (Resources(8, 2, None, autoscale=True), [LAPTOP], 16),  # they come when trials wait for them
+        (Resources(0, 1, 32, autoscale=True), [LAPTOP], 32),
     ],
 )
 def test_slots_follow_the_nodes_up_to_what_was_asked_for(
@@ -35,3 +38,14 @@ def test_slots_follow_the_nodes_up_to_what_was_asked_for(
 def test_trial_on_a_shared_gpu_takes_its_share() -> None:
     assert Resources(None, 4, None).per_trial == {"cpu": 1, "gpu": 0.25} and Resources(None, 4, None).device == "cuda"
     assert Resources(0, 4, None).per_trial == {"cpu": 1} and Resources(0, 4, None).device == "cpu"
+
+
+@pytest.mark.parametrize(("gpus", "cpus"), [(None, None), (0, None), (None, 4)])
+def test_a_cluster_that_starts_nodes_has_to_know_for_how_many(gpus: int | None, cpus: int | None) -> None:
+    with pytest.raises(ClusterError, match="--autoscale: say for how many"):
+        Resources.of_cluster(gpus, 1, cpus, autoscale=True)
+
+
+def test_what_is_asked_of_a_cluster_that_starts_nodes_need_not_be_there() -> None:
+    assert Resources.of_cluster(8, 2, None, autoscale=True).slots([LAPTOP]) == 16
+    assert Resources.of_cluster(0, 1, 32, autoscale=True).slots([LAPTOP]) == 32

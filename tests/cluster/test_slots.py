@@ -31,6 +31,11 @@ EIGHT_AND_TWO = node("m1", 2, 8)
         ),
         (Resources(None, 1, None), [node("m1", 1, 8)], "4: 4 on m1 (8 GPUs, 1 CPU, 0.25 a trial)"),
         (Resources(None, 1, None), [node("m1", 4)], "none: 0 on m1 (no GPU)"),
+        (
+            Resources(8, 1, None, autoscale=True),
+            [node("m1", 0), node("m2", 4, 1)],
+            "up to 8 by --gpus 8, on nodes that the cluster starts for them; now 1",
+        ),
     ],
 )
 def test_one_line_says_how_many_where_and_why(given: Resources, nodes: list[ResourcesOfNode], said: str) -> None:

@@ -8,6 +8,7 @@ import typer
 from eig_tune import strict_json
 from eig_tune.cli.options import (
     AddressOption,
+    AutoscaleOption,
     CpusOption,
     GpusOption,
     HomeOption,
@@ -31,6 +32,7 @@ def doctor(
     gpus: GpusOption = None,
     cpus: CpusOption = None,
     address: AddressOption = None,
+    autoscale: AutoscaleOption = False,
     storage: StorageOption = None,
     home: HomeOption = DEFAULT_HOME,
     tracking_uri: UriOption = None,
@@ -52,7 +54,7 @@ def doctor(
     spec = None if space is None else read_spec(space, {"dataset.root": root})
     console, place = message_console(), writable_home(home)
     uri = store_uri(tracking_uri, place.path)
-    checks = examine(Place(address, gpus, cpus, named_storage(storage, place.ray), uri))
+    checks = examine(Place(address, gpus, cpus, named_storage(storage, place.ray), uri, autoscale))
     if spec is not None:
         checks.append(check_data(spec, place, TerminalView(console)))
     print_checks(checks, result_console(as_json))

@@ -10,6 +10,7 @@ from eig_tune.cli.commands.validate import print_plan_of
 from eig_tune.cli.ending import end
 from eig_tune.cli.options import (
     AddressOption,
+    AutoscaleOption,
     CpusOption,
     GpusOption,
     HomeOption,
@@ -45,6 +46,7 @@ def search(
     trials_per_gpu: TrialsPerGpuOption = "1",
     cpus: CpusOption = None,
     address: AddressOption = None,
+    autoscale: AutoscaleOption = False,
     storage: StorageOption = None,
     home: HomeOption = DEFAULT_HOME,
     tracking_uri: UriOption = None,
@@ -82,6 +84,7 @@ def search(
             trials_per_gpu=per_gpu,
             cpus=cpus,
             address=address,
+            autoscale=autoscale,
             storage=storage,
             warm_start=warm_start,
             view=TerminalView(console),

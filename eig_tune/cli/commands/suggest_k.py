@@ -8,6 +8,7 @@ from eig_tune import strict_json
 from eig_tune.cli.ending import end
 from eig_tune.cli.options import (
     AddressOption,
+    AutoscaleOption,
     CpusOption,
     GpusOption,
     HomeOption,
@@ -44,6 +45,7 @@ def suggest_k(
     trials_per_gpu: TrialsPerGpuOption = "1",
     cpus: CpusOption = None,
     address: AddressOption = None,
+    autoscale: AutoscaleOption = False,
     storage: StorageOption = None,
     home: HomeOption = DEFAULT_HOME,
     tracking_uri: UriOption = None,
@@ -74,6 +76,7 @@ def suggest_k(
             trials_per_gpu=per_gpu,
             cpus=cpus,
             address=address,
+            autoscale=autoscale,
             storage=storage,
             view=TerminalView(console),
             stop=stop,

@@ -1,0 +1,90 @@
+"""A cluster that starts nodes for trials that wait, and ends those that have none, as on Kubernetes.
+
+It is Ray's own autoscaler; its nodes are processes of one host. The search comes to it as KubeRay submits a job.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from hosts import RAY_PORT, Host, Hosts, skip_unless_possible
+from searches import give_classifier, trials_of, write_space
+
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+DOCKER = Path(__file__).parents[2] / "docker"
+STORE_BYTES = 100_000_000
+DASHBOARD = "http://127.0.0.1:8265"
+COUNT = """
+import json, ray
+ray.init(address="auto", log_to_driver=False, logging_level="ERROR")
+print(json.dumps([node["Alive"] for node in ray.nodes()]))
+"""
+
+
+@pytest.fixture
+def head(tmp_path: Path) -> Iterator[Host]:
+    """A head without CPUs, whose cluster may have two nodes with one each, and has none."""
+    from ray.cluster_utils import AutoscalingCluster
+
+    skip_unless_possible()
+    taken = {"CPU": 1, "object_store_memory": STORE_BYTES}
+    nodes = {"node": {"resources": taken, "node_config": {}, "min_workers": 0, "max_workers": 2}}
+    described = AutoscalingCluster({"CPU": 0}, nodes, autoscaler_v2=True, idle_timeout_minutes=0.1, max_workers=2)
+    (tmp_path / "nodes.json").write_text(json.dumps(described._config))
+    environment = {
+        "RAY_FAKE_CLUSTER": "1",
+        "RAY_enable_autoscaler_v2": "1",
+        "AUTOSCALER_UPDATE_INTERVAL_S": "1",
+        "RAY_CLOUD_INSTANCE_ID": described._config["provider"]["head_node_id"],
+        "RAY_OVERRIDE_NODE_ID_FOR_TESTING": described._config["provider"]["head_node_id"],
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), str(DOCKER / "bin"), os.environ["PATH"]]),
+    }
+    with Hosts(tmp_path, environment) as hosts:
+        host = hosts.add("head")
+        options = ["--num-cpus=0", f"--object-store-memory={STORE_BYTES}", "--disable-usage-stats", "--block"]
+        config = f"--autoscaling-config={tmp_path}/nodes.json"
+        host.start("ray", "start", "--head", f"--port={RAY_PORT}", config, *options, log=tmp_path / "ray.log")
+        wait_until_submitting_is_possible(host, tmp_path)
+        yield host
+
+
+def wait_until_submitting_is_possible(host: Host, folder: Path) -> None:
+    end = time.monotonic() + 120
+    while host.start("ray", "job", "list", "--address", DASHBOARD, log=folder / "list.log").wait() != 0:
+        assert time.monotonic() < end, (folder / "ray.log").read_text()[-2000:]
+        time.sleep(1)
+
+
+def nodes_alive(host: Host, folder: Path) -> list[bool]:
+    """Of every node that ever was, whether it is there."""
+    log = folder / "nodes.log"
+    log.unlink(missing_ok=True)
+    assert host.start(sys.executable, "-c", COUNT, log=log).wait() == 0, log.read_text()
+    return [bool(alive) for alive in json.loads(log.read_text().splitlines()[-1])]
+
+
+def as_kuberay_submits(entrypoint: str) -> list[str]:
+    """The command of the pod that submits: the entrypoint stands in it as it is, for its shell to read."""
+    return ["/bin/bash", "-ce", "--", f"ray job submit --address {DASHBOARD} -- {entrypoint} ;"]
+
+
+def test_nodes_come_for_trials_that_wait_and_go_with_them(head: Host, tmp_path: Path) -> None:
+    space, home = write_space(tmp_path), tmp_path / "runs"
+    give_classifier(home)
+    assert nodes_alive(head, tmp_path) == [True]
+    written = yaml.safe_load((DOCKER / "kuberay.yaml").read_text())["spec"]["entrypoint"]
+    entrypoint = written.replace("/etc/eig-tune/spaces/mnist.yaml", str(space)).replace("--gpus 8", "--gpus 0 --cpus 2")
+    entrypoint += f" --home {home} --trials 4"
+    log = tmp_path / "job.log"
+    assert head.start(*as_kuberay_submits(entrypoint), log=log).wait() == 0, log.read_text()[-3000:]
+    trials = trials_of(home)
+    assert len(trials) == 4 and {trial.status for trial in trials.values()} <= {"finished", "stopped"}
+    end = time.monotonic() + 90
+    while nodes_alive(head, tmp_path) != [True, False, False]:
+        assert time.monotonic() < end, nodes_alive(head, tmp_path)
+        time.sleep(2)
