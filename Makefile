@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: install demo test check unit test-oldest test-newest reference lock clean
+.PHONY: install demo test check unit test-cluster test-oldest test-newest image image-cpu reference lock clean
 
 install: $(READY)
 
@@ -23,17 +23,29 @@ demo: install
 
 # Two files at a time, one thread each; then one by one what wants the machine for itself.
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not alone" --durations=30
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not alone and not real_cluster" --durations=30
 	$(BIN)/python -m pytest -m alone
 
 unit: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not cluster and not browser"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not cluster and not browser and not real_cluster"
+
+# What meets a real cluster: images, batch systems, hosts. Needs root and Debian's packages; what is missing is named.
+test-cluster: install
+	$(BIN)/python -m pytest -m real_cluster -rs
 
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_import_rule.py
+
+# The image of Ray's nodes and the MLflow server, with CUDA and without. DOCKER may be podman, or `buildah`.
+DOCKER ?= docker
+image: DEVICE := cuda
+image-cpu: DEVICE := cpu
+image image-cpu:
+	$(DOCKER) build --file docker/Dockerfile --tag eig-tune:$(DEVICE) --build-arg DEVICE=$(DEVICE) \
+		--build-arg GIT_COMMIT="$$(git describe --always --dirty --abbrev=40 --exclude='*')" .
 
 # Writes the JSON schema of a space file and docs/reference.md anew, from the code.
 reference: install
@@ -49,7 +61,7 @@ lock:
 	rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	$(BIN)/python -m pip freeze --exclude-editable \
-		| sed -E "s/^((nvidia|cuda|triton)[^ ]*)$$/\1; platform_machine == 'x86_64'/" > requirements.lock
+		| sed -E "s/^((nvidia|cuda|triton)[^ ]*)$$/\1; platform_system == 'Linux'/" > requirements.lock
 
 clean:
 	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -6,13 +6,10 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any
 
-import jsonschema
-import kubernetes_validate
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -20,11 +17,9 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
-SCRIPTS = ("make_secrets.sh", "slurm.sh", "bin/with-secrets")
-KUBERNETES = "1.34"
-SCHEMAS = yaml.safe_load((Path(__file__).parent / "kuberay.schema.yaml").read_text())
-MANIFESTS = list(yaml.safe_load_all((DOCKER / "kuberay.yaml").read_text()))
+SCRIPTS = ("make_secrets.sh", "slurm.sh", "bin/with-secrets", "bin/stopped-is-done")
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text())
+COMPOSE_GPU = yaml.safe_load((DOCKER / "compose.gpu.yaml").read_text())
 RAY_UP = yaml.safe_load((DOCKER / "ray_up.yaml").read_text())
 
 
@@ -36,21 +31,9 @@ def run(program: str, *arguments: str | Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def kubernetes_parts() -> Iterator[tuple[str, dict[str, Any]]]:
-    """What Kubernetes itself has a schema of: its own resources, and the pods of KubeRay's."""
-    for manifest in MANIFESTS:
-        if manifest["apiVersion"] == "v1":
-            yield manifest["kind"], manifest
-        spec = manifest.get("spec", {})
-        for group in (spec.get("headGroupSpec"), *spec.get("workerGroupSpecs", [])):
-            if group is not None:
-                pod = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "pod"}}
-                yield f"{manifest['kind']}-{group.get('groupName', 'head')}", {**pod, "template": group["template"]}
-
-
 def ray_start_commands() -> Iterator[list[str]]:
     """The arguments of every `ray start` in the files whose arguments are all written out there."""
-    for service in COMPOSE["services"].values():
+    for service in (*COMPOSE["services"].values(), *COMPOSE_GPU["services"].values()):
         if service.get("command", [])[:2] == ["ray", "start"]:
             yield [re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", argument) for argument in service["command"][2:]]
     for command in (*RAY_UP["head_start_ray_commands"], *RAY_UP["worker_start_ray_commands"]):
@@ -68,12 +51,34 @@ def test_published_ports_are_on_loopback_only() -> None:
     assert published and all(port.startswith("127.0.0.1:") for port in published)
 
 
+def test_docker_engine_need_not_be_of_version_25() -> None:
+    assert "start_interval" not in yaml.safe_dump(COMPOSE)
+
+
+@pytest.mark.parametrize("name", ["head", "worker"])
+def test_the_object_store_fits_into_the_shared_memory(name: str) -> None:
+    service = COMPOSE["services"][name]
+    option = next(argument for argument in service["command"] if argument.startswith("--object-store-memory="))
+    store, shared = (re.findall(r":-(\d+)", value)[0] for value in (option, service["shm_size"]))
+    assert service["shm_size"].endswith("gb}") and int(store) < int(shared) * 2**30
+
+
+def test_with_gpus_the_worker_takes_all_cpus_and_every_node_the_same_image() -> None:
+    plain, with_gpus = (file["services"]["worker"]["command"] for file in (COMPOSE, COMPOSE_GPU))
+    assert with_gpus == [argument for argument in plain if not argument.startswith("--num-cpus")]
+    built = {name for name, service in COMPOSE["services"].items() if "build" in service}
+    images = {name: service["image"] for name, service in COMPOSE_GPU["services"].items()}
+    assert images == dict.fromkeys(built, "eig-tune:cuda")
+
+
 def test_every_secret_and_config_has_its_file(tmp_path: Path) -> None:
     run(str(DOCKER / "make_secrets.sh"), tmp_path / "secrets")
     made = {f"secrets/{file.name}": file.read_bytes() for file in (tmp_path / "secrets").iterdir()}
     assert {secret["file"] for secret in COMPOSE["secrets"].values()} == made.keys()
     assert all((DOCKER / config["file"]).is_file() for config in COMPOSE["configs"].values())
     assert (tmp_path / "secrets").stat().st_mode & 0o077 == 0, "the folder is open to others"
+    modes = {file.stat().st_mode & 0o777 for file in (tmp_path / "secrets").iterdir()}
+    assert modes == {0o644}, "you cannot edit them, or a container's user cannot read them"
     run(str(DOCKER / "make_secrets.sh"), tmp_path / "secrets")
     assert made == {f"secrets/{file.name}": file.read_bytes() for file in (tmp_path / "secrets").iterdir()}, "made anew"
 
@@ -98,8 +103,8 @@ def test_image_is_made_of_files_that_exist() -> None:
     assert copied and all(source.startswith(sent) for line in copied for source in line.split())
 
 
-def closure(requirements: list[str]) -> dict[str, str]:
-    """Name and version of every package that these need, as they are installed here."""
+def closure(requirements: list[str], machine: dict[str, str]) -> dict[str, str]:
+    """Name and version of every package that these need on a machine, as they are installed here."""
     waiting, found = [Requirement(line) for line in requirements], dict[str, str]()
     seen = set[tuple[str, str]]()
     while waiting:
@@ -109,18 +114,35 @@ def closure(requirements: list[str]) -> dict[str, str]:
         for extra in {"", *needed.extras} - {known for known_name, known in seen if known_name == name}:
             seen.add((name, extra))
             lines = map(Requirement, installed.requires or [])
-            waiting += [line for line in lines if line.marker is None or line.marker.evaluate({"extra": extra})]
+            environment = {**machine, "extra": extra}
+            waiting += [line for line in lines if line.marker is None or line.marker.evaluate(environment)]
     return found
 
 
-def test_lock_pins_all_that_the_image_installs() -> None:
+@pytest.mark.parametrize("processor", ["x86_64", "aarch64"])
+def test_lock_pins_all_that_the_image_installs(processor: str) -> None:
     """The image takes requirements.lock as constraints: what is not in there would be of any version."""
+    machine = {"platform_system": "Linux", "sys_platform": "linux", "platform_machine": processor}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    needed = closure([*project["dependencies"], *project["optional-dependencies"]["cluster"]])
-    lines = map(Requirement, (ROOT / "requirements.lock").read_text().splitlines())
-    pinned: dict[str, str] = {canonicalize_name(line.name): str(line.specifier).removeprefix("==") for line in lines}
+    needed = closure([*project["dependencies"], *project["optional-dependencies"]["cluster"]], machine)
+    lines = [Requirement(line) for line in (ROOT / "requirements.lock").read_text().splitlines()]
+    there = [line for line in lines if line.marker is None or line.marker.evaluate(dict(machine))]
+    pinned: dict[str, str] = {canonicalize_name(line.name): str(line.specifier).removeprefix("==") for line in there}
     del needed["setuptools"]  # pip freeze leaves it out; the Dockerfile pins it
     assert {name: version for name, version in needed.items() if pinned.get(name) != version} == {}
+
+
+def test_pytorch_is_a_layer_of_its_own(tmp_path: Path) -> None:
+    """Each file of requirements is a layer: one that does not change is not made, and not shipped, anew."""
+    run(sys.executable, DOCKER / "split_lock.py", ROOT / "requirements.lock", ROOT / "pyproject.toml", tmp_path)
+    files = {file.name: file.read_text().splitlines() for file in tmp_path.iterdir()}
+    pins = (ROOT / "requirements.lock").read_text().splitlines()
+    assert sorted([*files["cuda.txt"], *files["constraints.txt"]]) == sorted(pins)
+    assert set(files["cpu.txt"]) < set(files["cuda.txt"])
+    assert [Requirement(line).name for line in files["cpu.txt"]] == ["torch", "torchvision"]
+    assert not [line for line in files["others.txt"] if Requirement(line).name in ("torch", "torchvision")]
+    needed = {Requirement(line).name for line in files["others.txt"]}
+    assert {"ray", "mlflow", "optuna", "psycopg2-binary"} <= needed
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -131,27 +153,6 @@ def test_scripts_pass_shellcheck(script: str) -> None:
 @pytest.mark.parametrize("command", [*RAY_UP["setup_commands"], *RAY_UP["head_start_ray_commands"]])
 def test_ray_up_commands_are_shell(command: str) -> None:
     run("bash", "-n", "-c", command)
-
-
-@pytest.mark.parametrize(
-    ("_name", "part"), kubernetes_parts(), ids=lambda value: value if isinstance(value, str) else ""
-)
-def test_manifests_follow_kubernetes(_name: str, part: dict[str, Any]) -> None:
-    kubernetes_validate.validate(part, KUBERNETES, strict=True)
-
-
-@pytest.mark.parametrize("kind", ["RayCluster", "RayJob"])
-def test_manifests_follow_kuberay(kind: str) -> None:
-    found = [manifest for manifest in MANIFESTS if manifest["kind"] == kind]
-    assert len(found) == 1
-    jsonschema.validate(found[0], SCHEMAS[kind])
-
-
-def test_manifests_hold_no_secret_and_agree_with_the_lock() -> None:
-    cluster = next(manifest for manifest in MANIFESTS if manifest["kind"] == "RayCluster")
-    assert f"ray=={cluster['spec']['rayVersion']}" in (ROOT / "requirements.lock").read_text().splitlines()
-    assert cluster["spec"]["authOptions"]["mode"] == "token"
-    assert not [manifest for manifest in MANIFESTS if manifest["kind"] == "Secret"]
 
 
 def test_ray_up_file_follows_ray() -> None:
@@ -165,20 +166,3 @@ def test_ray_start_takes_the_options(arguments: list[str]) -> None:
     from ray.scripts.scripts import start
 
     start.make_context("ray start", list(arguments))
-
-
-def options_of_search(command: str) -> Mapping[str, Any]:
-    import typer.main
-
-    from eig_tune.cli.app import app
-
-    search = typer.main.get_command(app).commands["search"]  # type: ignore[attr-defined]
-    return dict(search.make_context("search", shlex.split(command)).params)
-
-
-def test_search_takes_the_options_of_the_ray_job() -> None:
-    entrypoint = next(manifest for manifest in MANIFESTS if manifest["kind"] == "RayJob")["spec"]["entrypoint"]
-    program, command, options = entrypoint.split(maxsplit=2)
-    assert (program, command) == ("eig-tune", "search")
-    parsed = options_of_search(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", options))
-    assert (ROOT / Path(parsed["space"]).relative_to("/home/eig-tune")).is_file()
