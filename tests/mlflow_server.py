@@ -28,7 +28,7 @@ def answers(address: str) -> bool:
         return False
 
 
-class _Server:
+class Server:
     """One of MLflow's servers, started on a free port; it can be killed and started again."""
 
     def __init__(self, arguments: list[str], log: Path, environment: Mapping[str, str]) -> None:
@@ -57,7 +57,7 @@ class _Server:
         self._process.wait()
 
 
-class MlflowServer(_Server):
+class MlflowServer(Server):
     """A tracking server with all it needs in one folder, unless it is said where metrics and artifacts go.
 
     Args:
@@ -93,7 +93,7 @@ class MlflowServer(_Server):
         }
 
 
-class ModelServer(_Server):
+class ModelServer(Server):
     """`mlflow models serve` for one registered model of a store."""
 
     def __init__(self, model: str, store: str, log: Path) -> None:
