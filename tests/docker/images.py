@@ -19,7 +19,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BASE = "localhost/python:3.11-slim-bookworm"
-_CONTEXT = ("LICENSE", "README.md", "docker", "eig_tune", "pyproject.toml", "requirements.lock", "search_spaces")
+_FOLDERS = ("docker", "eig_tune", "search_spaces")
+_FILES = (".dockerignore", "LICENSE", "README.md", "pyproject.toml")
 _TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 _PYTHON = "3.11"
 
@@ -32,10 +33,15 @@ def skip_unless_images_can_be_built() -> None:
         pytest.skip(f"needs {', '.join(missing)} (Debian: apt-get install buildah debootstrap)")
 
 
-def run(*command: str | Path, **options: Any) -> str:
+def run(*command: str | Path, environment: Mapping[str, str] | None = None) -> str:
     """What a command prints; if it fails, the end of that fails the test."""
     done = subprocess.run(
-        [*map(str, command)], text=True, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options
+        [*map(str, command)],
+        text=True,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=None if environment is None else {**os.environ, **environment},
     )
     assert done.returncode == 0, f"{' '.join(map(str, command))}:\n{done.stdout[-4000:]}"
     return done.stdout
@@ -91,7 +97,7 @@ class Store:
         run(sys.executable, split, cut / "requirements.lock", ROOT / "pyproject.toml", cut)
         setuptools = re.findall(r"SETUPTOOLS=(\S+)", (ROOT / "docker" / "Dockerfile").read_text())[0]
         wanted = [f"torch=={torch['torch']}+cpu", f"torchvision=={torch['torchvision']}", f"setuptools=={setuptools}"]
-        lists = ["--requirement", cut / "others.txt", "--constraint", cut / "constraints.txt"]
+        lists = ("--requirement", cut / "others.txt", "--constraint", cut / "constraints.txt")
         run(*_pip_download(folder), "--find-links", folder, *wanted, *lists)
         (folder / "pip.conf").write_text("[global]\nno-index = true\nfind-links = /wheels\n")
         return folder
@@ -113,11 +119,10 @@ class Store:
         """A copy of what an image is made of, with the cut lock; it may be changed."""
         context = self.folder / "context"
         context.mkdir()
-        for name in _CONTEXT:
-            ignored = shutil.ignore_patterns("__pycache__", "secrets")
-            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
-            copy(ROOT / name, context / name, **({"ignore": ignored} if (ROOT / name).is_dir() else {}))
-        shutil.copy2(ROOT / ".dockerignore", context)
+        for name in _FOLDERS:
+            shutil.copytree(ROOT / name, context / name, ignore=shutil.ignore_patterns("__pycache__", "secrets"))
+        for name in _FILES:
+            shutil.copy2(ROOT / name, context)
         shutil.copy2(self.folder / "cut" / "requirements.lock", context)
         return context
 
@@ -161,7 +166,7 @@ class Store:
 
     def _buildah(self, *arguments: str | Path) -> str:
         places = ("--root", self.folder / "storage", "--runroot", self.folder / "run", "--storage-driver", "overlay")
-        return run("buildah", *places, *arguments, env={**os.environ, "BUILDAH_ISOLATION": "chroot"})
+        return run("buildah", *places, *arguments, environment={"BUILDAH_ISOLATION": "chroot"})
 
 
 def _pip_download(folder: Path) -> Sequence[str | Path]:
