@@ -12,6 +12,7 @@ from eig_tune.cli.commands.bundle import predict, sample
 from eig_tune.cli.commands.compare import compare
 from eig_tune.cli.commands.delete import delete
 from eig_tune.cli.commands.doctor import doctor
+from eig_tune.cli.commands.init import init
 from eig_tune.cli.commands.overview import list_searches, status
 from eig_tune.cli.commands.requests import add, stop
 from eig_tune.cli.commands.schema import schema
@@ -36,6 +37,7 @@ app = typer.Typer(
     "in an unlabelled image set.",
 )
 _COMMANDS = (
+    init,
     search,
     list_searches,
     status,

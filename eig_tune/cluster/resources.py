@@ -111,6 +111,18 @@ def _times(there: float, taken: float) -> int:
     return math.floor(there / taken + 1e-6)
 
 
+def gpus_of_this_machine() -> int:
+    """How many there are."""
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def slots_of_this_machine() -> int:
+    """Trials at once that a search has here by itself: one for each GPU, or for each CPU where there is none."""
+    return gpus_of_this_machine() or processors().usable
+
+
 def check_this_machine(gpus: int | None, cpus: int | None) -> None:
     """Refuse at once what this machine does not have, before anything is started or made.
 

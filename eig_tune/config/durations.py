@@ -20,3 +20,10 @@ def parse_duration(text: str, where: str) -> float:
     if not seconds:
         raise ConfigError("eig-tune", [Problem(where, f"got {text!r}; write 2h, 90m, 1h30m or 45s")])
     return seconds
+
+
+def duration_in_words(seconds: float) -> str:
+    """``40 s``, ``15 min`` or ``3.5 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

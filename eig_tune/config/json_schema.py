@@ -7,7 +7,6 @@ quotes, and nothing but ``true`` and ``false`` for a switch, where the loader co
 The dialect is draft 7, which every editor knows.
 """
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from eig_tune.strict_json import dumps
 from eig_tune.training.config import field_names, kind_of, section_of
 
 Schema = dict[str, Any]
-_FILE = "space.schema.json"
+SCHEMA_FILE = Path(__file__).with_name("space.schema.json")  # as it is shipped
 _LINE = 120
 _ABOVE_0 = {"exclusiveMinimum": 0}
 
@@ -45,7 +44,7 @@ class _Generator(GenerateJsonSchema):
 
 def shipped_schema() -> str:
     """The text of the schema that lies beside this module."""
-    return files("eig_tune.config").joinpath(_FILE).read_text(encoding="utf-8")
+    return SCHEMA_FILE.read_text(encoding="utf-8")
 
 
 def schema_text() -> str:
@@ -169,4 +168,4 @@ def _written(value: Any, indent: str = "") -> str:
 
 
 if __name__ == "__main__":
-    Path(__file__).with_name(_FILE).write_text(schema_text(), encoding="utf-8")
+    SCHEMA_FILE.write_text(schema_text(), encoding="utf-8")

@@ -23,6 +23,12 @@ def find_unused_in_search(spec: SearchSpec) -> list[Problem]:
     return problems
 
 
+def why_no_trial_uses(spec: SearchSpec) -> dict[str, str]:
+    """Every field of a run that no trial of a search looks at, set or not, with the reason."""
+    trials = list(combinations(spec.search, spec.base_config().flat(), set(DECIDING)))
+    return {name: _where_used(name) for name in USES if not any(_used(name, trial) for trial in trials)}
+
+
 def find_unused_in_comparison(spec: SearchSpec, methods: Sequence[str]) -> list[Problem]:
     """Settings that no run of a comparison of ``methods`` uses: fixed fields, and params of one method's row."""
     runs = [spec.fixed_config(method, 0, {}).flat() for method in methods]

@@ -72,6 +72,15 @@ def read_file_list(
     return LabelledImages(images, tuple(map(printable, names)), left_out)
 
 
+def listed_files(path: Path) -> list[Path]:
+    """The files that the list names, whether they are there or not.
+
+    Raises:
+        DataError: it is no such list.
+    """
+    return [path.parent / entry.path for entry in _entries(path)]
+
+
 def _entries(path: Path) -> list[_Entry]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as opened:

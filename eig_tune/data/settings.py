@@ -1,9 +1,9 @@
 """The sections ``dataset`` and ``augment`` of a space. Reading them needs no PyTorch and no images."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, field_validator, model_validator
 
 from eig_tune.data.imbalance import Imbalance, ImbalanceSplit
 from eig_tune.data.resize import LARGEST_SIDE, MULTIPLE_OF, SMALLEST_SIDE
@@ -48,13 +48,15 @@ class DatasetConfig(Section):
         description="how the classes of the training images are made unequal; by default `none` for your own images",
     )
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _own_as_they_are(cls, document: Any) -> Any:
-        if isinstance(document, dict):
-            row = SOURCES.get(str(document.get("name")))
-            return {"imbalance": "none", **document} if row is not None and row.own else document
-        return document
+    def _own_as_they_are(cls, document: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        row = SOURCES.get(str(document.get("name"))) if isinstance(document, dict) else None
+        if row is None or not row.own or "imbalance" in document:
+            return validate(document)
+        validated = validate({"imbalance": "none", **document})
+        validated.model_fields_set.discard("imbalance")  # it is the default
+        return validated
 
     @model_validator(mode="after")
     def _root_where_needed(self) -> "DatasetConfig":

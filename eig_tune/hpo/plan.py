@@ -48,10 +48,6 @@ class Plan:
         """Share of the slots' time in which they have a trial."""
         return self.total_steps / (self.duration * self.slots)
 
-    def hours(self, steps_per_second: float) -> float:
-        """From the beginning to the end."""
-        return self.duration / steps_per_second / 3600
-
 
 def make_plan(spec: SearchSpec, slots: int) -> Plan:
     """Plan a search by running it several times without training anything."""

@@ -19,6 +19,7 @@ from eig_tune.evaluation.classifier import EvaluationClassifier, Role, lowest_ac
 from eig_tune.evaluation.metrics import METRICS, nmi_of_chance
 from eig_tune.home import Home
 from eig_tune.models import METHODS
+from eig_tune.models.networks import network_for
 from eig_tune.processors import processors
 from eig_tune.training.loop import TrialData
 from eig_tune.workflows.view import View
@@ -77,6 +78,16 @@ def with_objectives(spec: SearchSpec, images: ImageData | None) -> SearchSpec:
         ]
         logger.info("objectives: by default, %s", ", or ".join(each))
     return spec
+
+
+def made_of(spec: SearchSpec, images: ImageData) -> dict[str, object]:
+    """What the images make of values that a space leaves to them, by dotted path; ``spec`` has its objectives."""
+    return {
+        "dataset.image_size": images.image_size,
+        "dataset.channels": images.channels,
+        "model.network": network_for(spec.model.network, images.image_size).name,
+        "objectives": dict(spec.objectives),
+    }
 
 
 def _labels(labelled: bool) -> str:

@@ -17,7 +17,15 @@ def test_measured_size_is_that_of_a_checkpoint(tiny_config: TrainConfig, few_dig
     written = (tmp_path / "state.safetensors").stat().st_size
     assert measured.checkpoint_bytes <= written < 1.2 * measured.checkpoint_bytes + 20_000
     assert measured.steps_per_second > 0
-    assert "steps/s measured here for one trial (infogan, 0.0 million weights, " in str(measured)
+    assert "s an evaluation measured here for one trial (infogan, 0.0 million weights, " in str(measured)
+
+
+def test_last_evaluation_is_measured_with_its_own_number_of_images(
+    tiny_config: TrainConfig, few_digits: ImageData
+) -> None:
+    many = tiny_config.with_params({"steps": 1000, "final_images_per_category": 3000})
+    measured = measure_trial(many, few_digits)
+    assert measured.last_evaluation_seconds > 2 * measured.evaluation_seconds > 0
 
 
 def test_model_with_networks_of_its_own_names_none(tiny_config: TrainConfig, few_digits: ImageData) -> None:

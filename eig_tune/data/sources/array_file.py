@@ -67,6 +67,33 @@ def _from_npy(request: Request, labels: NDArray[Any] | None) -> ImageData:
     return _as_data(request, _Stored(path, layout, array.dtype, offset, _rows(array, layout)), labels)
 
 
+def stored_side(path: Path) -> int:
+    """The side of the images in a file, which is not read any further.
+
+    Raises:
+        DataError: it is no such file.
+    """
+    where = f"dataset.root: {path}"
+    if path.suffix.lower() != ".npz":
+        with _one_line(path):
+            return layout_of(np.load(path, mmap_mode="r", allow_pickle=False).shape, where).height
+    with _one_line(path), zipfile.ZipFile(path) as archive, archive.open(f"{_images_in(path, archive)}.npy") as opened:
+        return layout_of(_header(opened)[0], where).height
+
+
+def _images_in(path: Path, archive: zipfile.ZipFile) -> str:
+    """The name of the array of an archive that has the images."""
+    names = _names(archive)
+    if _IMAGES not in names and len(names) != 1:
+        found = ", ".join(names)[:200] or "none"
+        raise DataError(f"dataset.root: {path} has the arrays {found}; it needs `{_IMAGES}` and may have `{_LABELS}`")
+    return _IMAGES if _IMAGES in names else names[0]
+
+
+def _names(archive: zipfile.ZipFile) -> list[str]:
+    return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+
+
 def _rows(array: NDArray[Any], layout: Layout) -> Iterator[NDArray[Any]]:
     at_once = max(1, _AT_ONCE // (prod(layout.shape[1:]) * array.dtype.itemsize))
     for start in range(0, len(array), at_once):
@@ -76,15 +103,8 @@ def _rows(array: NDArray[Any], layout: Layout) -> Iterator[NDArray[Any]]:
 def _from_npz(request: Request) -> ImageData:
     path = request.config.path
     with _one_line(path), zipfile.ZipFile(path) as archive:
-        names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-        images = _IMAGES if _IMAGES in names or len(names) != 1 else names[0]
-        if images not in names:
-            found = ", ".join(names)[:200] or "none"
-            raise DataError(
-                f"dataset.root: {path} has the arrays {found}; it needs `{_IMAGES}` and may have `{_LABELS}`"
-            )
-        labels = None
-        if _LABELS in names and images != _LABELS:
+        images, labels = _images_in(path, archive), None
+        if _LABELS in _names(archive) and images != _LABELS:
             with archive.open(f"{_LABELS}.npy") as opened:
                 labels = _whole(opened)
         with archive.open(f"{images}.npy") as opened:
