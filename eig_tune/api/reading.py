@@ -8,12 +8,14 @@ from typing import Any, get_args
 
 from eig_tune.config.document import read_document
 from eig_tune.config.space import SearchSpec, parse_spec
-from eig_tune.errors import ResultError
+from eig_tune.errors import ConfigError, ResultError
 from eig_tune.home import Home
 from eig_tune.hpo.event_log import read_state
+from eig_tune.hpo.objectives import front_of
 from eig_tune.hpo.trial import Decision, Report, Status, Trial
 from eig_tune.reports import curves
 from eig_tune.reports.provenance import SPEC_FILE
+from eig_tune.reports.range_ends import range_ends_in_words
 from eig_tune.tracking import TrackedSearch, download
 from eig_tune.training.config import with_named_networks
 from eig_tune.workflows.identity import noted_header
@@ -34,6 +36,16 @@ def read_spec(found: TrackedSearch) -> SearchSpec:
         if not file.is_file():
             raise ResultError(f"{found.name}: MLflow does not have its {SPEC_FILE} yet")
         return parse_spec(with_named_networks(read_document(file)), f"{found.name}: {SPEC_FILE}", searching=False)
+
+
+def range_ends_of(found: TrackedSearch) -> list[str]:
+    """Which params of its front lie at an end of their range; nothing where MLflow does not have the space."""
+    try:
+        space = read_spec(found).search
+    except (ResultError, ConfigError):
+        return []
+    front = front_of(found.finished(), lambda trial: trial.own, found.objectives, found.constraints)
+    return range_ends_in_words(space, [(trial.number, trial.params) for trial in front])
 
 
 def read_curves(found: TrackedSearch, home: Home) -> list[dict[str, Any]]:

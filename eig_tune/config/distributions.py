@@ -199,6 +199,13 @@ class Distribution(Section):
             return math.exp(math.log(low) + quantile * (math.log(high) - math.log(low)))
         return low + quantile * (high - low)
 
+    def place(self, value: bool | int | float) -> float:
+        """Where a value lies in a range: 0 at the lower end, 1 at the upper one; beyond them outside of it."""
+        low, high = self._numbers[:2]
+        if self.loguniform is not None:
+            return math.log(value / low) / math.log(high / low) if value > 0 else -math.inf
+        return float((value - low) / (high - low))
+
     def __str__(self) -> str:
         values = list(self.choice if self.choice is not None else self._numbers)
         conditions = [f"{name} is {either(values)}" for name, values in (self.when or {}).items()]

@@ -20,6 +20,7 @@ from eig_tune.reports.phrases import (
     selection_bias_in_words,
     short,
 )
+from eig_tune.reports.range_ends import range_ends_in_words
 from eig_tune.terminal.parts import print_disk_use, print_tracking_errors, print_warning
 
 
@@ -43,6 +44,8 @@ def print_search(
             why = chosen_in_words(outcome.finished, best, spec.objectives, spec.constraints)
             results.print(f"trial {outcome.best.number} is {why}", soft_wrap=True)
             print_warning(disagreement_of(best, spec.objectives, spec.constraints), results)
+        for line in range_ends_in_words(spec.search, [(trial.number, trial.params) for trial in outcome.front]):
+            results.print(line, soft_wrap=True)
     for line in hints if outcome.trials else ():
         messages.print(line, soft_wrap=True)
     _print_what_is_left(outcome, spec.trials, messages)

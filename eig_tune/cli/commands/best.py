@@ -54,6 +54,7 @@ def best(
     as_json: JsonOption = False,
 ) -> None:
     """Show the best trial of a search; export its model, or register it in MLflow."""
+    from eig_tune.api.reading import range_ends_of
     from eig_tune.api.search import open_search
     from eig_tune.cli.hints import command
     from eig_tune.export.export_trial import export_trial, lacks_model, read_trial_categories
@@ -74,6 +75,8 @@ def best(
     choice = result.best(by) if trial is None else result.trial(trial)
     found, chosen, by = choice.search, choice.trial, choice.by
     print_best(chosen, found, by, results)
+    for line in range_ends_of(found):
+        results.print(line, soft_wrap=True)
     model = choice.trial_model
     results.print(f"its model: {model}", soft_wrap=True)
     categories = read_trial_categories(found, model)
