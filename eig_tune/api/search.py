@@ -53,8 +53,9 @@ def search(
         name: of the search, and of its MLflow experiment; the space file's, or ``search``.
         home: folder for all that is left behind; EIG_TUNE_HOME, or ``eig-runs``.
         tracking_uri: the MLflow store; MLFLOW_TRACKING_URI, or the home's own.
-        resume: go on with the search of that name, which must have had the same images and the same space but for
-            ``trials``, ``confirm`` and ``constraints``.
+        resume: go on with the search of that name, which must have had the same images, model and training. Its
+            ``trials``, ``train.steps`` (more of them), ``search``, ``sampler``, ``seed``, ``objectives``,
+            ``constraints`` and ``confirm`` may be others; what becomes of the trials so far is logged.
         gpus: how many GPUs to use; 0 is the CPU, None is all.
         trials_per_gpu: trials that share a GPU; ``auto`` goes by its memory: at most 2, under NVIDIA's MPS 16.
         cpus: trials at once on the CPU; None is all.

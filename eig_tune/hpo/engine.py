@@ -108,12 +108,12 @@ class Engine:
         """Take a trial's report; the decision in it says whether the trial goes on.
 
         A report that came before (its trial was set back to a checkpoint) gets the decision that it got then. If that
-        was to pause, the trial has been promoted since, and goes on.
+        was to pause, or the trial has paused there or later, it has been promoted since, and goes on.
         """
         trial = self.state.trials[number]
         if step in trial.reports:
-            before = trial.reports[step]
-            return replace(before, decision=CONTINUE) if before.decision.action is Action.PAUSE else before
+            before, passed = trial.reports[step], step <= (trial.paused_at or 0)
+            return replace(before, decision=CONTINUE) if passed or before.decision.action is Action.PAUSE else before
         report = self.state.report(number, step, metrics, self._decide(trial, step, metrics))
         del self._workers_lost[number]
         self._notify(lambda observer: observer.trial_reported(trial, report))

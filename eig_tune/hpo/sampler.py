@@ -24,6 +24,7 @@ from scipy.stats.qmc import Sobol
 from eig_tune.config.conditions import draw
 from eig_tune.config.space import SearchSpec
 from eig_tune.hpo import pareto
+from eig_tune.hpo.carried import as_searched_now
 from eig_tune.hpo.optuna_log import log_only_errors
 from eig_tune.training.config import ParamValue
 
@@ -105,6 +106,8 @@ class OptunaSampler(Sampler):
             self._forget(rung)
         study = self._studies[rung]
         asked_at, optuna_number = self._asked.get(number, (None, -1))
+        if asked_at is None and (known := as_searched_now(params, self._space, self._fixed)) is None:
+            return  # the space was another one when it was proposed
         self._num_seen[rung] += 1
         if asked_at == rung:
             if excesses:
@@ -112,10 +115,11 @@ class OptunaSampler(Sampler):
             study.tell(optuna_number, list(losses))
             del self._asked[number]
         else:
-            distributions = {name: self._distributions[name] for name in params}
+            told = params if asked_at is not None else known
+            distributions = {name: self._distributions[name] for name in told}
             study.add_trial(
                 create_trial(
-                    params=dict(params),
+                    params=dict(told),
                     distributions=distributions,
                     values=list(losses),
                     system_attrs=constraint_attrs(excesses),

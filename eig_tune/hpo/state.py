@@ -147,6 +147,7 @@ class SearchState:
                 trial.checkpoint_at = self._now
             case "pause":
                 trial.status, trial.paused_at = "paused", trial.last.step if trial.last else None
+                trial.reason, trial.ended_at = "", None  # it may have finished, before there were more steps
             case "end":
                 trial.status, trial.reason, trial.ended_at = event["status"], event["reason"], self._now
 

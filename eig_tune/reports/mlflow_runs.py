@@ -76,7 +76,8 @@ class MlflowRuns(Observer):
         Metrics that are there already are written again, which changes nothing: MLflow keeps one copy.
         """
         for trial in trials.values():
-            if self._key(trial) in self._tracker.ended and trial.ended:
+            as_now = {"status": trial.status, "step": str(trial.last.step if trial.last else 0)}
+            if self._key(trial) in self._tracker.ended and trial.ended and self._tracker.had(self._key(trial), as_now):
                 continue
             self._tracker.reopen_run(self._key(trial))
             self.trial_started(trial)
@@ -84,6 +85,8 @@ class MlflowRuns(Observer):
                 self.trial_reported(trial, report)
             self.trial_checkpointed(trial)
             self.mark_interrupted([trial])
+            if trial.status == "paused":  # which the last report does not say of one that had finished before
+                self._tracker.set_tags(self._key(trial), {"status": trial.status})
             if trial.ended:
                 self.trial_ended(trial)
 

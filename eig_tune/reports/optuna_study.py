@@ -9,6 +9,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import optuna
+from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.storages import InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
@@ -21,6 +22,7 @@ from eig_tune.hpo.observers import Observer
 from eig_tune.hpo.optuna_log import log_only_errors
 from eig_tune.hpo.sampler import constraint_attrs
 from eig_tune.hpo.trial import Trial
+from eig_tune.training.config import ParamValue
 
 _CONSTRAINED = (TrialState.COMPLETE, TrialState.PRUNED)
 _STATES = {
@@ -36,6 +38,16 @@ _STATES = {
 # User attributes of a study: metric to bound, and how Optuna's numbers and the search's belong together.
 _CONSTRAINTS, _NUMBERS = "constraints", "numbers"
 _NUMBERS_IN_WORDS = "Optuna numbers trials as they end; the number that eig-tune gives is the user attribute `trial`"
+
+
+def _kept(spec: SearchSpec) -> dict[str, object]:
+    """What a study's trials depend on, as its user attributes."""
+    return {
+        _CONSTRAINTS: written(spec.constraints),
+        "objectives": dict(spec.objectives),
+        "search": {name: str(distribution) for name, distribution in spec.search.items()},
+        "steps": spec.train.steps,
+    }
 
 
 class StudyFile(Observer):
@@ -56,14 +68,14 @@ class StudyFile(Observer):
         log_only_errors()
         _mend(file)
         self._study = _open(file, name, spec)
-        if self._study.user_attrs.get(_CONSTRAINTS, {}) != written(spec.constraints):
-            if self._study.get_trials(deepcopy=False):
-                # Optuna takes no other constraints for a trial that has ended; all trials are added again by catch_up.
-                file.unlink()
-                self._study = _open(file, name, spec)
-            self._study.set_user_attr(_CONSTRAINTS, written(spec.constraints))
-        if _NUMBERS not in self._study.user_attrs:
-            self._study.set_user_attr(_NUMBERS, _NUMBERS_IN_WORDS)
+        kept = _kept(spec)
+        if self._study.get_trials(deepcopy=False) and kept != {key: self._study.user_attrs.get(key) for key in kept}:
+            # Optuna changes no trial that has ended; all trials are added again by catch_up.
+            file.unlink()
+            self._study = _open(file, name, spec)
+        for key, value in {**kept, _NUMBERS: _NUMBERS_IN_WORDS}.items():
+            if self._study.user_attrs.get(key) != value:
+                self._study.set_user_attr(key, value)
         if self._study.metric_names is None:
             _name_metrics(self._study, spec.objectives)
         self._written = {trial.user_attrs["trial"] for trial in self._study.get_trials(deepcopy=False)}
@@ -97,10 +109,11 @@ def as_optuna(trial: Trial, spec: SearchSpec, objectives: Iterable[str]) -> Froz
     met at 0 or less. Its attribute ``rung`` is None before the first rung."""
     state, last = _STATES[trial.status], trial.last
     metrics = dict(last.metrics) if last is not None else {}
+    distributions = {name: found for name, value in trial.params.items() if (found := _around(name, value, spec))}
     return create_trial(
         state=state,
-        params=dict(trial.params),
-        distributions={name: spec.search[name].for_optuna() for name in trial.params},
+        params={name: trial.params[name] for name in distributions},
+        distributions=distributions,
         values=[metrics[name] for name in objectives] if state == TrialState.COMPLETE else None,
         system_attrs=constraint_attrs(_excesses(metrics, spec.constraints)) if state in _CONSTRAINED else {},
         user_attrs={
@@ -112,6 +125,22 @@ def as_optuna(trial: Trial, spec: SearchSpec, objectives: Iterable[str]) -> Froz
             **{f"reached.{name}": metrics[name] for name in (*objectives, *spec.constraints) if name in metrics},
         },
     )
+
+
+def _around(name: str, value: ParamValue, spec: SearchSpec) -> BaseDistribution | None:
+    """The distribution of a param, wide enough for a value of a trial from before the space was another one; None where
+    there is no such distribution."""
+    searched = spec.search.get(name)
+    if searched is None:
+        return None
+    if searched.inside(value) is not None:
+        return searched.for_optuna()
+    optuna_s = searched.for_optuna()
+    if not isinstance(optuna_s, FloatDistribution) or optuna_s.step or isinstance(value, str):
+        return None
+    if optuna_s.log and value <= 0:
+        return None
+    return FloatDistribution(min(optuna_s.low, value), max(optuna_s.high, value), log=optuna_s.log)
 
 
 def _excesses(metrics: Metrics, constraints: Constraints) -> list[float]:

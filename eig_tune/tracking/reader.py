@@ -1,6 +1,7 @@
 """A search read back from MLflow alone, on any machine."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -89,8 +90,12 @@ class TrackedTrial:
 
 
 def _below(metrics: Mapping[str, float], prefix: str) -> dict[str, float]:
-    """The metrics whose names begin with ``prefix``, without it."""
-    return {name.removeprefix(prefix): value for name, value in metrics.items() if name.startswith(prefix)}
+    """The metrics whose names begin with ``prefix``, without it; those that are NaN are out of date."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in metrics.items()
+        if name.startswith(prefix) and not math.isnan(value)
+    }
 
 
 @dataclass(frozen=True)

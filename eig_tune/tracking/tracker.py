@@ -77,6 +77,7 @@ class SearchTracker:
             below = [run for run in runs if KEY_TAG in run.data.tags]
             self._adopt(below)
         self._runs = {run.data.tags[KEY_TAG]: str(run.info.run_id) for run in below}
+        self._found = {run.data.tags[KEY_TAG]: run.data.tags for run in below}
         self.ended = {run.data.tags[KEY_TAG] for run in below if ENDED_TAG in run.data.tags}
         self._client = ClientProcess(store.uri)
         self._store = replace(store, client=self._client)
@@ -185,6 +186,11 @@ class SearchTracker:
             Job(key, lambda: self._client.end_run(self._runs[key], status, end, short), ordered=False),
             Batch(key, tags={**tags, ENDED_TAG: status}),
         )
+
+    def had(self, key: str, tags: Mapping[str, str]) -> bool:
+        """Whether a run had these tags when this process found it, as far as it had them at all."""
+        found = self._found.get(key, {})
+        return all(found.get(name, value) == value for name, value in tags.items())
 
     def reopen_run(self, key: str) -> None:
         """A run that had ended goes on; no effect on any other."""

@@ -8,7 +8,7 @@ import json
 import logging
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from eig_tune.config.space import SearchSpec
 from eig_tune.errors import ConfigError, Problem, ResultError, one_line
 from eig_tune.home import Home
 from eig_tune.hpo.event_log import EventLog
+from eig_tune.hpo.state import SearchState
 from eig_tune.models.networks import INFOGAN
 from eig_tune.training import TrainConfig
 from eig_tune.training.config import with_named_networks
@@ -26,17 +27,31 @@ from eig_tune.workflows.options import RunOptions, shared_places
 
 logger = logging.getLogger(__name__)
 
+# Why a search cannot go on with a difference, which is a path, what was there and what is there now; None where it can.
+WhyNot = Callable[[SearchState, str, Any, Any], str | None]
 _ID = re.compile("[0-9a-f]{32}")  # it becomes part of a path, so nothing else may be read from a file
 _LONGEST_HEADER = 2**24  # bytes
 NOT_TRAITS = {"trials", "confirm", "compare", "constraints"}  # of a space: what a search may be resumed with changed
+TRIAL_SEED = "trial_seed"  # in the header of a search whose seed was changed: from which its trials' own seeds follow
+_HEADER = b'{"event": "search"'  # as an event log has it
 _ANOTHER = "give another --name for this"
 
 
-def find_search(home: Home, options: RunOptions, traits: Mapping[str, Any]) -> str:
+def nothing_is_carried_over(state: SearchState, path: str, was: Any, is_now: Any) -> str | None:
+    """Of a comparison or a suggestion, which go on as what they were."""
+    return ""
+
+
+def find_search(
+    home: Home, options: RunOptions, traits: Mapping[str, Any], why_not: WhyNot = nothing_is_carried_over
+) -> str:
     """The id of the search that is to go on, or a new one; makes nothing.
 
     Args:
+        home: where it may be.
+        options: its name, and whether it is to go on.
         traits: everything that makes its trials what they are.
+        why_not: why it cannot go on with a difference; None where it can.
 
     Raises:
         ResultError: the home has a search of that name which is not to be resumed, is running, has no id, or is a copy
@@ -51,7 +66,7 @@ def find_search(home: Home, options: RunOptions, traits: Mapping[str, Any]) -> s
                     raise ResultError(
                         f"--name: there is {name!r} already; go on with it by --resume, or give another name"
                     )
-                _check(event_log.header, traits, f"--resume: {name!r}")
+                _check(event_log, traits, f"--resume: {name!r}", why_not)
                 _check_home(event_log.header, home, options)
                 return str(event_log.header["id"])
     _refuse_leftovers(home, name)
@@ -60,8 +75,16 @@ def find_search(home: Home, options: RunOptions, traits: Mapping[str, Any]) -> s
     return uuid.uuid4().hex
 
 
-def begin_or_check(event_log: EventLog, search_id: str, traits: Mapping[str, Any], what: str, home: Home) -> None:
-    """Note to which search an event log belongs and in which home it lies, or refuse that of another search.
+def begin_or_check(
+    event_log: EventLog,
+    search_id: str,
+    traits: Mapping[str, Any],
+    what: str,
+    home: Home,
+    why_not: WhyNot = nothing_is_carried_over,
+) -> None:
+    """Note to which search an event log belongs and in which home it lies, or refuse that of another search. Of one
+    that goes on with differences it is noted what it is now.
 
     Raises:
         ResultError: it belongs to another search, or does not say to which.
@@ -69,12 +92,12 @@ def begin_or_check(event_log: EventLog, search_id: str, traits: Mapping[str, Any
     """
     noted = {"id": search_id, "home": str(home.path), **traits}
     if event_log.header or event_log.trials:
-        _check(event_log.header, traits, what)
+        carried = _check(event_log, traits, what, why_not)
         if event_log.header["id"] != search_id:
             raise ResultError(
                 f"{what} belongs to another search ({event_log.header['id']}, not {search_id}); {_ANOTHER}"
             )
-        noted = {**event_log.header, "home": noted["home"]}
+        noted = {**event_log.header, **(_renewed(event_log.header, traits) if carried else {}), "home": noted["home"]}
     if event_log.header != noted:
         event_log.begin(noted)
 
@@ -101,20 +124,47 @@ def note_constraints(event_log: EventLog, constraints: Constraints) -> bool:
     return True
 
 
+def _renewed(header: Mapping[str, Any], traits: Mapping[str, Any]) -> dict[str, Any]:
+    """The traits, and the seed from which the seeds of trials follow, where that is to be another one."""
+    seed = header.get(TRIAL_SEED, _section(header, "spec").get("seed"))
+    return {**traits, **({} if seed == _section(traits, "spec").get("seed") else {TRIAL_SEED: seed})}
+
+
 def noted_header(home: Home, name: str) -> Mapping[str, Any]:
-    """What the event log of the search ``name`` begins with, also while it runs; empty where there is none."""
+    """The newest header in the event log of the search ``name``, also while it runs; empty where there is none."""
     try:
         with home.event_log(name).open("rb") as file:
-            header = json.loads(file.readline(_LONGEST_HEADER))["header"]
-    except (OSError, ValueError, KeyError, TypeError):
+            lines = iter(lambda: file.readline(_LONGEST_HEADER), b"")
+            return _header_in(next((line for line in reversed([*filter(_is_header, lines)])), b""))
+    except OSError:
+        return {}
+
+
+def _is_header(line: bytes) -> bool:
+    return line.startswith(_HEADER)
+
+
+def _header_in(line: bytes) -> Mapping[str, Any]:
+    try:
+        header = json.loads(line)["header"]
+    except (ValueError, KeyError, TypeError):
         return {}
     return header if isinstance(header, dict) else {}
+
+
+def _noted_id(home: Home, name: str) -> str:
+    """The id in the first header, which every other one has, too; no more is read of what may be a large file."""
+    try:
+        with home.event_log(name).open("rb") as file:
+            return str(_header_in(file.readline(_LONGEST_HEADER)).get("id"))
+    except OSError:
+        return ""
 
 
 def own_searches(home: Home, name: str | None) -> list[str]:
     """The ids of the home's searches of that name, or of all of them, that written to last first."""
     names = [name] if name is not None else home.searches()
-    ids = [str(noted_header(home, name).get("id")) for name in names]
+    ids = [_noted_id(home, name) for name in names]
     return [search_id for search_id in ids if _ID.fullmatch(search_id)]
 
 
@@ -185,12 +235,23 @@ def _check_home(header: Mapping[str, Any], home: Home, options: RunOptions) -> N
     )
 
 
-def _check(header: Mapping[str, Any], traits: Mapping[str, Any], what: str) -> None:
+def _check(event_log: EventLog, traits: Mapping[str, Any], what: str, why_not: WhyNot) -> bool:
+    """Refuse a search that cannot go on as what it is to be; whether it is another one that can."""
+    header = event_log.header
     if not _ID.fullmatch(str(header.get("id"))):
         raise ResultError(f"{what} was begun by an earlier eig-tune, which gave it no id; {_ANOTHER}")
     before = {name: header.get(name) for name in traits}
-    if changed := _differences({**before, "spec": _completed(before.get("spec"))}, traits):
-        raise ConfigError(f"{what} was another one; {_ANOTHER}", changed)
+    changed = _differences({**before, "spec": _completed(before.get("spec"))}, traits)
+    reasons = {path: why_not(event_log, path, was, is_now) for path, was, is_now in changed}
+    if refused := [
+        Problem(
+            path.removeprefix("spec."), f"was {was!r}, is now {is_now!r}{f'; {reasons[path]}' if reasons[path] else ''}"
+        )
+        for path, was, is_now in changed
+        if reasons[path] is not None
+    ]:
+        raise ConfigError(f"{what} was another one; {_ANOTHER}", refused)
+    return bool(changed)
 
 
 def _refuse_leftovers(home: Home, name: str) -> None:
@@ -204,14 +265,11 @@ def _refuse_leftovers(home: Home, name: str) -> None:
         )
 
 
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Problem]:
-    """Where the images lie and how they are made says nothing when they are the same images."""
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Path, former and present value of each difference. Where the images lie and how they are made says nothing when
+    they are the same images."""
     same_images = before.get("data") == now.get("data")
-    return [
-        Problem(path.removeprefix("spec."), f"was {was!r}, is now {is_now!r}")
-        for path, was, is_now in _changes(before, now)
-        if not (same_images and path.startswith("spec.dataset."))
-    ]
+    return [change for change in _changes(before, now) if not (same_images and change[0].startswith("spec.dataset."))]
 
 
 def _changes(before: Any, now: Any, path: str = "") -> list[tuple[str, Any, Any]]:

@@ -17,6 +17,7 @@ from eig_tune.home import Home
 from eig_tune.hpo.added import TrialRequests
 from eig_tune.hpo.plan import Plan, make_plan
 from eig_tune.hpo.policies import SearchPolicy
+from eig_tune.hpo.sampler import OptunaSampler, Sampler
 from eig_tune.hpo.selection import choose, start_points
 from eig_tune.models.networks import network_for
 from eig_tune.reports.curves import write_curves
@@ -37,6 +38,7 @@ from eig_tune.tracking import (
 )
 from eig_tune.training.loop import TrialData
 from eig_tune.workflows.confirm import candidates, check_splits, confirmation
+from eig_tune.workflows.going_on import go_on, has_objectives, why_not_carried_over
 from eig_tune.workflows.identity import (
     NOT_TRAITS,
     as_begun,
@@ -72,17 +74,18 @@ def run_search(
         StorageError: it cannot go on, because the disk is full or the storage gone.
     """
     started = time.monotonic()
-    goes_on = options.resume and bool(noted_header(home, options.name))
-    spec = as_begun(spec, home, options.name) if goes_on else spec
-    images = prepare_images(spec, home, view, arrays, goes_on=goes_on)
+    before = noted_header(home, options.name) if options.resume else {}
+    spec = as_begun(spec, home, options.name) if before else spec
+    images = prepare_images(spec, home, view, arrays, goes_on=has_objectives(before, spec))
     spec = with_objectives(spec, images)
     check_splits(spec, images)
-    with open_session(_header(spec, images), spec, options, home, {IMAGES: images}, view) as session:
+    with open_session(_header(spec, images), spec, options, home, {IMAGES: images}, view) as opened:
+        session = go_on(opened, spec, before)
         if note_constraints(session.event_log, spec.constraints):
             session.tracker.set_tags(None, _constraints_tag(spec))
         page = PageWriter(session.tracker, spec, data_in_words(images, spec.method))
         draw = cache(partial(_draw, session, page))  # at the end of the trials, or of the session
-        policy, plan = _policy(session), make_plan(spec, slots=1)
+        policy, plan = _policy(session, OptunaSampler(spec)), make_plan(spec, slots=1)
         with confirmation(session, policy, plan.reaching[spec.train.steps]) as confirming:
             trials_ended = (draw, confirming.search_ended)
             engines = session.run([_trials(session, policy, plan, *trials_ended), *confirming.parts()])
@@ -121,6 +124,7 @@ def _header(spec: SearchSpec, images: ImageData) -> SessionHeader:
         {**provenance(), OBJECTIVES_TAG: strict_json.dumps(spec.objectives), **_constraints_tag(spec)},
         dict(spec.objectives),
         tuple(spec.search),
+        why_not_carried_over,
     )
 
 
@@ -142,9 +146,9 @@ def warm_started(spec: SearchSpec, earlier: str, options: RunOptions, home: Home
     return spec.model_copy(update={"start_from": (*spec.start_from, *inside)})
 
 
-def _policy(session: Session) -> SearchPolicy:
+def _policy(session: Session, sampler: Sampler) -> SearchPolicy:
     requests = TrialRequests(session.home.added_trials(session.name), session.spec.point)
-    return SearchPolicy(session.spec, requests=requests)
+    return SearchPolicy(session.spec, sampler, requests)
 
 
 def _trials(session: Session, policy: SearchPolicy, plan: Plan, *on_complete: Callable[[], None]) -> Part:

@@ -47,7 +47,7 @@ from eig_tune.reports.outcomes import DiskUse, FixedRunsOutcome
 from eig_tune.reports.provenance import write_spec
 from eig_tune.tracking import RunsTable, SearchTracker, is_server, masked
 from eig_tune.training.loop import TrialData
-from eig_tune.workflows.identity import begin_or_check, find_search
+from eig_tune.workflows.identity import WhyNot, begin_or_check, find_search, nothing_is_carried_over
 from eig_tune.workflows.notes import note_begin, note_end, note_plan
 from eig_tune.workflows.options import RunOptions
 from eig_tune.workflows.parts import Part, Together
@@ -71,6 +71,7 @@ class SessionHeader:
         tags: tags of that run.
         objectives: metric to direction, as the table of its trials in MLflow shows them.
         varied: names of the params in which its trials differ.
+        why_not: why a resumed one cannot go on with a difference; None where it can.
     """
 
     kind: Literal["search", "comparison", "suggestion"]
@@ -79,6 +80,7 @@ class SessionHeader:
     tags: Mapping[str, str]
     objectives: Mapping[str, str]
     varied: Sequence[str]
+    why_not: WhyNot = nothing_is_carried_over
 
     def table(self, search_id: str, spec: SearchSpec, *, labelled: bool) -> RunsTable:
         """The table of its trials in MLflow."""
@@ -210,12 +212,12 @@ def open_session(
     Raises:
         EigTuneError: it cannot begin; nothing half-made is left behind.
     """
-    search_id = find_search(home, options, header.traits)
+    search_id = find_search(home, options, header.traits, header.why_not)
     prepared = prepare_resources(search_id, spec, options, images, home, view)
     storage = prepared.runtime.storage
     with prepared.runtime.stop.gently(), ExitStack() as opened:
         event_log = opened.enter_context(EventLog(home.event_log(options.name), storage.uri))
-        begin_or_check(event_log, search_id, header.traits, repr(options.name), home)
+        begin_or_check(event_log, search_id, header.traits, repr(options.name), home, header.why_not)
         opened.enter_context(options.stop.heeding(home.stop_request(options.name)))
         note_begin(event_log, header.kind, storage.uri, masked(prepared.store.uri))
         find_checkpoints(event_log, storage)

@@ -134,7 +134,7 @@ def _search(draft: Draft) -> list[str]:
             f"  categories: {{choice: [{choice}]}}",
         ]
     return [
-        "# Where the best trials end at an end of a range: widen it.",
+        "# A search says where its best trials lie at an end of a range: widen that one, and go on with --resume.",
         "search:",
         *categories,
         _said("  lambda_1: {loguniform: [0.3, 3]}", "weight of the mutual information"),

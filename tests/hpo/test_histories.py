@@ -15,41 +15,15 @@ from typing import Any
 import pytest
 from checkpoint_rule import assert_checkpoints_are_where_they_belong
 from one_process import OneProcess
-from world import BETWEEN_LIVES, EVERY, MOST_LIVES, SPEC, TRIALS, World, expected_further, fit
+from world import BETWEEN_LIVES, EVERY, MOST_LIVES, SPEC, TRIALS, World, expected_further
 
-from eig_tune.data import ImageData
 from eig_tune.home import Home
 from eig_tune.hpo.candidates import candidates_of
 from eig_tune.hpo.confirmations import second_seeds, summaries
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.selection import to_confirm
 from eig_tune.hpo.trial import Trial
-from eig_tune.tracking import local_uri, open_store, store
-
-
-@pytest.fixture(scope="module")
-def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A store for all histories: it takes seconds to be made."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    open_store(local_uri(folder), "made", folder)
-    return local_uri(folder)
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch, unlabelled_digits: ImageData) -> pytest.MonkeyPatch:
-    """Nothing is trained, drawn, or waited for."""
-    patch = monkeypatch
-    patch.setattr("eig_tune.cluster.trainable.fit", fit)
-    patch.setattr("eig_tune.workflows.search.prepare_images", lambda *given, **options: unlabelled_digits)
-    patch.setattr("eig_tune.workflows.search._draw", lambda *given: None)
-    patch.setattr("eig_tune.workflows.search.pictures", lambda *given: [])
-    patch.setattr("eig_tune.reports.mlflow_runs.draw_trial", lambda *given: None)
-    patch.setattr("eig_tune.workflows.resources.start_ray", lambda *given: None)
-    patch.setattr("eig_tune.stopping.Stop.listen", lambda self: None)
-    patch.setattr("eig_tune.tracking.writer._GATHERING_SECONDS", 0.02)
-    patch.setattr("eig_tune.tracking.writer._FIRST_WAIT", 0.02)
-    patch.setattr("eig_tune.cluster.storage._WAITS", (0.0,))
-    return patch
+from eig_tune.tracking import open_store, store
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # a killed process

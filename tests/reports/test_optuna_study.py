@@ -83,6 +83,33 @@ def test_every_trial_is_in_the_study_with_its_state(tmp_path: Path) -> None:
     assert load(tmp_path).metric_names == ["nmi", "prior_rmse"]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"search": {"lambda_1": {"loguniform": [3, 9]}, "distance": {"choice": ["js", "l2"]}}},
+        {"search": {"lambda_1": {"uniform": [0.3, 2]}}},
+        {"objectives": {"prior_rmse": "minimize"}},
+        {"train": {"steps": 2000, "report_every": 500}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_study_is_made_anew_where_the_search_goes_on_with_another_space(tmp_path: Path, change: dict[str, Any]) -> None:
+    ended = run(tmp_path)
+    document = SPEC.model_dump(mode="json", exclude_none=True)
+    spec = parse_spec({**document, **change}, "changed")
+    run(tmp_path, 0, spec)
+    study = load(tmp_path)
+    assert [trial.user_attrs["trial"] for trial in study.trials] == sorted(ended)
+    assert study.metric_names == list(spec.objectives)
+    for trial in study.trials:
+        assert trial.params.keys() <= spec.search.keys()
+        for name, value in trial.params.items():
+            known = trial.distributions[name]
+            assert known._contains(known.to_internal_repr(value))
+    study_file(tmp_path, spec)
+    assert len(load(tmp_path).trials) == len(ended), "once"
+
+
 def test_front_of_the_study_is_of_finished_trials_alone(tmp_path: Path) -> None:
     run(tmp_path)
     best = load(tmp_path).best_trials

@@ -16,6 +16,7 @@ from eig_tune.config.space import parse_spec
 from eig_tune.errors import ConfigError, EigTuneError, ResultError
 from eig_tune.home import Home
 from eig_tune.hpo.event_log import EventLog
+from eig_tune.hpo.state import SearchState
 from eig_tune.tracking import local_uri
 from eig_tune.workflows.identity import (
     begin_or_check,
@@ -261,6 +262,34 @@ def test_header_is_read_while_the_search_runs_and_none_is_made_up(person: Person
     for damaged in (b"", b"{", b"[]", b"{}", b'{"header": 3}', b"\xff\n"):
         person.home.event_log("mine").write_bytes(damaged)
         assert noted_header(person.home, "mine") == {}
+
+
+def carries_the_seed(state: SearchState, path: str, was: Any, is_now: Any) -> str | None:
+    return None if path == "spec.seed" else "for a reason"
+
+
+def test_difference_that_can_be_carried_over_is_noted_with_the_seed_that_trials_keep(person: Person) -> None:
+    began, now = person.search(), {**TRAITS, "spec": {**TRAITS["spec"], "seed": 7}}
+    with pytest.raises(ConfigError, match=r"seed: was 0, is now 7$"):
+        person.find(resume=True, traits=now)
+    for seed in (7, 8, 0):
+        now = {**TRAITS, "spec": {**TRAITS["spec"], "seed": seed}}
+        options = replace(person.options, resume=True)
+        assert find_search(person.home, options, now, carries_the_seed) == began
+        with EventLog(person.home.event_log("mine")) as event_log:
+            begin_or_check(event_log, began, now, "'mine'", person.home, carries_the_seed)
+            assert event_log.header.get("trial_seed", seed) == 0, "that with which it has begun"
+        assert noted_header(person.home, "mine")["spec"]["seed"] == seed
+    assert own_searches(person.home, "mine") == [began]
+
+
+def test_difference_that_cannot_be_carried_over_has_its_reason(person: Person) -> None:
+    person.search()
+    other = {**TRAITS, "spec": {**TRAITS["spec"], "seed": 7, "method": "joint-vae"}, "data": "d2"}
+    with pytest.raises(ConfigError) as refused:
+        find_search(person.home, replace(person.options, resume=True), other, carries_the_seed)
+    lines = str(refused.value).splitlines()[1:]
+    assert "  data: was 'd1', is now 'd2'; for a reason" in lines and not any("seed" in line for line in lines)
 
 
 def test_homes_own_searches_are_those_it_has_event_logs_of_the_newest_first(tmp_path: Path) -> None:
