@@ -4,7 +4,7 @@ Nothing of it is lost: trials keep their params, reports and numbers. What chang
 them the sampler learns from, and which trials still have to train.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from eig_tune.config.distributions import Distribution
@@ -45,7 +45,12 @@ def ended_before(trial: Trial, steps: int) -> bool:
     return any(report.decision.status == "finished" and step < steps for step, report in trial.reports.items())
 
 
-def reopen_finished(state: SearchState, steps: int, is_there: Callable[[str], bool]) -> list[Trial]:
+def finished_before(state: SearchState, steps: int) -> list[Trial]:
+    """The trials that count as finished, and have fewer steps than they have to have now."""
+    return [t for t in state.trials.values() if t.status == "finished" and t.last and t.last.step < steps]
+
+
+def reopen_finished(state: SearchState, steps: int, present: Container[str]) -> list[Trial]:
     """Let trials that have finished with fewer steps wait at their rungs again, for the best of them to train on.
 
     One whose checkpoint was deleted, as those of ended trials are, is trained from its beginning when it goes on; what
@@ -54,17 +59,17 @@ def reopen_finished(state: SearchState, steps: int, is_there: Callable[[str], bo
     Args:
         state: of trials, or of runs that confirm them.
         steps: the full budget now.
-        is_there: whether a checkpoint is.
+        present: the checkpoints that are still there.
 
     Returns:
         The trials.
     """
-    finished = [t for t in state.trials.values() if t.status == "finished" and t.last and t.last.step < steps]
-    for trial in finished:
-        if trial.checkpoint is not None and not is_there(trial.checkpoint):
+    reopened = finished_before(state, steps)
+    for trial in reopened:
+        if trial.checkpoint is not None and trial.checkpoint not in present:
             state.checkpoint(trial.number, None, 0)
         state.pause(trial.number)
-    return finished
+    return reopened
 
 
 def reports_without(state: SearchState, metric: str) -> int:

@@ -15,7 +15,13 @@ from eig_tune.config.distributions import Distribution
 from eig_tune.config.objectives import objectives_in_words
 from eig_tune.config.space import SearchSpec
 from eig_tune.hpo.candidates import CONFIRMED, SECOND, SECOND_SEED
-from eig_tune.hpo.carried import as_searched_now, ended_before, reopen_finished, reports_without
+from eig_tune.hpo.carried import (
+    as_searched_now,
+    ended_before,
+    finished_before,
+    reopen_finished,
+    reports_without,
+)
 from eig_tune.hpo.state import SearchState
 from eig_tune.hpo.trial import Trial
 from eig_tune.tracking import CONFIRMATION_TAG, OBJECTIVES_TAG
@@ -123,22 +129,20 @@ def _in_words(entry: Any) -> str:
 
 def _train_on(session: Session, steps: int) -> None:
     """Reopen what has finished with fewer steps, of the search, of second and of fresh seeds."""
-    storage = session.runtime.storage
     logs = [log for log in (session.event_log, session.second_seeds, session.confirmations) if log is not None]
-    reopened = [reopen_finished(log, steps, lambda path: bool(storage.present([path]))) for log in logs]
-    if not reopened[0]:
+    kept = [trial.checkpoint for log in logs for trial in finished_before(log, steps) if trial.checkpoint is not None]
+    present = session.runtime.storage.present(kept) if kept else ()
+    reopened = [reopen_finished(log, steps, present) for log in logs][0]
+    if not reopened:
         return
-    trials = reopened[0]
-    first = max(trial.last.step for trial in trials if trial.last)
-    anew = sum(trial.checkpoint is None for trial in trials)
-    deleted = f" (from step 0: the checkpoints of {anew} were deleted when they had ended)"
+    anew = sum(trial.checkpoint is None for trial in reopened)
     logger.info(
-        "train.steps was %s, is now %s: the %d trials that had finished wait at their rungs, and the best of them, with "
-        "their second and fresh seeds, train on%s",
-        f"{first:,}",
+        "train.steps was %s, is now %s: the %d trials that had finished wait at their rungs, and the best of them train "
+        "on, as do their second and fresh seeds%s",
+        f"{max(trial.last.step for trial in reopened if trial.last):,}",
         f"{steps:,}",
-        len(trials),
-        deleted if anew else "",
+        len(reopened),
+        f" (from step 0: the checkpoints of {anew} were deleted when they had ended)" if anew else "",
     )
 
 

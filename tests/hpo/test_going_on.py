@@ -124,7 +124,7 @@ def test_more_steps_let_the_best_train_on(person: Person, kills: int) -> None:
         said = (
             f"train.steps was {STEPS:,}, is now {MORE:,}: the {len(had)} trials that had finished wait at their rungs"
         )
-        assert said in person.said and f"the checkpoints of {len(had)} were deleted" in person.said
+        assert said in person.said and f"the checkpoints of {len(had)} were deleted when they had ended" in person.said
     person.search(changed(train={"steps": MORE}))
     assert "train.steps" not in person.said, "it is said once"
 
