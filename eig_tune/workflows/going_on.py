@@ -132,13 +132,13 @@ def _train_on(session: Session, steps: int) -> None:
     logs = [log for log in (session.event_log, session.second_seeds, session.confirmations) if log is not None]
     kept = [trial.checkpoint for log in logs for trial in finished_before(log, steps) if trial.checkpoint is not None]
     present = session.runtime.storage.present(kept) if kept else ()
-    reopened = [reopen_finished(log, steps, present) for log in logs][0]
+    reopened, *_ = [reopen_finished(log, steps, present) for log in logs]
     if not reopened:
         return
     anew = sum(trial.checkpoint is None for trial in reopened)
     logger.info(
-        "train.steps was %s, is now %s: the %d trials that had finished wait at their rungs, and the best of them train "
-        "on, as do their second and fresh seeds%s",
+        "train.steps was %s, is now %s: the %d trials that had finished wait at their rungs, and the best of them train"
+        " on, as do their second and fresh seeds%s",
         f"{max(trial.last.step for trial in reopened if trial.last):,}",
         f"{steps:,}",
         len(reopened),
