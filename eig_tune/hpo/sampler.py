@@ -106,7 +106,8 @@ class OptunaSampler(Sampler):
             self._forget(rung)
         study = self._studies[rung]
         asked_at, optuna_number = self._asked.get(number, (None, -1))
-        if asked_at is None and (known := as_searched_now(params, self._space, self._fixed)) is None:
+        told = params if asked_at is not None else as_searched_now(params, self._space, self._fixed)
+        if told is None:
             return  # the space was another one when it was proposed
         self._num_seen[rung] += 1
         if asked_at == rung:
@@ -115,7 +116,6 @@ class OptunaSampler(Sampler):
             study.tell(optuna_number, list(losses))
             del self._asked[number]
         else:
-            told = params if asked_at is not None else known
             distributions = {name: self._distributions[name] for name in told}
             study.add_trial(
                 create_trial(

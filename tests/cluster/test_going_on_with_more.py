@@ -41,7 +41,7 @@ def test_complete_search_goes_on_with_more_steps_and_a_wider_range(tmp_path: Pat
         }.items()
     assert_mlflow_has_every_report_once(home, trials)
     assert_study_agrees(home, trials)
-    best = [EIG_TUNE, "best", "--name", NAME, "--home", home, "--json", "--export", tmp_path / "model"]
+    best = [str(EIG_TUNE), "best", "--name", NAME, "--home", str(home), "--json", "--export", str(tmp_path / "model")]
     chosen = json.loads(subprocess.run(best, capture_output=True, text=True, check=True).stdout)
     assert chosen["trial"] in {trial.number for trial in finished}
 

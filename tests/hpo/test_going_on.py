@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from logged import logged
 from one_process import KilledError, Life, OneProcess
+from untrained import make_quick, make_store
 from world import EVERY, SPEC, STEPS, TRIALS
 
 from eig_tune.cluster.tuner import TrialSpec
 from eig_tune.config.space import SearchSpec, parse_spec
+from eig_tune.data import ImageData
 from eig_tune.errors import ConfigError
 from eig_tune.home import Home
 from eig_tune.hpo.event_log import read_state
@@ -24,7 +26,6 @@ from eig_tune.hpo.state import SearchState
 from eig_tune.reports.outcomes import SearchOutcome
 from eig_tune.tracking import TrackedSearch, read_search
 from eig_tune.training import TrainConfig
-from eig_tune.workflows import search as module
 from eig_tune.workflows.options import RunOptions
 from eig_tune.workflows.search import run_search
 from eig_tune.workflows.view import View
@@ -88,6 +89,17 @@ class Person:
 
     def tracked(self) -> TrackedSearch:
         return read_search(self.uri, self.name)
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return make_store(tmp_path_factory.mktemp("mlflow"))
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, unlabelled_digits: ImageData) -> pytest.MonkeyPatch:
+    make_quick(monkeypatch, unlabelled_digits)
+    return monkeypatch
 
 
 @pytest.fixture
@@ -193,13 +205,13 @@ def assert_params_come_and_go(person: Person) -> None:
 
 def assert_trials_keep_their_seeds(person: Person, patch: pytest.MonkeyPatch) -> None:
     """Another seed is for further proposals."""
-    seeds, had, trial_spec = list[int](), len(person.state().trials), module.TrialSpec
+    seeds, had = list[int](), len(person.state().trials)
 
     def noted(config: TrainConfig, data: str) -> TrialSpec:
         seeds.append(config.seed)
-        return trial_spec(config, data)
+        return TrialSpec(config, data)
 
-    patch.setattr(module, "TrialSpec", noted)
+    patch.setattr("eig_tune.workflows.search.TrialSpec", noted)
     outcome = person.search(changed(seed=5, trials=had + 3))
     assert {*seeds} >= {*range(had, had + 3)}, "as with the seed 0 that it began with"
     assert {*seeds} <= {*range(had + 3)}

@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 from checkpoint_rule import assert_checkpoints_are_where_they_belong
 from one_process import OneProcess
+from untrained import make_quick, make_store
 from world import BETWEEN_LIVES, EVERY, MOST_LIVES, SPEC, TRIALS, World, expected_further
 
+from eig_tune.data import ImageData
 from eig_tune.home import Home
 from eig_tune.hpo.candidates import candidates_of
 from eig_tune.hpo.confirmations import second_seeds, summaries
@@ -24,6 +26,17 @@ from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.selection import to_confirm
 from eig_tune.hpo.trial import Trial
 from eig_tune.tracking import open_store, store
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return make_store(tmp_path_factory.mktemp("mlflow"))
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, unlabelled_digits: ImageData) -> pytest.MonkeyPatch:
+    make_quick(monkeypatch, unlabelled_digits)
+    return monkeypatch
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # a killed process
