@@ -76,8 +76,7 @@ class MlflowRuns(Observer):
         Metrics that are there already are written again, which changes nothing: MLflow keeps one copy.
         """
         for trial in trials.values():
-            as_now = {"status": trial.status, "step": str(trial.last.step if trial.last else 0)}
-            if self._key(trial) in self._tracker.ended and trial.ended and self._tracker.had(self._key(trial), as_now):
+            if trial.ended and self._has_ended_so(trial):
                 continue
             self._tracker.reopen_run(self._key(trial))
             self.trial_started(trial)
@@ -89,6 +88,12 @@ class MlflowRuns(Observer):
                 self._tracker.set_tags(self._key(trial), {"status": trial.status})
             if trial.ended:
                 self.trial_ended(trial)
+
+    def _has_ended_so(self, trial: Trial) -> bool:
+        """Whether MLflow has everything of an ended trial, and not of what it was before it went on with more steps."""
+        key, now = self._key(trial), {"status": trial.status, "step": str(trial.last.step if trial.last else 0)}
+        found = self._tracker.found.get(key, {})
+        return key in self._tracker.ended and all(found.get(name, value) == value for name, value in now.items())
 
     def trial_started(self, trial: Trial) -> None:
         key, name = self._key(trial), name_of(trial, confirming=self._confirming)

@@ -60,14 +60,14 @@ class SearchTracker:
     Attributes:
         is_new: the store had no parent run of this search before.
         ended: keys of runs, also of earlier processes, of which MLflow has everything, pictures included.
+        found: tags that runs of earlier processes had when this one began, by the runs' keys.
         errors: what could not be written although the store could be reached.
     """
 
     def __init__(
         self, store: Store, kind: str, search_id: str, params: Mapping[str, Any], tags: Mapping[str, str]
     ) -> None:
-        self._store, self._client = store, store.client
-        self._search_id = search_id
+        self._store, self._client, self._search_id = store, store.client, search_id
         with readable_errors(store.uri):
             runs = delete_duplicate_runs(store.client, store.runs_of(search_id))
             parent = next((run for run in runs if KEY_TAG not in run.data.tags), None)
@@ -77,8 +77,8 @@ class SearchTracker:
             below = [run for run in runs if KEY_TAG in run.data.tags]
             self._adopt(below)
         self._runs = {run.data.tags[KEY_TAG]: str(run.info.run_id) for run in below}
-        self._found = {run.data.tags[KEY_TAG]: run.data.tags for run in below}
-        self.ended = {run.data.tags[KEY_TAG] for run in below if ENDED_TAG in run.data.tags}
+        self.found = {run.data.tags[KEY_TAG]: run.data.tags for run in below}
+        self.ended = {key for key, of_run in self.found.items() if ENDED_TAG in of_run}
         self._client = ClientProcess(store.uri)
         self._store = replace(store, client=self._client)
         self._writer = Writer(
@@ -186,11 +186,6 @@ class SearchTracker:
             Job(key, lambda: self._client.end_run(self._runs[key], status, end, short), ordered=False),
             Batch(key, tags={**tags, ENDED_TAG: status}),
         )
-
-    def had(self, key: str, tags: Mapping[str, str]) -> bool:
-        """Whether a run had these tags when this process found it, as far as it had them at all."""
-        found = self._found.get(key, {})
-        return all(found.get(name, value) == value for name, value in tags.items())
 
     def reopen_run(self, key: str) -> None:
         """A run that had ended goes on; no effect on any other."""

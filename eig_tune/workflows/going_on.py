@@ -159,7 +159,7 @@ def _forget_what_is_out_of_date(session: Session, steps: int) -> None:
             session.tracker.set_tags(str(trial.number), {"front": "false", "best": "false"})
         if stale and trial.last is not None:
             values, tags = dict.fromkeys(stale, float("nan")), {CONFIRMATION_TAG: ""}
-            session.tracker.replace_metrics(str(trial.number), trial.last.step, values, session.event_log.now(), tags)
+            session.tracker.replace_metrics(str(trial.number), trial.last.step, session.event_log.now(), values, tags)
 
 
 def _names_from_other_seeds(session: Session, trial: Trial) -> list[str]:

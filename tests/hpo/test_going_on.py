@@ -52,6 +52,7 @@ class Person:
         Life.install(patch, lambda: self.life)
         given = SimpleNamespace(per_trial={"cpu": 1}, device="cpu", trials_per_gpu=1)
         patch.setattr("eig_tune.workflows.resources.Resources.of_cluster", lambda *options: given)
+        patch.setattr("eig_tune.workflows.resources._shared_out", lambda spec, images, given, address: given)
         slots = SimpleNamespace(now=lambda: SLOTS, most=SLOTS)
         patch.setattr("eig_tune.workflows.resources.Slots", lambda *options: slots)
         (folder / "ray").mkdir()

@@ -14,7 +14,8 @@ from eig_tune.data import DatasetConfig
 from eig_tune.errors import ConfigError, DataError
 from eig_tune.home import Home
 from eig_tune.hpo.budget import budget_of
-from eig_tune.workflows.first_space import Asked, FirstSpace, Seen, find_source, fit_to_time, look_at_images_of
+from eig_tune.workflows.find_source import find_source
+from eig_tune.workflows.first_space import Asked, FirstSpace, Seen, fit_to_time, look_at_images_of
 from eig_tune.workflows.prepare import check_fit
 from eig_tune.workflows.space_text import space_text
 from eig_tune.workflows.view import View

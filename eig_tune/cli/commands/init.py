@@ -59,7 +59,8 @@ def init(
     from eig_tune.terminal.console import message_console, result_console
     from eig_tune.terminal.first_space import print_first_space
     from eig_tune.terminal.view import TerminalView
-    from eig_tune.workflows.first_space import find_source, fit_to_time, look_at_images_of
+    from eig_tune.workflows.find_source import find_source
+    from eig_tune.workflows.first_space import fit_to_time, look_at_images_of
 
     source = find_source(images, root, labels, image_size, channels)
     file = out or Path(f"{Path(images).absolute().name.partition('.')[0] or 'space'}.yaml")
