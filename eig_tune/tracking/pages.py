@@ -19,6 +19,8 @@ OWN_SERVER = "http://127.0.0.1:5000"  # where `eig-tune ui` serves a store, unle
 # labels has.
 SEARCHED, CLASSIFIER = "search.", "classifier_accuracy"
 _VIEW_TAG = "mlflow.sharedViewState."
+# The box to select a run, its name, and when it was made.
+_LEFT_COLUMNS = ("0", "attributes.`Run Name`", "runDateAndNestInfo")
 # What else the UI puts into a shared view; that of MLflow 3.11 fails where something of it is missing.
 _AS_EVER: Mapping[str, Any] = {
     "startTime": "ALL",
@@ -27,8 +29,7 @@ _AS_EVER: Mapping[str, Any] = {
     "datasetsFilter": [],
     "orderByKey": "attributes.start_time",
     "orderByAsc": True,
-    "columnOrder": [],
-    "columnWidths": {},
+    "columnWidths": {"attributes.`Run Name`": 330},
     "runsExpanded": {},
     "runsPinned": [],
     "runsHidden": [],
@@ -93,19 +94,19 @@ class RunsTable:
 
     def state(self) -> str:
         """The tag's value, with as many of the params as MLflow has room for."""
-        columns = [_column("tags", "status")]
-        metrics = [*self.objectives, *(_OF_LABELS if self.labelled else ())]
-        if self.confirmed:
-            metrics += [f"{prefix}{name}" for name in self.objectives for prefix in (CONFIRMED, CONFIRMED_DEVIATION)]
-        columns += [_column("metrics", name) for name in dict.fromkeys(metrics)]
+        shown = dict.fromkeys([*self.objectives, *(_OF_LABELS if self.labelled else ())])
+        after = [f"{prefix}{name}" for name in self.objectives for prefix in (CONFIRMED, CONFIRMED_DEVIATION)]
+        first = [_column("metrics", name) for name in shown]
+        last = [_column("metrics", name) for name in after] if self.confirmed else []
         params = [_column("params", name) for name in self.params]
-        while len(text := self._state([*columns, *params])) > LONGEST_TAG and params:
+        while len(text := self._state([*first, *params, *last, _column("tags", "status")])) > LONGEST_TAG and params:
             params.pop()
         return text
 
     def _state(self, columns: list[str]) -> str:
         condition = f"{runs_of_search(self.search_id)} and tags.`{KIND_TAG}` = 'trial'"
         state = {**_AS_EVER, "searchFilter": condition, "selectedColumns": columns}
+        state["columnOrder"] = [*_LEFT_COLUMNS, *columns]
         if first := next(iter(self.objectives), None):
             state["orderByKey"] = _column("metrics", first)
             state["orderByAsc"] = self.objectives[first] == "minimize"

@@ -23,12 +23,13 @@ def test_table_has_all_trials_flat_the_best_in_the_first_objective_on_top() -> N
     assert state["searchFilter"] == f"tags.`eig_tune.search_id` = '{MINE}' and tags.`eig_tune.kind` = 'trial'"
     assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`prior_rmse`", True)
     assert state["selectedColumns"] == [
-        "tags.`status`",
         *(f"metrics.`{name}`" for name in (*TWO, "nmi_real")),
-        *(f"metrics.`{prefix}.{name}`" for name in TWO for prefix in ("confirmed", "confirmed_std")),
         "params.`lambda_1`",
         "params.`tau`",
+        *(f"metrics.`{prefix}.{name}`" for name in TWO for prefix in ("confirmed", "confirmed_std")),
+        "tags.`status`",
     ]
+    assert state["columnOrder"][-len(state["selectedColumns"]) :] == state["selectedColumns"]
 
 
 def test_table_without_labels_or_objectives() -> None:
