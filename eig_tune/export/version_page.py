@@ -4,7 +4,7 @@ try."""
 import re
 from shlex import quote
 
-from eig_tune.reports.markdown import Artifacts, fitted, picture
+from eig_tune.reports.markdown import Artifacts, apart, fitted, picture
 from eig_tune.tracking import masked
 
 _PORT = 5001  # beside the one of `eig-tune ui`
@@ -25,15 +25,20 @@ def describe_version(card: str, artifacts: Artifacts, name: str, number: int, ur
         number: the version's.
         uri: the store's address.
     """
-    title, *sections = re.split(r"^## ", _PICTURE.sub("", card), flags=re.MULTILINE)
+    title, *sections = re.split(r"^## ", _in_long_lines(_PICTURE.sub("", card)), flags=re.MULTILINE)
     parts = [(0, title.strip()), *((1, picture(name, artifacts)) for name in _PICTURE.findall(card)[:1])]
     parts.append((0, f"## Try it\n\nPasted into a shell:\n\n```\n{request_example(name, number, uri)}\n```"))
     parts += [
-        (_ORDER.get(heading, max(_ORDER.values()) + 1), f"## {section.strip()}")
+        (_ORDER.get(heading, max(_ORDER.values()) + 1), f"## {apart(section.strip())}")
         for section in sections
         if (heading := section.partition("\n")[0]) not in _LEFT_OUT
     ]
     return fitted(parts)
+
+
+def _in_long_lines(markdown: str) -> str:
+    """Every paragraph as one line, since the UI shows a newline inside one; what stands in lines stays so."""
+    return re.sub(r"(?<=[^|\n])\n(?=[^\s|#-])", " ", markdown)
 
 
 def request_example(name: str, number: int, uri: str) -> str:

@@ -24,9 +24,11 @@ def test_description_is_the_card_with_a_picture_of_the_run_and_a_request() -> No
     assert text.startswith("# elastic-infogan, 10 categories\n")
     assert f"![categories.png](get-artifact?path=categories.png&run_uuid={'f' * 32})" in text
     assert text.count("![") == 1, "pictures of the bundle's folder cannot be shown"
-    assert "| nmi | 0.9500 | 0.9500 | 0.9000 ± 0.0100 |" in text
+    assert "| nmi | 0.9500 | 0.9500 | 0.9000 ± 0.0100 |" in text.replace("&emsp;", " ")
     assert all(f"## {heading}\n" in text for heading in ("What it is for", "What it is not for", "Its categories"))
     assert "## How to use it" not in text
+    paragraphs = [part for part in text.split("\n\n") if not part.startswith(("|", "- ", "## ", "```"))]
+    assert all("\n" not in part.strip() for part in paragraphs), "the UI would show every newline"
     assert f"```\n{request_example('my digits', 2, STORE)}\n```" in text
 
 
