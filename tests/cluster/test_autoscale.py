@@ -26,22 +26,47 @@ print(json.dumps([node["Alive"] for node in ray.nodes()]))
 """
 
 
+#: What KubeRay's part is on Kubernetes: nodes of Ray's own provider for tests are processes beside the head.
+HEAD_ID = "fffffffffffffffffffffffffffffffffffffffffffffffffff00000"
+NODE = {"resources": {"CPU": 1, "object_store_memory": STORE_BYTES}, "min_workers": 0, "max_workers": 2}
+CLUSTER = {
+    "cluster_name": "autoscale",
+    "max_workers": 2,
+    "idle_timeout_minutes": 0.1,
+    "provider": {
+        "type": "external",
+        "module": "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider",
+        "use_node_id_as_ip": True,
+        "disable_node_updaters": True,
+        "disable_launch_config_check": True,
+        "launch_multiple": True,
+        "head_node_id": HEAD_ID,
+    },
+    "head_node_type": "ray.head.default",
+    "available_node_types": {
+        "ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+        "node": {**NODE, "node_config": {}},
+    },
+    "upscaling_speed": 1.0,
+    "auth": {},
+    "file_mounts": {},
+    "cluster_synced_files": [],
+    **{f"{when}_commands": [] for when in ("setup", "initialization", "head_setup", "worker_setup")},
+    **{f"{which}_start_ray_commands": [] for which in ("head", "worker")},
+}
+
+
 @pytest.fixture
 def head(tmp_path: Path) -> Iterator[Host]:
     """A head without CPUs, whose cluster may have two nodes with one each, and has none."""
-    from ray.cluster_utils import AutoscalingCluster
-
     skip_unless_possible()
-    taken = {"CPU": 1, "object_store_memory": STORE_BYTES}
-    nodes = {"node": {"resources": taken, "node_config": {}, "min_workers": 0, "max_workers": 2}}
-    described = AutoscalingCluster({"CPU": 0}, nodes, autoscaler_v2=True, idle_timeout_minutes=0.1, max_workers=2)
-    (tmp_path / "nodes.json").write_text(json.dumps(described._config))
+    (tmp_path / "nodes.json").write_text(json.dumps(CLUSTER))
     environment = {
         "RAY_FAKE_CLUSTER": "1",
         "RAY_enable_autoscaler_v2": "1",
         "AUTOSCALER_UPDATE_INTERVAL_S": "1",
-        "RAY_CLOUD_INSTANCE_ID": described._config["provider"]["head_node_id"],
-        "RAY_OVERRIDE_NODE_ID_FOR_TESTING": described._config["provider"]["head_node_id"],
+        "RAY_CLOUD_INSTANCE_ID": HEAD_ID,
+        "RAY_OVERRIDE_NODE_ID_FOR_TESTING": HEAD_ID,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), str(DOCKER / "bin"), os.environ["PATH"]]),
     }
     with Hosts(tmp_path, environment) as hosts:
@@ -64,7 +89,7 @@ def nodes_alive(host: Host, folder: Path) -> list[bool]:
     """Of every node that ever was, whether it is there."""
     log = folder / "nodes.log"
     log.unlink(missing_ok=True)
-    assert host.start(sys.executable, "-c", COUNT, log=log).wait() == 0, log.read_text()
+    assert host.start("timeout", "120", sys.executable, "-c", COUNT, log=log).wait() == 0, log.read_text()
     return [bool(alive) for alive in json.loads(log.read_text().splitlines()[-1])]
 
 
@@ -81,7 +106,8 @@ def test_nodes_come_for_trials_that_wait_and_go_with_them(head: Host, tmp_path: 
     entrypoint = written.replace("/etc/eig-tune/spaces/mnist.yaml", str(space)).replace("--gpus 8", "--gpus 0 --cpus 2")
     entrypoint += f" --home {home} --trials 4"
     log = tmp_path / "job.log"
-    assert head.start(*as_kuberay_submits(entrypoint), log=log).wait() == 0, log.read_text()[-3000:]
+    submitted = head.start("timeout", "400", *as_kuberay_submits(entrypoint), log=log)
+    assert submitted.wait() == 0, log.read_text()[-3000:]
     trials = trials_of(home)
     assert len(trials) == 4 and {trial.status for trial in trials.values()} <= {"finished", "stopped"}
     end = time.monotonic() + 90
