@@ -65,6 +65,8 @@ def head(tmp_path: Path) -> Iterator[Host]:
         "RAY_FAKE_CLUSTER": "1",
         "RAY_enable_autoscaler_v2": "1",
         "AUTOSCALER_UPDATE_INTERVAL_S": "1",
+        "RAY_raylet_start_wait_time_s": "120",
+        "RAY_worker_niceness": "0",
         "RAY_CLOUD_INSTANCE_ID": HEAD_ID,
         "RAY_OVERRIDE_NODE_ID_FOR_TESTING": HEAD_ID,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), str(DOCKER / "bin"), os.environ["PATH"]]),
@@ -111,6 +113,7 @@ def test_nodes_come_for_trials_that_wait_and_go_with_them(head: Host, tmp_path: 
     trials = trials_of(home)
     assert len(trials) == 4 and {trial.status for trial in trials.values()} <= {"finished", "stopped"}
     end = time.monotonic() + 90
-    while nodes_alive(head, tmp_path) != [True, False, False]:
-        assert time.monotonic() < end, nodes_alive(head, tmp_path)
+    while (alive := nodes_alive(head, tmp_path)).count(True) > 1:
+        assert time.monotonic() < end, alive
         time.sleep(2)
+    assert len(alive) >= 3, "two trials that waited were not given a node each"
