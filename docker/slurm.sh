@@ -52,14 +52,19 @@ on_node() { # Ray on the node where this runs, which leaves nothing behind
     cpus=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)
     [ "${SLURM_CPUS_PER_TASK:-$cpus}" -ge "$cpus" ] || cpus=$SLURM_CPUS_PER_TASK
     ray start --block "--num-cpus=$cpus" --dashboard-agent-listen-port=0 "$@" &
-    trap 'ended=yes; kill $! 2>/dev/null' TERM INT
-    wait $! || code=$?
-    wait || true
-    pkill -KILL -U "$UID" -f "$RAY_TMPDIR/" || true # what is left of a Ray that was killed
-    rm -rf "$RAY_TMPDIR"
-    [ -z "${ended:-}" ] || exit 0
+    local ray=$! code=0 ended='' seconds
+    trap 'ended=yes' TERM INT
+    wait "$ray" || code=$?
+    for ((seconds = 0; seconds < 15; seconds++)); do # after `scancel` the search may still be ending, while it has a token
+        { [ -n "$ended" ] && [ -e "$RAY_AUTH_TOKEN_PATH" ] && kill -0 "$ray" 2>/dev/null; } || break
+        sleep 1
+    done
+    kill -KILL "$ray" 2>/dev/null
+    pkill -KILL -U "$UID" -f "$RAY_TMPDIR/"
+    rm -rf "$RAY_TMPDIR" || { sleep 1 && rm -rf "$RAY_TMPDIR"; } # while the last ones of Ray still wrote to it
+    [ -z "$ended" ] || exit 0
     [ "$SECONDS" -lt 60 ] || without_head
-    exit "${code:-1}"
+    exit "$code"
 }
 # shellcheck disable=SC2329
 without_head() { # a job whose script's node is lost keeps its other nodes, and nobody uses them: let it queue again

@@ -95,9 +95,9 @@ def is_complete(event_log: Path) -> bool:
 def assert_nothing_is_left(slurm: Slurm, job: Job, shared: Path, nodes: tuple[str, ...]) -> None:
     for name in nodes:
         job.wait_for(f"the end of all on {name}", partial(has_nothing_of_ray, slurm, name), seconds=40)
-        assert not list(slurm.temporary(name).iterdir()), f"temporary files are left on {name}"
-    left = [file.name for file in shared.iterdir() if file.name.startswith((".ray-token", "core"))]
-    assert left == []
+        left = [str(path) for path in slurm.temporary(name).glob("eig-*/**/*")]
+        assert not list(slurm.temporary(name).glob("eig-*")), f"temporary files are left on {name}: {left}\n{job.log}"
+    assert not [file.name for file in shared.iterdir() if file.name.startswith((".ray-token", "core"))]
 
 
 @pytest.mark.real_cluster
