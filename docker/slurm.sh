@@ -51,7 +51,7 @@ on_node() { # Ray on the node where this runs, which leaves nothing behind
     rm -rf "$RAY_TMPDIR" && mkdir -m 700 "$RAY_TMPDIR" || exit
     cpus=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)
     [ "${SLURM_CPUS_PER_TASK:-$cpus}" -ge "$cpus" ] || cpus=$SLURM_CPUS_PER_TASK
-    ray start --block "--num-cpus=$cpus" --dashboard-agent-listen-port=0 "$@" &
+    ray start --block --log-color=false "--num-cpus=$cpus" --dashboard-agent-listen-port=0 --include-log-monitor=false "$@" &
     local ray=$! code=0 ended='' seconds
     trap 'ended=yes' TERM INT
     wait "$ray" || code=$?

@@ -6,7 +6,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -107,8 +106,10 @@ def wait_for(what: str, met: Callable[[], bool], seconds: float) -> None:
         time.sleep(1)
 
 
-def has_nothing_of_ray(host: Host) -> bool:
-    return not host.running("ray/")
+def of_ray(host: Host) -> list[str]:
+    """Command lines of what Ray has on a host."""
+    lines = [Path(f"/proc/{pid}/cmdline") for pid in host.running("session_")]
+    return [line.read_bytes().replace(b"\0", b" ").decode()[:300] for line in lines if line.exists()]
 
 
 def test_ray_up_starts_every_worker_and_ray_down_leaves_no_process(machines: Machines) -> None:
@@ -129,5 +130,7 @@ def test_ray_up_starts_every_worker_and_ray_down_leaves_no_process(machines: Mac
     said = ray("exec", file, f"{doctor} || true")
     assert "3 nodes on 3 hosts" in said
     ray("down", "--yes", file)
-    for name, host in machines.machines.items():
-        wait_for(f"the end of Ray on {name}", partial(has_nothing_of_ray, host), seconds=60)
+    try:
+        wait_for("the end of Ray everywhere", lambda: not any(map(of_ray, machines.machines.values())), seconds=90)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {[of_ray(host) for host in machines.machines.values()]}") from error

@@ -67,6 +67,11 @@ class Job:
         shown = self._slurm.said("scontrol", "show", "job", self.number)
         return int(shown.partition("Restarts=")[2].split()[0])
 
+    def change(self, what: str) -> None:
+        """Slurm may be busy with the job."""
+        command = ("scontrol", "update", f"JobId={self.number}", what)
+        self.wait_for(what, lambda: self._slurm.controller.run(*command).returncode == 0)
+
     def wait_for(self, what: str, met: Callable[[], bool], seconds: float = 240) -> None:
         try:
             self._slurm.wait_for(what, met, seconds)
@@ -117,9 +122,9 @@ def test_job_that_loses_nodes_its_driver_and_its_time_ends_with_every_trial_once
     slurm.nodes["n2"].set_cable(plugged=True)
     slurm.start_node("n2")
 
-    slurm.said("scontrol", "update", f"JobId={job.number}", "EndTime=now+100")
+    job.change("EndTime=now+100")
     job.wait_for("the end of its time", lambda: job.restarts() == 1)
-    slurm.said("scontrol", "update", f"JobId={job.number}", "TimeLimit=60")
+    job.change("TimeLimit=60")
     assert "interrupted by SIGTERM" in job.log and "the job queues again, to go on" in job.log
     job.wait_for_events(5)
 
