@@ -109,24 +109,24 @@ def assert_nothing_is_left(slurm: Slurm, job: Job, shared: Path, nodes: tuple[st
 def test_job_that_loses_nodes_its_driver_and_its_time_ends_with_every_trial_once(slurm: Slurm, shared: Path) -> None:
     trials = ("--trials", str(TRIALS))
     job = Job(slurm, shared, "--nodes=2", search=trials)
-    job.wait_for_events(25)
+    job.wait_for_events(15)
     (driver,) = slurm.nodes["n1"].running("bin/eig-tune")
     os.kill(driver, signal.SIGKILL)
     job.wait_for("the search to go on", lambda: "the search was killed (exit code 137); it goes on" in job.log)
-    job.wait_for_events(5)
+    job.wait_for_events(3)
+
+    job.change("EndTime=now+100")
+    job.wait_for("the end of its time", lambda: job.restarts() == 1)
+    job.change("TimeLimit=60")  # before a node is lost: without accounting, Slurm changes no job that was made smaller
+    assert "interrupted by SIGTERM" in job.log and "the job queues again, to go on" in job.log
+    job.wait_for_events(3)
 
     slurm.lose("n2")
     job.wait_for("Slurm to miss it", lambda: "Node failure on n2" in job.log)
     assert job.state == "RUNNING"
-    job.wait_for_events(5)
+    job.wait_for_events(3)
     slurm.nodes["n2"].set_cable(plugged=True)
     slurm.start_node("n2")
-
-    job.change("EndTime=now+100")
-    job.wait_for("the end of its time", lambda: job.restarts() == 1)
-    job.change("TimeLimit=60")
-    assert "interrupted by SIGTERM" in job.log and "the job queues again, to go on" in job.log
-    job.wait_for_events(5)
 
     slurm.lose("n1")  # with the script and the driver
     job.wait_for("Slurm to let it queue again", lambda: job.restarts() == 2)
