@@ -138,7 +138,7 @@ def _train_on(session: Session, steps: int) -> None:
     anew = sum(trial.checkpoint is None for trial in reopened)
     logger.info(
         "train.steps was %s, is now %s: the %d trials that had finished wait at their rungs, and the best of them train"
-        " on, as do their second and fresh seeds%s",
+        " on, as do their second and fresh seeds%s; `best` chooses again when the first has got to its end",
         f"{max(trial.last.step for trial in reopened if trial.last):,}",
         f"{steps:,}",
         len(reopened),
