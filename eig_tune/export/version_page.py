@@ -51,7 +51,7 @@ def request_example(name: str, number: int, uri: str) -> str:
     lines += [
         f"mlflow artifacts download -u {quote(f'{model}/{_EXAMPLE}')} -d .",
         f"mlflow models serve -m {quote(model)} --env-manager local -p {_PORT} &",
-        f"curl -sf --retry 60 --retry-delay 1 --retry-connrefused {server}/ping",
+        f"curl -sf --retry 300 --retry-delay 1 --retry-connrefused {server}/ping",
         f"curl {server}/invocations -H 'Content-Type: application/json' -d @{_EXAMPLE}",
         "kill %%",
     ]

@@ -242,7 +242,9 @@ def test_ui_of_a_server_is_its_own_and_the_address_of_the_trials_is_printed(uri:
     )
 
 
-def test_request_in_the_description_of_a_version_works_pasted_into_a_shell(uri: str, tmp_path: Path) -> None:
+def test_request_in_the_description_of_a_version_works_pasted_into_a_shell(
+    uri: str, taken: Path, tmp_path: Path
+) -> None:
     (version,) = MlflowClient(uri).search_model_versions("name = 'found'")
     assert version.description.startswith("# elastic-infogan") and "## How good it is" in version.description
     (commands,) = re.findall(r"```\n(.*?)\n```", version.description, re.DOTALL)
@@ -250,7 +252,7 @@ def test_request_in_the_description_of_a_version_works_pasted_into_a_shell(uri: 
     environment.pop("MLFLOW_TRACKING_URI", None)
     done = subprocess.run(
         ["bash", "-mc", commands.replace("5001", str(free_port()))],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=180, check=False,
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=400, check=False,
     )  # fmt: skip
     assert '{"predictions": [{"category": ' in done.stdout, done.stderr
 
