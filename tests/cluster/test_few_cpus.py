@@ -70,4 +70,4 @@ def test_folder_for_temporary_files_that_is_too_long_for_sockets(tmp_path: Path)
     assert f"RAY_TMPDIR: '{long}' has {len(str(long))} bytes" in refused.stderr
     done = search("TMPDIR")
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "TMPDIR is too long for Ray's sockets: its files lie in /tmp/ray" in done.stderr
+    assert "TMPDIR is too long for Ray's sockets; Ray's files lie in /tmp/ray" in done.stderr
