@@ -52,14 +52,16 @@ on_node() { # Ray on the node where this runs, which leaves nothing behind
     cpus=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)
     [ "${SLURM_CPUS_PER_TASK:-$cpus}" -ge "$cpus" ] || cpus=$SLURM_CPUS_PER_TASK
     ray start --block --log-color=false "--num-cpus=$cpus" --dashboard-agent-listen-port=0 --include-log-monitor=false "$@" &
-    local ray=$! code=0 ended='' seconds
+    local ray=$! watch='' code=0 ended='' seconds
+    # Ray may take a quarter of an hour to miss a head whose network is gone.
+    [ "$1" = --head ] || { while sleep 30 &>/dev/null; do without_head; done & watch=$!; }
     trap 'ended=yes' TERM INT
     wait "$ray" || code=$?
     for ((seconds = 0; seconds < 15; seconds++)); do # after `scancel` the search may still be ending, while it has a token
         { [ -n "$ended" ] && [ -e "$RAY_AUTH_TOKEN_PATH" ] && kill -0 "$ray" 2>/dev/null; } || break
         sleep 1
     done
-    kill -KILL "$ray" 2>/dev/null
+    kill -KILL "$ray" "${watch:-$ray}" 2>/dev/null
     pkill -KILL -U "$UID" -f "$RAY_TMPDIR/"
     rm -rf "$RAY_TMPDIR" || { sleep 1 && rm -rf "$RAY_TMPDIR"; } # while the last ones of Ray still wrote to it
     [ -z "$ended" ] || exit 0
