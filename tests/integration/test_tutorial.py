@@ -1,4 +1,7 @@
-"""The commands of docs/tutorial.md, one after the other, in a terminal of 80 columns, and its results in 160."""
+"""The commands of docs/tutorial.md, one after the other, in a terminal of 80 columns, and its results in 160.
+
+What `init` plans is made smaller, and the time that it is given larger: on a busy machine ten minutes are not enough.
+"""
 
 import csv
 import fcntl
@@ -13,11 +16,18 @@ import termios
 from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
-SHORTER = {"--time 10m": "--time 1m --slots 2", "--trials 20": "--trials 17"}
+CHANGED = {"--time 10m": "--time 4h --slots 2", "--trials 20": "--trials 5"}
+SMALLER = {
+    "train": {"steps": 200, "report_every": 100, "images_per_category": 10},
+    "asha": {"grace": 100, "reduction_factor": 3},
+    "trials": 4,
+    "confirm": {"finalists": 0, "top": 1, "seeds": 1},
+}
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 
 
@@ -59,6 +69,13 @@ def lines_of(shown: str) -> list[str]:
     return re.split(r"[\r\n]+", shown)
 
 
+def make_smaller(space: Path) -> None:
+    document = yaml.safe_load(space.read_text(encoding="utf-8"))
+    for name, value in SMALLER.items():
+        document[name] = document[name] | value if name == "train" else value
+    space.write_text(yaml.safe_dump(document), encoding="utf-8")
+
+
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What each command has shown, by the command, and the folder itself as ``.``."""
@@ -69,9 +86,11 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     seen = {".": str(folder)}
     for command in commands:
         run = command
-        for long, short in SHORTER.items():
-            run = run.replace(long, short)
+        for words, others in CHANGED.items():
+            run = run.replace(words, others)
         seen[command] = in_terminal(run, folder, columns=80)
+        if command.startswith("eig-tune init"):
+            make_smaller(folder / "digits.yaml")
     return seen
 
 
@@ -82,9 +101,12 @@ def test_no_command_is_left_out(shown: dict[str, str]) -> None:
     }  # fmt: skip
 
 
-def test_eighty_columns_are_wide_enough(shown: dict[str, str]) -> None:
-    wide = [(len(line), line) for command, text in shown.items() if command != "." for line in lines_of(text)]
-    assert max(wide)[0] <= 80, max(wide)
+def test_tables_fit_into_eighty_columns(shown: dict[str, str]) -> None:
+    """A sentence is one line, which a terminal folds; it can be copied and searched for as a whole."""
+    lines = [line for command, text in shown.items() if command != "." for line in lines_of(text)]
+    rows = [line for line in lines if re.search(r"\S {2,}\S+ {2,}\S", line)]
+    assert len(rows) > 20
+    assert max(map(len, rows)) <= 80, max(rows, key=len)
 
 
 def test_search_shows_how_far_it_is_and_ends_with_its_front_and_what_to_do_next(shown: dict[str, str]) -> None:
@@ -117,4 +139,4 @@ def test_results_are_wider_in_a_wider_terminal(shown: dict[str, str]) -> None:
 
 
 def test_search_goes_on_with_more_trials(shown: dict[str, str]) -> None:
-    assert "17" in in_terminal("eig-tune list", Path(shown["."]), columns=80)
+    assert "5 of 5" in in_terminal("eig-tune list", Path(shown["."]), columns=80)
