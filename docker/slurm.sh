@@ -107,7 +107,7 @@ ask() { # for a gentle end of the search
     [ -z "$search" ] || kill -TERM "$search" 2>/dev/null || true
 }
 trap finish EXIT
-trap 'ask TERM' TERM INT
+trap 'ask TERM; { sleep 12 && rm -f "$RAY_AUTH_TOKEN_PATH"; } &' TERM INT # Slurm kills this script 30 s after `scancel`
 trap 'ask time; say "the job has little time left"' USR1
 pause() { sleep "$1" & wait $! || true; } # which a signal ends
 
