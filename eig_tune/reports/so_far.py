@@ -66,17 +66,24 @@ class SoFar(Observer):
         samples = None if best is None else self._samples(best)
         if best is not None:
             self._log(trials, best)
-        self._tracker.describe(lambda: text if samples is None else f"{text}\n![samples]({samples()})\n")
 
-    def _samples(self, best: Trial) -> Callable[[], str] | None:
-        """The address of the best trial's samples, to be asked for in the background thread; None while there are none.
+        def with_samples() -> str:
+            address = None if samples is None else samples()
+            return text if address is None else f"{text}\n![samples]({address})\n"
+
+        self._tracker.describe(with_samples)
+
+    def _samples(self, best: Trial) -> Callable[[], str | None] | None:
+        """The address of the best trial's samples, to be asked for in the background thread; None while there are none,
+        as at the beginning of a process that still has to make the trial's run.
 
         An ended trial has them among its own artifacts. Those of another one are put among the search's, with an
         address that changes with the picture, so that a browser does not show the one that it has kept.
         """
         if best.ended:
             key = str(best.number)
-            return lambda: self._tracker.run_page(key).address(SAMPLES_PICTURE)
+            tracker = self._tracker
+            return lambda: tracker.run_page(key).address(SAMPLES_PICTURE) if tracker.has_run(key) else None
         if best.checkpoint is not None and best.checkpoint != self._shown:
             self._put(best.checkpoint)
         if best.checkpoint is None or best.checkpoint != self._shown:

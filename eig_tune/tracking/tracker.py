@@ -81,9 +81,7 @@ class SearchTracker:
         self.ended = {key for key, of_run in self.found.items() if ENDED_TAG in of_run}
         self._client = ClientProcess(store.uri)
         self._store = replace(store, client=self._client)
-        self._writer = Writer(
-            self._store, self._send, lambda key: key is None or key in self._runs, at_end=self._client.end
-        )
+        self._writer = Writer(self._store, self._send, self.has_run, at_end=self._client.end)
         self.errors = self._writer.errors
         logged = {} if parent is None else parent.data.params
         self._writer.put(Batch(None, params={name: value for name, value in params.items() if name not in logged}))
@@ -106,12 +104,8 @@ class SearchTracker:
     ) -> None:
         """Metrics of a run, or of the parent run when ``key`` is None, that may have other values already, which these
         replace; ``tags`` are set with them."""
-        self._writer.put(
-            Job(
-                key,
-                lambda: replace_metrics(self._client, self._run_id(key), metrics, step, milliseconds(at), tags),
-            )
-        )
+        then = milliseconds(at)
+        self._writer.put(Job(key, lambda: replace_metrics(self._client, self._run_id(key), metrics, step, then, tags)))
 
     def log_picture(self, key: str, name: str, png: bytes, step: int, at: float) -> None:
         """One of a series of pictures, which the UI shows with a slider over the steps.
@@ -157,6 +151,10 @@ class SearchTracker:
     def series(self, key: str, name: str, most: int) -> dict[int, bytes]:
         """PNG files by step of a series of :meth:`log_picture`, at most so many; as for :meth:`fetch`."""
         return download_series(self._store, self._runs[key], name, most) if key in self._runs else {}
+
+    def has_run(self, key: str | None) -> bool:
+        """Whether a run is made already, or the parent run when ``key`` is None; for the background thread."""
+        return key is None or key in self._runs
 
     def run_page(self, key: str | None = None) -> RunPage:
         """The page of a run, or of the parent run when ``key`` is None; that of another run is known only in the

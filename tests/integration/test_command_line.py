@@ -241,7 +241,9 @@ def test_what_changes_nothing_is_a_warning_of_validate(tmp_path: Path, capsys: p
 def test_plan_shows_the_rungs_and_the_cost_for_every_number_of_slots(capsys: pytest.CaptureFixture[str]) -> None:
     app(["validate", str(SPACE)], standalone_mode=False)
     shown, said = capsys.readouterr()
-    assert re.search(r"\n +500 +16\n +1,500 +6\nabout [\d,]+ steps in all, 7,500 of them to confirm the best; ", shown)
+    assert re.search(
+        r"\n +500 +16\n +1,500 +6\nabout [\d,]+ steps in all, 7,500 of them to confirm the best trials ", shown
+    )
     assert "data: digits, 1,797 images, 16 × 16 grey: " in said and "\n10 classes, training + held out: 0 " in said
     assert re.findall(r"\n +(\d+) +\d+ min +\d+%", shown) == ["1", "2", "4", "8", "16"], "as many as it has trials"
 
