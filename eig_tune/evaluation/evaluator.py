@@ -1,8 +1,8 @@
 """Evaluating a model: what is observed of it once, the metrics that follow, and a grid of its samples.
 
 Shape suffixes: G generated images, M of which are compared with real ones, N images of a batch or of the training set,
-K categories, C classes (of a table) or channels (of images), H and W the side S, D noise numbers, R rows of a grid and
-n images of each.
+K categories, C classes (of a table) or channels (of images), H and W the side S, D noise numbers, F features, R rows of
+a grid and n images of each.
 """
 
 from dataclasses import dataclass, fields

@@ -5,7 +5,6 @@ is pointed at.
 """
 
 import base64
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from eig_tune import strict_json
 from eig_tune.config.space import SearchSpec
 from eig_tune.hpo.candidates import Candidate
 from eig_tune.hpo.objectives import front_of, losses_of
@@ -83,7 +83,7 @@ class SearchPage:
             *self._withheld(),
             *self._table(),
         ]
-        return page_template.page(self.name, parts, json.dumps(thumbnails), plotly_script())
+        return page_template.page(self.name, parts, strict_json.dumps(thumbnails), plotly_script())
 
     @property
     def judged(self) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from eig_tune import strict_json
 from eig_tune.hpo.candidates import CONFIRMED, CONFIRMED_DEVIATION
 from eig_tune.tracking.tags import KIND_TAG, LONGEST_TAG, OBJECTIVES_TAG, SEARCH_TAG, runs_of_search
 
@@ -110,7 +111,7 @@ class RunsTable:
         if first := next(iter(self.objectives), None):
             state["orderByKey"] = _column("metrics", first)
             state["orderByAsc"] = self.objectives[first] == "minimize"
-        return json.dumps(state)
+        return strict_json.dumps(state)
 
 
 def table_page(experiment_id: str, search_id: str) -> str:
