@@ -241,16 +241,16 @@ def main() -> None:
             ]
     trials = len(CONTENDERS) * arguments.replays * arguments.trials
     speed = trials / (time.monotonic() - started) * 60
-    budget, target = RANDOM_TRIALS * spec.train.steps, _target(finals_R2, reference_2)
+    budget, target = RANDOM_TRIALS * spec.train.steps, target_of(finals_R2, reference_2, RANDOM_TRIALS)
     print(f"{description()}\n\n{len(finals_R2)} curves, {arguments.replays} replays of {arguments.trials} trials in")
     print(f"{arguments.slots} slots; {speed:,.0f} trials a minute; target hypervolume {target:.5f}\n")
     print(_table(reached, target, budget))
 
 
-def _target(finals_R2: Array, reference_2: Array) -> float:
-    """The median hypervolume of 64 trials drawn at random from the table."""
+def target_of(finals_R2: Array, reference_2: Array, drawn: int) -> float:
+    """The median hypervolume of so many trials drawn at random from the table."""
     random = np.random.default_rng(0)
-    draws = [random.choice(finals_R2, RANDOM_TRIALS, replace=False) for _ in range(TARGET_DRAWS)]
+    draws = [random.choice(finals_R2, drawn, replace=False) for _ in range(TARGET_DRAWS)]
     volumes = [compute_hypervolume(np.minimum(drawn, reference_2), reference_2) for drawn in draws]
     return float(np.median(volumes))
 
@@ -273,7 +273,7 @@ def _at(curve: list[tuple[int, float]], budget: int) -> float:
     return max((volume for spent, volume in curve if spent <= budget), default=0.0)
 
 
-def _steps_to(curve: list[tuple[int, float]], target: float) -> float:
+def steps_to(curve: list[tuple[int, float]], target: float) -> float:
     """Steps spent when the target is reached; infinite when it never is."""
     return next((float(spent) for spent, volume in curve if volume >= target), float("inf"))
 
@@ -285,7 +285,7 @@ def _table(reached: Mapping[str, list[list[tuple[int, float]]]], target: float, 
         "|---|---|---|---|",
     ]
     for name, curves in reached.items():
-        shares = np.array([_steps_to(curve, target) / budget for curve in curves])
+        shares = np.array([steps_to(curve, target) / budget for curve in curves])
         low, middle, high = np.quantile(shares, [0.25, 0.5, 0.75], method="nearest")
         early = np.median([_at(curve, budget // 5) for curve in curves]) / target
         cells = (

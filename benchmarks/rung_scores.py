@@ -26,13 +26,14 @@ from benchmarks.machine import description
 from benchmarks.replay import (
     OBJECTIVES,
     RANDOM_TRIALS,
-    TARGET_DRAWS,
     Array,
     Curves,
     Table,
     TableSampler,
     hypervolumes,
     read_curves,
+    steps_to,
+    target_of,
     written,
 )
 from eig_tune.config.space import SearchSpec, load_spec
@@ -175,11 +176,8 @@ def _searched(spec: SearchSpec, table: Table, variant: Variant, slots: int) -> I
 
 def targets(finals_R2: Array, reference_2: Array, drawn: int) -> tuple[float, float]:
     """The median hypervolume of so many drawn trials, and 95 % of that of the table."""
-    random = np.random.default_rng(0)
-    draws = [random.choice(finals_R2, drawn, replace=False) for _ in range(TARGET_DRAWS)]
-    volumes = [compute_hypervolume(np.minimum(points, reference_2), reference_2) for points in draws]
     whole = compute_hypervolume(np.minimum(finals_R2, reference_2), reference_2)
-    return float(np.median(volumes)), 0.95 * float(whole)
+    return target_of(finals_R2, reference_2, drawn), 0.95 * float(whole)
 
 
 def main() -> None:
@@ -217,9 +215,9 @@ def _table(table: str, pool: ProcessPoolExecutor, arguments: argparse.Namespace)
     return "\n".join(lines)
 
 
-def _share(reached: Sequence[Sequence[tuple[int, float]]], aim: float, budget: int) -> str:
+def _share(reached: Sequence[list[tuple[int, float]]], aim: float, budget: int) -> str:
     """The median share of the steps with its quartiles, and how many replays get there."""
-    shares = np.array([next((spent for spent, at in one if at >= aim), np.inf) / budget for one in reached])
+    shares = np.array([steps_to(one, aim) / budget for one in reached])
     low, middle, high = np.quantile(shares, [0.25, 0.5, 0.75], method="nearest")
     quartiles = f"{written(middle)} ({written(low)} to {written(high)})"
     return f"{quartiles}, {np.isfinite(shares).mean():.0%}"

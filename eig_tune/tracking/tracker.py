@@ -29,7 +29,7 @@ from eig_tune.tracking.limits import (
     cut,
     milliseconds,
 )
-from eig_tune.tracking.pages import RunPage, RunsTable, server_of, table_page
+from eig_tune.tracking.pages import RunPage, RunsTable, is_server, server_of, table_page
 from eig_tune.tracking.replace_metrics import replace_metrics
 from eig_tune.tracking.store import Store, user_name
 from eig_tune.tracking.tags import (
@@ -250,7 +250,7 @@ class SearchTracker:
     def _delete_duplicates(self) -> None:
         """A request that the client has repeated may be answered twice by a server, the second time long after the
         first. A database has no such client before it, and reading ten thousand runs takes minutes."""
-        if not self._store.uri.startswith("http"):
+        if not is_server(self._store.uri):
             return
         in_use = {self.parent_id, *self._runs.values()}
         delete_duplicate_runs(self._client, self._store.runs_of(self._search_id), in_use)
