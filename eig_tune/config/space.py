@@ -102,6 +102,13 @@ class SearchSpec(Section):
         default={}, description="fields that `eig-tune compare` sets for one method alone, by method"
     )
     trials: int = Field(default=64, ge=1, le=MOST, description="number of trials")
+    keep_checkpoints: int = Field(
+        default=4,
+        ge=0,
+        le=MOST,
+        description="of how many of the best finished trials, and of their second and fresh seeds, the checkpoints are "
+        "kept, so that they train on when the search goes on with more steps",
+    )
     seed: int = Field(default=0, ge=0, lt=2**31, description="seed of the search; each trial has one of its own")
 
     def base_config(self) -> TrainConfig:

@@ -53,8 +53,7 @@ def finished_before(state: SearchState, steps: int) -> list[Trial]:
 def reopen_finished(state: SearchState, steps: int, present: Container[str]) -> list[Trial]:
     """Let trials that have finished with fewer steps wait at their rungs again, for the best of them to train on.
 
-    One whose checkpoint was deleted, as those of ended trials are, is trained from its beginning when it goes on; what
-    it has reported stays.
+    One whose checkpoint was not kept is trained from its beginning when it goes on; what it has reported stays.
 
     Args:
         state: of trials, or of runs that confirm them.

@@ -27,8 +27,9 @@ class DiskUse:
     Attributes:
         storage: where the checkpoints lie.
         checkpoints: those of trials that have not ended, or of which MLflow lacks something: while a search runs one
-            for each of them, two while a newer one is being written. The checkpoint of any other trial is deleted,
-            so that nothing is left of a search that is complete. None when the storage did not answer.
+            for each of them, two while a newer one is being written. Of those that have ended, only the checkpoints
+            of a search's best trials stay, and of their second and fresh seeds: as many as the space's
+            ``keep_checkpoints`` says. None when the storage did not answer.
         kept: event log, study and curves; pictures and models too if MLflow's store is the home's own.
     """
 

@@ -119,6 +119,7 @@ class Confirmation:
             objectives=session.spec.objectives,
             models=models,
             confirming=True,
+            kept=session.kept_trials,
         )
 
     def _spec_of(self, run: Trial) -> TrialSpec:

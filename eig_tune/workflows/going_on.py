@@ -142,7 +142,7 @@ def _train_on(session: Session, steps: int) -> None:
         f"{max(trial.last.step for trial in reopened if trial.last):,}",
         f"{steps:,}",
         len(reopened),
-        f" (from step 0: the checkpoints of {anew} were deleted when they had ended)" if anew else "",
+        f" (from step 0: the checkpoints of {anew} were not kept; see `keep_checkpoints`)" if anew else "",
     )
 
 

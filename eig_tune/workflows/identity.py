@@ -31,7 +31,8 @@ logger = logging.getLogger(__name__)
 WhyNot = Callable[[SearchState, str, Any, Any], str | None]
 _ID = re.compile("[0-9a-f]{32}")  # it becomes part of a path, so nothing else may be read from a file
 _LONGEST_HEADER = 2**24  # bytes
-NOT_TRAITS = {"trials", "confirm", "compare", "constraints"}  # of a space: what a search may be resumed with changed
+# Of a space: what a search may be resumed with changed.
+NOT_TRAITS = {"trials", "confirm", "compare", "constraints", "keep_checkpoints"}
 TRIAL_SEED = "trial_seed"  # in the header of a search whose seed was changed: from which its trials' own seeds follow
 _HEADER = b'{"event": "search"'  # as an event log has it
 _ANOTHER = "give another --name for this"

@@ -39,8 +39,10 @@ from eig_tune.cluster.tuner import Runtime, run_trials
 from eig_tune.config.space import SearchSpec
 from eig_tune.data import ImageData
 from eig_tune.home import Home
+from eig_tune.hpo.candidates import candidates_of
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
+from eig_tune.hpo.selection import to_confirm
 from eig_tune.hpo.stages import Stages
 from eig_tune.reports.mlflow_runs import needed_checkpoints
 from eig_tune.reports.outcomes import DiskUse, FixedRunsOutcome
@@ -174,12 +176,20 @@ class Session:
             stopped="" if engine.complete else self.runtime.stop.reason,
         )
 
+    def kept_trials(self) -> list[int]:
+        """The finished trials of a search whose checkpoints are kept, for it to go on with more steps: the best."""
+        if self.second_seeds is None:
+            return []
+        spec, finished = self.spec, candidates_of(self.event_log.trials.values())
+        return [t.number for t in to_confirm(finished, spec.objectives, spec.constraints, spec.keep_checkpoints)]
+
     def clean_up(self) -> DiskUse:
         """Delete every checkpoint that is not needed any more, those of processes that were killed too."""
-        needed = needed_checkpoints(self.event_log.trials.values(), self.tracker.ended)
+        ended, kept_trials = self.tracker.ended, self.kept_trials()
+        needed = needed_checkpoints(self.event_log.trials.values(), ended, kept_trials)
         for event_log in (self.second_seeds, self.confirmations):
             if event_log is not None:
-                needed |= needed_checkpoints(event_log.trials.values(), self.tracker.ended, confirming=True)
+                needed |= needed_checkpoints(event_log.trials.values(), ended, kept_trials, confirming=True)
         storage = self.runtime.storage
         try:
             storage.clear(needed)

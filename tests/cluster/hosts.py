@@ -78,7 +78,10 @@ class Host:
         environment: Mapping[str, str],
     ) -> None:
         self.name, self.address, self._spaces, self._switch = name, address, spaces, switch
-        self._environment = {**os.environ, "HOME": str(folder / "root"), **environment}
+        # What an earlier test's Ray of this process has left in its environment does not reach another machine.
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "TUNE_"))}
+        own = {"HOME": str(folder / "root"), "RAY_worker_niceness": "0"}
+        self._environment = {**inherited, **own, **environment}
         for private in ("ray", "root"):
             (folder / private).mkdir(parents=True)
         Path("/tmp/ray").mkdir(exist_ok=True)

@@ -66,7 +66,6 @@ def head(tmp_path: Path) -> Iterator[Host]:
         "RAY_enable_autoscaler_v2": "1",
         "AUTOSCALER_UPDATE_INTERVAL_S": "1",
         "RAY_raylet_start_wait_time_s": "120",
-        "RAY_worker_niceness": "0",
         "RAY_CLOUD_INSTANCE_ID": HEAD_ID,
         "RAY_OVERRIDE_NODE_ID_FOR_TESTING": HEAD_ID,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), str(DOCKER / "bin"), os.environ["PATH"]]),

@@ -25,11 +25,16 @@ def test_complete_search_goes_on_with_more_steps_and_a_wider_range(tmp_path: Pat
     assert start(space, home, *OPTIONS).wait(timeout=300) == 0, log_of(home)
     before, read = trials_of(home), len(log_of(home))
     had = [trial for trial in before.values() if trial.status == "finished"]
+    kept = {Path(str(trial.checkpoint)) for trial in had}
+    assert had and len(had) <= 4 and all(checkpoint.is_dir() for checkpoint in kept), "those of the best are kept"
+    stopped = [Path(str(t.checkpoint)) for t in before.values() if t.status == "stopped" and t.checkpoint is not None]
+    assert not any(checkpoint.is_dir() for checkpoint in stopped), "and no others"
     space.write_text(space.read_text().replace("loguniform: [0.3, 3]", "loguniform: [0.1, 30]"))
     more = ("--trials", "6", "--cpus", "2", "--steps", "540")
     assert start(space, home, *more).wait(timeout=300) == 0, log_of(home)
     printed = log_of(home)[read:]
     assert f"train.steps was 180, is now 540: the {len(had)} trials that had finished wait at their rungs" in printed
+    assert "from step 0" not in printed, "they train on from their checkpoints"
     assert "search.lambda_1 was loguniform [0.3, 3.0], is now loguniform [0.1, 30.0]" in printed
     trials = trials_of(home)
     assert len(trials) == 6 and all(trial.ended for trial in trials.values())
