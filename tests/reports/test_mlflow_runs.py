@@ -1,6 +1,7 @@
 """MLflow's runs of a search's trials are complete whenever the search was killed: tags, pictures, checkpoints."""
 
 import shutil
+from collections.abc import Callable, Container
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -47,12 +48,12 @@ def store(folder: Path, request: pytest.FixtureRequest, monkeypatch: pytest.Monk
 class Search:
     """An engine that a test drives, with MLflow's runs as its only observer; a checkpoint is only a picture."""
 
-    def __init__(self, store: Store, folder: Path) -> None:
+    def __init__(self, store: Store, folder: Path, kept: Callable[[], Container[int]] = frozenset) -> None:
         self._folder = folder
         self._event_log = EventLog(folder / "events.jsonl")
         self._tracker = SearchTracker(store, "search", "1" * 32, {}, {})
         self.mlflow_runs = MlflowRuns(
-            self._tracker, Storage(str(folder)), (), SPEC.method, SPEC.rungs(), objectives=SPEC.objectives
+            self._tracker, Storage(str(folder)), (), SPEC.method, SPEC.rungs(), objectives=SPEC.objectives, kept=kept
         )
         self.engine = Engine(SearchPolicy(SPEC), self._event_log, [self.mlflow_runs])
         self.mlflow_runs.catch_up(self._event_log.trials)
@@ -277,3 +278,20 @@ def test_checkpoint_of_an_ended_trial_stays_until_mlflow_has_everything(
     assert Search(store, tmp_path).close() == []
     assert set(runs(store, "and tags.`eig_tune.ended` != ''")) == {"0", "1"}
     assert [folder.name for folder in tmp_path.glob("*-*")] == ["2-250"]
+
+
+def test_checkpoints_of_the_best_are_kept_until_there_are_better_ones(store: Store, tmp_path: Path) -> None:
+    kept: set[int] = set()
+    search = Search(store, tmp_path, lambda: kept)
+    for number, better in enumerate(({0}, {0, 1}, {1, 2})):
+        search.engine.propose("ray")
+        kept = better
+        search.train(number, 500, 1500, nmi=0.5)
+    search.engine.propose("ray")
+    kept = {1, 2, 3}
+    search.train(3, 500, nmi=0.1, **DEAD)
+    assert search.close() == []
+    assert sorted(folder.name for folder in tmp_path.glob("*-*")) == ["1-1500", "2-1500"], "it has not finished"
+    with EventLog(tmp_path / "events.jsonl") as event_log:
+        needed = needed_checkpoints(event_log.trials.values(), set("0123"), kept)
+    assert {Path(location).name[0] for location in needed} == {"1", "2"}
