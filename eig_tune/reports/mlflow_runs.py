@@ -42,7 +42,7 @@ class MlflowRuns(Observer):
         models: keep the weights of every finished trial that was trained on the search's own images.
         standing: further tags of a finished trial, which may be set anew when the search ends.
         confirming: the trials are second or fresh seeds, whose runs lie below those of the trials they confirm.
-        kept: numbers of the search's trials whose checkpoints, and those of the runs that confirm them, are kept.
+        kept: of finished ones, the numbers of those whose checkpoints are kept.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class MlflowRuns(Observer):
         models: bool = False,
         standing: Callable[[Trial], Mapping[str, str]] = lambda trial: {},
         confirming: bool = False,
-        kept: Callable[[], Container[int]] = frozenset,
+        kept: Callable[[Iterable[Trial]], Container[int]] = lambda finished: (),
     ) -> None:
         self._tracker = tracker
         self._storage = storage
@@ -69,7 +69,7 @@ class MlflowRuns(Observer):
         self._standing = standing
         self._confirming = confirming
         self._kept = kept
-        self._with_checkpoint: dict[str, Trial] = {}  # ended ones, by the key of their run
+        self._finished: dict[str, Trial] = {}  # those whose checkpoints are kept as yet, by the keys of their runs
         self._pictured: dict[int, tuple[int, float]] = {}
 
     def _key(self, trial: Trial) -> str:
@@ -158,17 +158,22 @@ class MlflowRuns(Observer):
         name = result_name(trial, self._objectives, confirming=self._confirming)
         self._tracker.describe(partial(self._description, trial, key), key)
         self._tracker.end_run(key, status, self._tags(trial), at, name)
-        if location is not None:
-            self._with_checkpoint[key] = trial
-        self._delete_checkpoints()
+        if location is not None and trial.status == "finished":
+            self._finished[key] = trial
+            self._delete_all_but_kept()
+        elif location is not None:
+            self._delete_checkpoint(key, trial)
 
-    def _delete_checkpoints(self) -> None:
-        """Have those deleted that are not kept: of the trial that has just ended, or of one to which it is superior."""
-        kept = self._kept()
-        for key, trial in list(self._with_checkpoint.items()):
-            if not _is_kept(trial, kept, self._confirming):
-                del self._with_checkpoint[key]
-                self._tracker.once_ended(key, partial(self._storage.delete, str(trial.checkpoint)))
+    def _delete_all_but_kept(self) -> None:
+        """Have the checkpoints of finished trials deleted that are not kept, or not any more."""
+        kept = self._kept(self._finished.values())
+        for key, trial in list(self._finished.items()):
+            if trial.number not in kept:
+                self._delete_checkpoint(key, self._finished.pop(key))
+
+    def _delete_checkpoint(self, key: str, trial: Trial) -> None:
+        """Have it deleted when MLflow has everything of the trial."""
+        self._tracker.once_ended(key, partial(self._storage.delete, str(trial.checkpoint)))
 
     def _description(self, trial: Trial, key: str) -> str:
         search, own = str(self._tracker.run_page()), self._tracker.run_page(key)
@@ -221,26 +226,19 @@ def _key(trial: Trial, confirming: bool) -> str:
     return ".".join(str(trial.params[name]) for name in ("trial", "seed", SPLIT) if name in trial.params)
 
 
-def _is_kept(trial: Trial, kept: Container[int], confirming: bool) -> bool:
-    """Whether the checkpoint of an ended trial is one of those that are kept."""
-    return trial.status == "finished" and (trial.params["trial"] if confirming else trial.number) in kept
-
-
 def needed_checkpoints(
-    trials: Iterable[Trial], ended: Container[str], kept: Container[int] = frozenset(), *, confirming: bool = False
+    trials: Iterable[Trial], ended: Container[str], kept: Container[int] = (), *, confirming: bool = False
 ) -> set[str]:
     """Locations of the checkpoints of trials that go on, or may, or of which MLflow does not have everything yet.
 
     Args:
         trials: all trials of an event log.
         ended: keys of the runs of which MLflow has everything.
-        kept: numbers of the search's trials whose checkpoints are kept, and those of the runs that confirm them.
+        kept: numbers of those whose checkpoints are kept all the same.
         confirming: the trials are confirmations.
     """
     needing = [
-        trial
-        for trial in trials
-        if not trial.ended or _key(trial, confirming) not in ended or _is_kept(trial, kept, confirming)
+        trial for trial in trials if not trial.ended or _key(trial, confirming) not in ended or trial.number in kept
     ]
     newest = {trial.checkpoint for trial in needing if trial.checkpoint is not None}
     # The earlier one is still there only if a power failure came before the newest was on the disk.

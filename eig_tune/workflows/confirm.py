@@ -119,7 +119,7 @@ class Confirmation:
             objectives=session.spec.objectives,
             models=models,
             confirming=True,
-            kept=session.kept_trials,
+            kept=session.kept_of_runs,
         )
 
     def _spec_of(self, run: Trial) -> TrialSpec:

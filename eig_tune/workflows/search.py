@@ -172,7 +172,7 @@ def _trials(session: Session, policy: SearchPolicy, plan: Plan, *on_complete: Ca
             objectives=spec.objectives,
             models=True,
             standing=partial(standing_at_end, spec),
-            kept=session.kept_trials,
+            kept=session.kept_of,
         ),
         policy.num_trials,
         plan.search_steps,

@@ -26,7 +26,7 @@ theirs as MLflow's writer gets to them (``MlflowRuns``). What killed processes h
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -44,6 +44,7 @@ from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.selection import to_confirm
 from eig_tune.hpo.stages import Stages
+from eig_tune.hpo.trial import Trial
 from eig_tune.reports.mlflow_runs import needed_checkpoints
 from eig_tune.reports.outcomes import DiskUse, FixedRunsOutcome
 from eig_tune.reports.provenance import write_spec
@@ -176,20 +177,25 @@ class Session:
             stopped="" if engine.complete else self.runtime.stop.reason,
         )
 
-    def kept_trials(self) -> list[int]:
-        """The finished trials of a search whose checkpoints are kept, for it to go on with more steps: the best."""
-        if self.second_seeds is None:
-            return []
-        spec, finished = self.spec, candidates_of(self.event_log.trials.values())
-        return [t.number for t in to_confirm(finished, spec.objectives, spec.constraints, spec.keep_checkpoints)]
+    def kept_of(self, trials: Iterable[Trial]) -> set[int]:
+        """The numbers of those finished trials of a search whose checkpoints are kept, for it to go on with more steps:
+        the best."""
+        spec, finished = self.spec, candidates_of(trials)
+        return {each.number for each in to_confirm(finished, spec.objectives, spec.constraints, spec.keep_checkpoints)}
+
+    def kept_of_runs(self, runs: Iterable[Trial]) -> set[int]:
+        """The same of runs that confirm trials: those of the best trials."""
+        kept = self.kept_of(self.event_log.trials.values())
+        return {run.number for run in runs if run.status == "finished" and run.params["trial"] in kept}
 
     def clean_up(self) -> DiskUse:
         """Delete every checkpoint that is not needed any more, those of processes that were killed too."""
-        ended, kept_trials = self.tracker.ended, self.kept_trials()
-        needed = needed_checkpoints(self.event_log.trials.values(), ended, kept_trials)
+        trials, ended, is_search = self.event_log.trials.values(), self.tracker.ended, self.second_seeds is not None
+        needed = needed_checkpoints(trials, ended, self.kept_of(trials) if is_search else ())
         for event_log in (self.second_seeds, self.confirmations):
             if event_log is not None:
-                needed |= needed_checkpoints(event_log.trials.values(), ended, kept_trials, confirming=True)
+                runs = event_log.trials.values()
+                needed |= needed_checkpoints(runs, ended, self.kept_of_runs(runs), confirming=True)
         storage = self.runtime.storage
         try:
             storage.clear(needed)

@@ -1,5 +1,6 @@
 """`init` as a person types it: the file, what is printed where, and what is refused."""
 
+import json
 import re
 from pathlib import Path
 
@@ -52,6 +53,18 @@ def test_folder_becomes_a_file_that_validate_takes(
     full = capsys.readouterr().out
     assert f"{spec.train.steps}" in full and "given" in full and "default" in full and "searched" in full
     assert "2: common 60, rare [x] 21" in full
+
+
+def test_json_has_the_facts_and_the_plan(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("init", images, "--home", tmp_path / "home", "--time", "3h", "--slots", 2, "--json")
+    printed = capsys.readouterr()
+    document, spec = json.loads(printed.out), load_spec(tmp_path / "images.yaml")
+    assert document["space"] == "images.yaml" and "81: 65 to train on" in printed.err
+    assert [each["name"] for each in document["images"]["classes"]] == ["common", "rare [x]"]
+    assert document["images"]["copies"]["all"] == 1 and document["images"]["stored_sizes"]["largest"] == [8, 8]
+    assert document["kind"] in KINDS and document["plan"]["slots"] == 2
+    assert (document["plan"]["trials"], document["plan"]["steps"]) == (spec.trials, spec.train.steps)
+    assert 0 < document["plan"]["seconds"] <= 3 * 3600
 
 
 def test_file_that_is_there_is_left_alone(images: Path, tmp_path: Path) -> None:

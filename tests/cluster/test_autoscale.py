@@ -15,7 +15,7 @@ import yaml
 from hosts import RAY_PORT, Host, Hosts, skip_unless_possible
 from searches import give_classifier, trials_of, write_space
 
-pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+pytestmark = [pytest.mark.slow, pytest.mark.real_cluster]
 DOCKER = Path(__file__).parents[2] / "docker"
 STORE_BYTES = 100_000_000
 DASHBOARD = "http://127.0.0.1:8265"

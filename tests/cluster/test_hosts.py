@@ -18,7 +18,7 @@ from sklearn.datasets import load_digits
 
 from eig_tune.hpo.engine import CHECKPOINT_SECONDS
 
-pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.alone]
+pytestmark = [pytest.mark.slow, pytest.mark.real_cluster]
 GPUS = 4  # of a worker, as far as Ray knows
 REPORT_EVERY, GRACE = 20, 60
 PACE = 2.0  # seconds that a trial trains to its next report, at least

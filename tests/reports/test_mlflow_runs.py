@@ -1,7 +1,7 @@
 """MLflow's runs of a search's trials are complete whenever the search was killed: tags, pictures, checkpoints."""
 
 import shutil
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,9 @@ def store(folder: Path, request: pytest.FixtureRequest, monkeypatch: pytest.Monk
 class Search:
     """An engine that a test drives, with MLflow's runs as its only observer; a checkpoint is only a picture."""
 
-    def __init__(self, store: Store, folder: Path, kept: Callable[[], Container[int]] = frozenset) -> None:
+    def __init__(
+        self, store: Store, folder: Path, kept: Callable[[Iterable[Trial]], Container[int]] = lambda finished: ()
+    ) -> None:
         self._folder = folder
         self._event_log = EventLog(folder / "events.jsonl")
         self._tracker = SearchTracker(store, "search", "1" * 32, {}, {})
@@ -282,16 +284,15 @@ def test_checkpoint_of_an_ended_trial_stays_until_mlflow_has_everything(
 
 def test_checkpoints_of_the_best_are_kept_until_there_are_better_ones(store: Store, tmp_path: Path) -> None:
     kept: set[int] = set()
-    search = Search(store, tmp_path, lambda: kept)
+    search = Search(store, tmp_path, lambda finished: kept)
     for number, better in enumerate(({0}, {0, 1}, {1, 2})):
         search.engine.propose("ray")
         kept = better
         search.train(number, 500, 1500, nmi=0.5)
     search.engine.propose("ray")
-    kept = {1, 2, 3}
     search.train(3, 500, nmi=0.1, **DEAD)
     assert search.close() == []
     assert sorted(folder.name for folder in tmp_path.glob("*-*")) == ["1-1500", "2-1500"], "it has not finished"
     with EventLog(tmp_path / "events.jsonl") as event_log:
-        needed = needed_checkpoints(event_log.trials.values(), set("0123"), kept)
+        needed = needed_checkpoints(event_log.trials.values(), set("0123"), {1, 2})
     assert {Path(location).name[0] for location in needed} == {"1", "2"}

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eig_tune.cli.options import HomeOption, path_option
+from eig_tune import strict_json
+from eig_tune.cli.options import HomeOption, JsonOption, path_option
 from eig_tune.errors import ConfigError, EigTuneError, Problem
 from eig_tune.home import DEFAULT_HOME
 from eig_tune.schema import suggestion
@@ -50,6 +51,7 @@ def init(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
     home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
 ) -> None:
     """Look at images and write a commented space file that fits them, and whose search takes about as long as you say.
 
@@ -61,6 +63,7 @@ def init(
     from eig_tune.terminal.view import TerminalView
     from eig_tune.workflows.find_source import find_source
     from eig_tune.workflows.first_space import fit_to_time, look_at_images_of
+    from eig_tune.workflows.first_space_document import first_space_document
 
     source = find_source(images, root, labels, image_size, channels)
     file = out or Path(f"{Path(images).absolute().name.partition('.')[0] or 'space'}.yaml")
@@ -72,7 +75,9 @@ def init(
     asked = _asked(source, time, slots, kind, categories)
     first = fit_to_time(look_at_images_of(asked, place, TerminalView(console)), asked, place)
     _write(file, first.text)
-    print_first_space(first, result_console())
+    print_first_space(first, result_console(as_json))
+    if as_json:
+        typer.echo(strict_json.dumps(first_space_document(first, file)))
     console.print(f"{shlex.quote(str(file))} is written; look at it, then: {_search(file, place.path)}", soft_wrap=True)
 
 
