@@ -237,12 +237,15 @@ def needed_checkpoints(
         kept: numbers of those whose checkpoints are kept all the same.
         confirming: the trials are confirmations.
     """
-    needing = [
-        trial for trial in trials if not trial.ended or _key(trial, confirming) not in ended or trial.number in kept
-    ]
-    newest = {trial.checkpoint for trial in needing if trial.checkpoint is not None}
-    # The earlier one is still there only if a power failure came before the newest was on the disk.
-    return newest | {trial.previous_checkpoint[0] for trial in needing if trial.previous_checkpoint is not None}
+    newest, earlier = set[str](), set[str]()
+    for trial in trials:
+        is_needed = not trial.ended or _key(trial, confirming) not in ended
+        if trial.checkpoint is not None and (is_needed or trial.number in kept):
+            newest.add(trial.checkpoint)
+        # It is still there only if a power failure came before the newest was on the disk.
+        if trial.previous_checkpoint is not None and is_needed:
+            earlier.add(trial.previous_checkpoint[0])
+    return newest | earlier
 
 
 def draw_trial(checkpoint: Path, classes: Sequence[str], folder: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from checkpoint_rule import assert_checkpoints_are_where_they_belong
+from checkpoint_rule import assert_checkpoints_are_where_they_belong, assert_only_the_best_keep_checkpoints
 from mlflow.tracking import MlflowClient
 from searches import (
     EIG_TUNE,
@@ -85,7 +85,7 @@ def assert_all_agrees(left: Left, wanted: int, confirmed: int, report_every: int
     assert_runs_are_over(left, trials, further)
     assert_confirmed_means_agree(left, confirmations)
     assert_study_agrees(left.home, trials)
-    assert not list(left.storage.rglob("*.safetensors")), "checkpoints are left that nobody needs"
+    assert_only_the_best_keep_checkpoints(left.storage, trials.values(), further)
 
 
 def assert_nothing_came_twice(event_log: Path, report_every: int) -> None:

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from checkpoint_rule import assert_checkpoints_are_where_they_belong
+from checkpoint_rule import assert_checkpoints_are_where_they_belong, assert_only_the_best_keep_checkpoints
 from one_process import OneProcess
 from untrained import make_quick, make_store
 from world import BETWEEN_LIVES, EVERY, MOST_LIVES, SPEC, TRIALS, World, expected_further
@@ -85,7 +85,7 @@ def assert_right(home: Path, world: World, uri: str, slots: int) -> None:
         events = [json.loads(line) for line in file.read_text().splitlines()]
         assert_nothing_came_twice(events)
         assert_checkpoints_are_where_they_belong(events, rungs)
-    assert not list(world.storage.rglob("*.safetensors")), "checkpoints are left"
+    assert_only_the_best_keep_checkpoints(world.storage_of(home) / world.name / own, trials.values(), further)
     assert_mlflow_agrees(open_store(uri, world.name, home, own), own, trials, further)
 
 

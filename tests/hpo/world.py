@@ -162,7 +162,11 @@ class World:
     @property
     def storage(self) -> Path:
         """Where the search that runs now has its checkpoints."""
-        return self._shared or self.homes[self._which] / "ray"
+        return self.storage_of(self.homes[self._which])
+
+    def storage_of(self, home: Path) -> Path:
+        """Where the search of a home has its checkpoints."""
+        return self._shared or home / "ray"
 
     def storage_away(self) -> None:
         """As when a mount is lost: something else is in its place."""

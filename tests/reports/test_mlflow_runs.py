@@ -295,4 +295,4 @@ def test_checkpoints_of_the_best_are_kept_until_there_are_better_ones(store: Sto
     assert sorted(folder.name for folder in tmp_path.glob("*-*")) == ["1-1500", "2-1500"], "it has not finished"
     with EventLog(tmp_path / "events.jsonl") as event_log:
         needed = needed_checkpoints(event_log.trials.values(), set("0123"), {1, 2})
-    assert {Path(location).name[0] for location in needed} == {"1", "2"}
+    assert {Path(location).name for location in needed} == {"1-1500", "2-1500"}
