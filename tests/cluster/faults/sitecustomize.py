@@ -80,5 +80,5 @@ class _Finder(MetaPathFinder):
         return spec
 
 
-if {"EIG_TUNE_FAULTS", "EIG_TUNE_WATCH"} & os.environ.keys():
+if {"EIG_TUNE_FAULTS", "EIG_TUNE_WATCH", "EIG_TUNE_PACE"} & os.environ.keys():
     sys.meta_path.insert(0, _Finder())
