@@ -21,7 +21,6 @@ TRIALS, REPORT_EVERY, GRACE = 30, 20, 20
 ENVIRONMENT = {
     "PATH": f"{BIN}:{os.environ['PATH']}",
     "PYTHONPATH": str(FAULTS),
-    "EIG_TUNE_PACE": "10",  # Slurm looks at a job's time once a minute, and the search has to last longer
     "OMP_NUM_THREADS": "1",
     "RAY_worker_niceness": "0",
     "RAY_raylet_start_wait_time_s": "120",
@@ -108,7 +107,8 @@ def assert_nothing_is_left(slurm: Slurm, job: Job, shared: Path, nodes: tuple[st
 @pytest.mark.real_cluster
 def test_job_that_loses_nodes_its_driver_and_its_time_ends_with_every_trial_once(slurm: Slurm, shared: Path) -> None:
     trials = ("--trials", str(TRIALS))
-    job = Job(slurm, shared, "--nodes=2", search=trials)
+    slowly = "--export=ALL,EIG_TUNE_PACE=10"  # Slurm looks at a job's time once a minute: the search has to last longer
+    job = Job(slurm, shared, "--nodes=2", slowly, search=trials)
     job.wait_for_events(15)
     (driver,) = slurm.nodes["n1"].running("bin/eig-tune")
     os.kill(driver, signal.SIGKILL)
@@ -136,7 +136,7 @@ def test_job_that_loses_nodes_its_driver_and_its_time_ends_with_every_trial_once
     assert_nothing_is_left(slurm, job, shared, ("n1", "n2"))
     assert event_log_file(shared / "eig-runs").stat().st_mode & 0o044, "the results are for their owner alone"
 
-    again = Job(slurm, shared, "--nodes=2", "--export=ALL,EIG_TUNE_PACE=0", search=trials)
+    again = Job(slurm, shared, "--nodes=2", search=trials)
     again.ends_as("COMPLETED")
     assert_nothing_is_left(slurm, again, shared, ("n1", "n2"))
     home = shared / "eig-runs"
