@@ -41,6 +41,16 @@ class Look:
         return sorted(min(size) for size in self.sizes)[len(self.sizes) // 2]
 
     @property
+    def smallest(self) -> tuple[int, int]:
+        """The least width and the least height, which may be of two images."""
+        return min(width for width, _ in self.sizes), min(height for _, height in self.sizes)
+
+    @property
+    def largest(self) -> tuple[int, int]:
+        """The greatest width and the greatest height."""
+        return max(width for width, _ in self.sizes), max(height for _, height in self.sizes)
+
+    @property
     def coloured(self) -> bool:
         """Whether there are colours in them, and not greys in a file that could have colours."""
         spread_NHW = np.ptp(self.pixels.astype(np.int64), axis=1)

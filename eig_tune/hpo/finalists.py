@@ -16,11 +16,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from eig_tune.config.space import SearchSpec
-from eig_tune.hpo.candidates import SECOND_SEED, SPLIT, candidates_of
+from eig_tune.hpo.candidates import SECOND_SEED, SPLIT, Candidate, candidates_of
 from eig_tune.hpo.confirmations import second_seeds
 from eig_tune.hpo.selection import to_confirm
 from eig_tune.hpo.state import SearchState
 from eig_tune.hpo.trial import Status
+
+
+def best_numbers(spec: SearchSpec, candidates: Sequence[Candidate], most: int) -> list[int]:
+    """The numbers of the best of finished trials, best first, at most so many."""
+    return [each.number for each in to_confirm(candidates, spec.objectives, spec.constraints, most)]
 
 
 class Finalists:
@@ -94,13 +99,12 @@ class Finalists:
         return self._spec.confirm.finalists_of(self._num("finished") + self._num("running"))
 
     def _find_finalists(self, number: int) -> list[int]:
-        spec, finished = self._spec, candidates_of(self._search.trials.values())
-        return [each.number for each in to_confirm(finished, spec.objectives, spec.constraints, number)]
+        return best_numbers(self._spec, candidates_of(self._search.trials.values()), number)
 
     def _choose(self) -> list[int]:
         spec, reached = self._spec, second_seeds(self._second, self._ended())
         candidates = candidates_of(self._search.trials.values(), second=reached)
-        return [each.number for each in to_confirm(candidates, spec.objectives, spec.constraints, spec.confirm.top)]
+        return best_numbers(spec, candidates, spec.confirm.top)
 
     def _most_are_known(self) -> bool:
         if self._has_second_seeds and self._spec.confirm.finalists:

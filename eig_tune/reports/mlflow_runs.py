@@ -237,15 +237,15 @@ def needed_checkpoints(
         kept: numbers of those whose checkpoints are kept all the same.
         confirming: the trials are confirmations.
     """
-    newest, earlier = set[str](), set[str]()
+    needed = set[str]()
     for trial in trials:
         is_needed = not trial.ended or _key(trial, confirming) not in ended
         if trial.checkpoint is not None and (is_needed or trial.number in kept):
-            newest.add(trial.checkpoint)
+            needed.add(trial.checkpoint)
         # It is still there only if a power failure came before the newest was on the disk.
         if trial.previous_checkpoint is not None and is_needed:
-            earlier.add(trial.previous_checkpoint[0])
-    return newest | earlier
+            needed.add(trial.previous_checkpoint[0])
+    return needed
 
 
 def draw_trial(checkpoint: Path, classes: Sequence[str], folder: Path) -> None:

@@ -56,10 +56,8 @@ def _counts(facts: Facts) -> str:
 
 
 def _sizes(look: Look) -> str:
-    (narrow, wide), (low, high) = (
-        (min(sides), max(sides)) for sides in ([size[axis] for size in look.sizes] for axis in (0, 1))
-    )
-    if (narrow, low) == (wide, high):
+    (narrow, low), (wide, high) = look.smallest, look.largest
+    if look.smallest == look.largest:
         return f"{narrow} × {low}"
     oblong = sum(width != height for width, height in look.sizes)
     cut = f"; of {oblong} of the {len(look.sizes)} looked at, the middle square is taken" if oblong else ""

@@ -17,13 +17,11 @@ def first_space_document(first: FirstSpace, file: Path) -> dict[str, Any]:
         file: to which it was written.
     """
     seen, spec, plan = first.seen, first.spec, first.plan
-    facts = asdict(facts_of(seen.images))
-    sizes = seen.look.sizes
     return {
         "space": str(file),
         "images": {
-            **facts,
-            "stored_sizes": {"smallest": list(min(sizes)), "largest": list(max(sizes))},
+            **asdict(facts_of(seen.images)),
+            "stored_sizes": {"smallest": list(seen.look.smallest), "largest": list(seen.look.largest)},
             "coloured": seen.look.coloured,
             "copies": asdict(find_copies(seen.images)),
             "left_out": [asdict(each) for each in seen.images.left_out],

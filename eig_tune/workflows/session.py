@@ -26,7 +26,7 @@ theirs as MLflow's writer gets to them (``MlflowRuns``). What killed processes h
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -42,7 +42,7 @@ from eig_tune.home import Home
 from eig_tune.hpo.candidates import candidates_of
 from eig_tune.hpo.engine import Engine
 from eig_tune.hpo.event_log import EventLog
-from eig_tune.hpo.selection import to_confirm
+from eig_tune.hpo.finalists import best_numbers
 from eig_tune.hpo.stages import Stages
 from eig_tune.hpo.trial import Trial
 from eig_tune.reports.mlflow_runs import needed_checkpoints
@@ -180,30 +180,34 @@ class Session:
     def kept_of(self, trials: Iterable[Trial]) -> set[int]:
         """The numbers of those finished trials of a search whose checkpoints are kept, for it to go on with more steps:
         the best."""
-        spec, finished = self.spec, candidates_of(trials)
-        return {each.number for each in to_confirm(finished, spec.objectives, spec.constraints, spec.keep_checkpoints)}
+        return set(best_numbers(self.spec, candidates_of(trials), self.spec.keep_checkpoints))
 
     def kept_of_runs(self, runs: Iterable[Trial]) -> set[int]:
         """The same of runs that confirm trials: those of the best trials."""
-        kept = self.kept_of(self.event_log.trials.values())
-        return {run.number for run in runs if run.status == "finished" and run.params["trial"] in kept}
+        return _confirming(runs, self.kept_of(self.event_log.trials.values()))
 
     def clean_up(self) -> DiskUse:
         """Delete every checkpoint that is not needed any more, those of processes that were killed too."""
-        trials, ended, is_search = self.event_log.trials.values(), self.tracker.ended, self.second_seeds is not None
-        needed = needed_checkpoints(trials, ended, self.kept_of(trials) if is_search else ())
+        trials, ended = self.event_log.trials.values(), self.tracker.ended
+        kept = set[int]() if self.second_seeds is None else self.kept_of(trials)
+        needed = needed_checkpoints(trials, ended, kept)
         for event_log in (self.second_seeds, self.confirmations):
             if event_log is not None:
                 runs = event_log.trials.values()
-                needed |= needed_checkpoints(runs, ended, self.kept_of_runs(runs), confirming=True)
+                needed |= needed_checkpoints(runs, ended, _confirming(runs, kept), confirming=True)
         storage = self.runtime.storage
         try:
             storage.clear(needed)
             checkpoints: int | None = storage.size()
         except OSError:
             checkpoints = None
-        kept = sum(Storage(str(f)).size() for f in (self.home.study(self.name), self.home.artifacts(self.name)))
-        return DiskUse(storage.uri, checkpoints, kept)
+        all_else = sum(Storage(str(f)).size() for f in (self.home.study(self.name), self.home.artifacts(self.name)))
+        return DiskUse(storage.uri, checkpoints, all_else)
+
+
+def _confirming(runs: Iterable[Trial], trials: Container[int]) -> set[int]:
+    """The numbers of the finished runs that confirm one of these trials."""
+    return {run.number for run in runs if run.status == "finished" and run.params["trial"] in trials}
 
 
 @contextmanager

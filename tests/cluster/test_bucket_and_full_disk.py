@@ -60,6 +60,7 @@ def test_search_in_a_bucket_is_killed_and_resumed_elsewhere(s3: S3Server, tmp_pa
     assert document["disk"]["checkpoints"] > 10_000 and document["disk"]["kept"] > 10_000
     here = [key for key in checkpoints(s3) if key.startswith("checkpoints-elsewhere/")]
     assert 0 < len(here) <= MOST_KEPT, "checkpoints that nobody needs are left in the bucket"
+    assert len(checkpoints(s3)) - len(here) <= len(stopped_at) + MOST_KEPT, "and in the folder of before"
     bundle = tmp_path / "bundle"
     command = [str(EIG_TUNE), "best", "--home", str(home), "--by", "neighbour_nmi", "--export", str(bundle)]
     subprocess.run(command, check=True, capture_output=True)

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from checkpoint_rule import MOST_KEPT
 from searches import (
     EIG_TUNE,
     NAME,
@@ -26,7 +27,9 @@ def test_complete_search_goes_on_with_more_steps_and_a_wider_range(tmp_path: Pat
     before, read = trials_of(home), len(log_of(home))
     had = [trial for trial in before.values() if trial.status == "finished"]
     kept = {Path(str(trial.checkpoint)) for trial in had}
-    assert had and len(had) <= 4 and all(checkpoint.is_dir() for checkpoint in kept), "those of the best are kept"
+    assert had and len(had) <= MOST_KEPT and all(checkpoint.is_dir() for checkpoint in kept), (
+        "those of the best are kept"
+    )
     stopped = [Path(str(t.checkpoint)) for t in before.values() if t.status == "stopped" and t.checkpoint is not None]
     assert not any(checkpoint.is_dir() for checkpoint in stopped), "and no others"
     space.write_text(space.read_text().replace("loguniform: [0.3, 3]", "loguniform: [0.1, 30]"))

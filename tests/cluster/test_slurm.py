@@ -22,7 +22,6 @@ ENVIRONMENT = {
     "PATH": f"{BIN}:{os.environ['PATH']}",
     "PYTHONPATH": str(FAULTS),
     "OMP_NUM_THREADS": "1",
-    "RAY_worker_niceness": "0",
     "RAY_raylet_start_wait_time_s": "120",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
