@@ -83,6 +83,7 @@ def disks(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+@pytest.mark.long
 def test_full_disks_are_one_message_each_and_nothing_is_lost(disks: tuple[Path, Path], tmp_path: Path) -> None:
     """First there is no room for checkpoints, then none for the home, and then there is."""
     space, home, checkpoints = write_space(tmp_path), disks[0], disks[1] / "checkpoints"

@@ -65,6 +65,7 @@ def test_running_search_is_shown_given_a_trial_stopped_and_resumed(tmp_path: Pat
     assert shell(home, "list").stdout.splitlines()[1].split()[:2] == [NAME, "complete"]
 
 
+@pytest.mark.long
 def test_killed_search_takes_an_added_trial_when_it_goes_on(tmp_path: Path) -> None:
     space, home = write_space(tmp_path), tmp_path / "home"
     process = start(space, home, *SEVERAL)

@@ -54,6 +54,7 @@ def assert_as_if_nothing_had_happened(home: Path, uninterrupted: Path) -> None:
     assert_study_agrees(home, trials)
 
 
+@pytest.mark.long
 def test_driver_killed_at_random_moments(space: Path, uninterrupted: Path, tmp_path: Path) -> None:
     home, moments = tmp_path / "home", random.Random(0)
     kills = 0
@@ -94,6 +95,7 @@ def confirmed(home: Path) -> Left:
     return Left(home, f"sqlite:///{home}/mlflow.db", home / "ray")
 
 
+@pytest.mark.long
 def test_trial_processes_killed_at_random_moments(space: Path, uninterrupted: Path, tmp_path: Path) -> None:
     home, moments = tmp_path / "home", random.Random(1)
     process, killed = start(space, home, "--cpus", "1"), set[int]()

@@ -56,6 +56,7 @@ def test_server_away_for_a_minute(server: MlflowServer, tmp_path: Path) -> None:
     assert_mlflow_has_every_report_once(home, trials, server.uri)
 
 
+@pytest.mark.long
 def test_server_and_driver_away_at_once(server: MlflowServer, tmp_path: Path) -> None:
     space, home = write_space(tmp_path), tmp_path / "home"
     process = start(space, home, "--tracking-uri", server.uri)

@@ -55,6 +55,7 @@ def test_fresh_seeds_begin_before_the_last_second_one_has_ended_and_no_process_i
     assert_agrees(home)
 
 
+@pytest.mark.long
 def test_killed_while_second_and_fresh_seeds_train_side_by_side(space: Path, tmp_path: Path) -> None:
     home, side_by_side = tmp_path / "home", False
     process = start(space, home, *OPTIONS)

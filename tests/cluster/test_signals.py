@@ -44,7 +44,7 @@ def assert_resumed_as_if_nothing_had_happened(space: Path, home: Path, *options:
     assert_study_agrees(home, trials)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGTERM])
 def test_one_signal_to_the_whole_group_is_a_gentle_end(tmp_path: Path, number: signal.Signals) -> None:
     """As a terminal sends Ctrl-C, and `timeout` SIGTERM, which moreover sends it twice."""
     space, home = write_space(tmp_path), tmp_path / "home"
@@ -58,6 +58,7 @@ def test_one_signal_to_the_whole_group_is_a_gentle_end(tmp_path: Path, number: s
     assert_resumed_as_if_nothing_had_happened(space, home, *SEVERAL)
 
 
+@pytest.mark.long
 def test_signal_at_any_moment_of_a_beginning_is_one_line(tmp_path: Path) -> None:
     """While libraries are imported, images read, the store opened and Ray started."""
     space, home = write_space(tmp_path), tmp_path / "home"
@@ -71,6 +72,7 @@ def test_signal_at_any_moment_of_a_beginning_is_one_line(tmp_path: Path) -> None
         home.with_suffix(".log").unlink()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("later", [0.0, 1.0, 2.0])
 def test_sigterm_while_ray_starts_waits_until_it_has_started(tmp_path: Path, later: float) -> None:
     """Ray's C++ answers it with a page of frames from some moment on, until we have it back."""
@@ -90,6 +92,7 @@ def catches(process: int, number: signal.Signals, what: str = "SigCgt") -> bool:
     return bool(int(caught, 16) >> (number - 1) & 1)
 
 
+@pytest.mark.long
 def test_second_signal_ends_at_once(tmp_path: Path) -> None:
     space, home = write_space(tmp_path), tmp_path / "home"
     process = start(space, home, *SEVERAL, environment={"EIG_TUNE_PACE": "0"})
@@ -123,6 +126,7 @@ def confirming_reports(home: Path) -> int:
     return (home / "studies/tiny/confirmation.jsonl").read_bytes().count(b'"event": "report"')
 
 
+@pytest.mark.long
 def test_time_budget_bounds_the_confirmation_too(tmp_path: Path) -> None:
     space, home = write_space(tmp_path, confirmed=3), tmp_path / "home"
     assert start(space, home, *SEVERAL, "--time-budget", "2s").wait(timeout=120) == 3, log_of(home)

@@ -34,6 +34,7 @@ def suggest_k(space: Path, home: Path, *options: str) -> "subprocess.Popen[str]"
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=dict(os.environ))
 
 
+@pytest.mark.long
 def test_killed_suggestion_goes_on_and_takes_more_seeds(tmp_path: Path) -> None:
     space, home = write_space(tmp_path), tmp_path / "home"
     process = suggest_k(space, home)
