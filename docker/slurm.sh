@@ -101,7 +101,7 @@ finish() {
     kill $(jobs -pr) 2>/dev/null || true
     wait || true
 }
-search='' asked='' begun=0
+search='' asked=''
 ask() { # for a gentle end of the search
     asked=$1
     [ -z "$search" ] || kill -TERM "$search" 2>/dev/null || true
@@ -152,11 +152,12 @@ begin_again() { # Ray on the nodes where it has ended; a node that ends it at on
         step "$host" "--address=$address"
     done
 }
+begun=$SECONDS
 for ((lost = 0; ; lost++)); do
     code=0
     [ -z "$asked" ] || break
     eig-tune search --address "$address" --resume "$@" "${own[@]}" &
-    search=$! begun=$SECONDS
+    search=$!
     [ -z "$asked" ] || ask "$asked" # meanwhile
     while runs "$search"; do
         pause 5

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -109,12 +110,14 @@ def test_job_that_loses_nodes_its_driver_and_its_time_ends_with_every_trial_once
     slowly = "--export=ALL,EIG_TUNE_PACE=10"  # Slurm looks at a job's time once a minute: the search has to last longer
     job = Job(slurm, shared, "--nodes=2", slowly, search=trials)
     job.wait_for_events(15)
+    gets_somewhere = time.monotonic() + 30  # for less, a job whose time is over does not queue again
     (driver,) = slurm.nodes["n1"].running("bin/eig-tune")
     os.kill(driver, signal.SIGKILL)
     job.wait_for("the search to go on", lambda: "the search was killed (exit code 137); it goes on" in job.log)
     job.wait_for_events(3)
+    time.sleep(max(0, gets_somewhere - time.monotonic()))
 
-    job.change("EndTime=now+100")
+    job.change("EndTime=now+100")  # of whose end it is told at once, and in which the search was begun again only just now
     job.wait_for("the end of its time", lambda: job.restarts() == 1)
     job.change("TimeLimit=60")  # before a node is lost: without accounting, Slurm changes no job that was made smaller
     assert "interrupted by SIGTERM" in job.log and "the job queues again, to go on" in job.log
