@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+IN_PAIRS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: install demo test check unit test-cluster test-oldest test-newest image image-cpu reference lock clean
 
@@ -23,16 +24,16 @@ demo: install
 
 # Two files at a time, one thread each; then one by one what wants the machine for itself.
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not alone and not long and not real_cluster" --durations=30
+	$(IN_PAIRS) --no-loadscope-reorder -m "not alone and not long and not real_cluster" --durations=30
 	$(BIN)/python -m pytest -m "alone and not real_cluster"
 
 unit: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not cluster and not browser and not real_cluster"
+	$(IN_PAIRS) -m "not slow and not cluster and not browser and not real_cluster"
 
 # Kills, signals and outages that take minutes; then what meets a real cluster: images, batch systems, hosts. The latter
 # needs root and Debian's packages; what is missing is named.
 test-cluster: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m long --durations=0
+	$(IN_PAIRS) --no-loadscope-reorder -m long --durations=0
 	$(BIN)/python -m pytest -m real_cluster -rs --durations=0
 
 check: install

@@ -117,7 +117,7 @@ def test_job_that_loses_nodes_its_driver_and_its_time_ends_with_every_trial_once
     job.wait_for_events(3)
     time.sleep(max(0, gets_somewhere - time.monotonic()))
 
-    job.change("EndTime=now+100")  # it is told at once, just after the search was begun again
+    job.change("EndTime=now+100")  # for which Slurm signals it at once, just after the restart
     job.wait_for("the end of its time", lambda: job.restarts() == 1)
     job.change("TimeLimit=60")  # before a node is lost: without accounting, Slurm changes no job that was made smaller
     assert "interrupted by SIGTERM" in job.log and "the job queues again, to go on" in job.log
