@@ -66,7 +66,7 @@ def prior_figure(table_KC: Array, prior_K: Array, class_distribution_C: Array, c
     axes.axhline(1 / len(classes), color="black", linewidth=0.8, linestyle=":", label="uniform")
     _name_classes(axes, classes)
     axes.set_ylabel("probability")
-    axes.legend(frameon=False, loc="upper right")
+    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)  # above: bars may be anywhere
     return figure
 
 
