@@ -2,10 +2,11 @@
 
 Radford et al. (arXiv 1511.06434): strided convolutions, batch normalisation but in the first layer of D and the last
 of G. A side is halved, rounded up, until at most 4 are left; there are 3 · width channels there and half as many at
-each doubling, so that every doubling costs about the same. D and Q share a fully connected layer at the end, as in
-InfoGAN for MNIST: Q reads real images better with it (benchmarks/RESULTS.md, "Networks at 32×32"). Where a side is
-odd, the front end adds a row and a column of zeros at the end, and G leaves the last ones of twice the side out:
-every multiple of 4 is possible, and no image is resized.
+each doubling, so that every doubling costs about the same. Of images up to 32 × 32, D and Q share a fully connected
+layer at the end, as in InfoGAN for MNIST: Q reads real images better with it. Of larger ones they do not, since G
+collapses more often with it (benchmarks/RESULTS.md, "Networks at 32×32" and "at 64×64"). Where a side is odd, the front
+end adds a row and a column of zeros at the end, and G leaves the last ones of twice the side out: every multiple of 4
+is possible, and no image is resized.
 """
 
 from itertools import pairwise
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 
 from eig_tune.models.methods import NetworkSettings
 from eig_tune.models.networks.base import SLOPE, Networks, linear_block, pyramid
+
+_LARGEST_SIDE_WITH_A_LAYER = 32
 
 
 class DcganNetworks(Networks):
@@ -54,19 +57,22 @@ class Generator(nn.Module):
 
 
 class FrontEnd(nn.Module):
-    """The trunk that D and Q share: images [N, C, S, S] to trunk activations [N, 16 · width]."""
+    """The trunk that D and Q share: images [N, C, S, S] to trunk activations [N, T]."""
 
     def __init__(self, width: int, image_size: int, channels: int) -> None:
         super().__init__()
         sides, widths = pyramid(image_size, width)
-        self.trunk_size = 16 * width
         layers: list[nn.Module] = []
         for index, (inputs, outputs) in enumerate(pairwise([channels, *widths])):
             layers += _halving(inputs, outputs, sides[index])
             layers += [nn.BatchNorm2d(outputs)] if index else []
             layers.append(nn.LeakyReLU(SLOPE))
-        last = linear_block(widths[-1] * sides[-1] ** 2, self.trunk_size, nn.LeakyReLU(SLOPE))
-        self.layers = nn.Sequential(*layers, nn.Flatten(), *last)
+        layers.append(nn.Flatten())
+        self.trunk_size = widths[-1] * sides[-1] ** 2
+        if image_size <= _LARGEST_SIDE_WITH_A_LAYER:
+            layers += linear_block(self.trunk_size, 16 * width, nn.LeakyReLU(SLOPE))
+            self.trunk_size = 16 * width
+        self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
         trunk: Tensor = self.layers(images.contiguous(memory_format=torch.channels_last))
