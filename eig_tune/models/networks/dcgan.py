@@ -57,7 +57,10 @@ class Generator(nn.Module):
 
 
 class FrontEnd(nn.Module):
-    """The trunk that D and Q share: images [N, C, S, S] to trunk activations [N, T]."""
+    """The trunk that D and Q share: images [N, C, S, S] to trunk activations [N, T].
+
+    T is 16 · width where there is a fully connected layer, else all numbers of the smallest side.
+    """
 
     def __init__(self, width: int, image_size: int, channels: int) -> None:
         super().__init__()
