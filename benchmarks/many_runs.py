@@ -4,12 +4,13 @@ What is done is kept in a file, a line of JSON for each run, so that a later cal
 stopped.
 """
 
+import hashlib
 import json
 import multiprocessing
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -35,22 +36,35 @@ def train_all(jobs: Mapping[str, Job], log: Path, cache: Path, processes: int) -
     """Train every job that ``log`` does not have yet; what each has reached, by name.
 
     Args:
+        jobs: by name; the log knows a run by its name and by whatever decides it.
         cache: where the evaluation classifiers are kept; those that are missing are trained first.
     """
     done = _read(log)
-    left = {name: job for name, job in jobs.items() if name not in done}
+    keys = {name: _key(name, job) for name, job in jobs.items()}
+    left = {keys[name]: job for name, job in jobs.items() if keys[name] not in done}
     context = multiprocessing.get_context("spawn")
     log.parent.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(processes, mp_context=context) as pool, log.open("a", encoding="utf-8") as file:
-        classifiers = {(job.dataset.model_dump_json(), job.role) for job in left.values()}
-        list(pool.map(partial(_data, cache=cache), *zip(*classifiers, strict=True)) if classifiers else [])
-        running = {pool.submit(_train, job, cache): name for name, job in left.items()}
+        # One for all imbalances of a data set, since it is trained on all images.
+        classifiers = {(_balanced(job.dataset).model_dump_json(), job.role) for job in left.values()}
+        for trained in [pool.submit(_train_classifier, *one, cache) for one in classifiers]:
+            trained.result()
+        running = {pool.submit(_train, job, cache): key for key, job in left.items()}
         for future in as_completed(running):
-            name = running[future]
-            done[name] = future.result()
-            file.write(json.dumps({"name": name, "reports": done[name]}) + "\n")
+            key = running[future]
+            done[key] = future.result()
+            file.write(json.dumps({"name": key, "reports": done[key]}) + "\n")
             file.flush()
-    return {name: done[name] for name in jobs}
+    return {name: done[keys[name]] for name in jobs}
+
+
+def _key(name: str, job: Job) -> str:
+    decides = job.dataset.model_dump_json() + job.config.model_dump_json() + job.role
+    return f"{name}, {hashlib.sha256(decides.encode()).hexdigest()[:12]}"
+
+
+def _balanced(dataset: DatasetConfig) -> DatasetConfig:
+    return dataset.model_copy(update={"imbalance": "none"})
 
 
 def _read(log: Path) -> dict[str, Reports]:
@@ -67,6 +81,10 @@ def _train(job: Job, cache: Path) -> Reports:
     torch.set_num_threads(1)
     data = _data(job.dataset.model_dump_json(), job.role, cache)
     return {progress.step: progress.metrics() for progress in fit(job.config, data)}
+
+
+def _train_classifier(dataset: str, role: Role, cache: Path) -> None:
+    _data(dataset, role, cache)
 
 
 @lru_cache(maxsize=8)

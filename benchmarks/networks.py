@@ -10,7 +10,6 @@ log keeps each run that is done. Needs no Ray.
 """
 
 import argparse
-import hashlib
 import tempfile
 import time
 from collections.abc import Mapping
@@ -133,25 +132,17 @@ def _size_of(run: Run) -> str:
 def _quality_table(configs: Mapping[str, TrainConfig], spec: SearchSpec, arguments: argparse.Namespace) -> str:
     budget = {"steps": arguments.steps, "report_every": arguments.steps}
     jobs = {
-        name: [Job(spec.dataset, config.with_params({**budget, "seed": seed})) for seed in range(arguments.seeds)]
+        f"{name}, seed {seed}": Job(spec.dataset, config.with_params({**budget, "seed": seed}))
+        for seed in range(arguments.seeds)
         for name, config in configs.items()
     }
-    turns = {
-        _name(name, job): job for pair in zip(*jobs.values(), strict=True) for name, job in zip(jobs, pair, strict=True)
-    }
-    done = train_all(turns, arguments.log, arguments.cache, arguments.processes)
+    done = train_all(jobs, arguments.log, arguments.cache, arguments.processes)
     lines = [f"| network | {' | '.join(f'{name} {arrow}' for name, arrow in METRICS.items())} |", "|---" * 5 + "|"]
     for name in configs:
-        reached = [done[_name(name, job)] for job in jobs[name]]
+        reached = [done[f"{name}, seed {seed}"] for seed in range(arguments.seeds)]
         lines.append(f"| {name} | " + " | ".join(_mean(reached, arguments.steps, metric) for metric in METRICS) + " |")
     title = f"after {arguments.steps} steps, {arguments.seeds} seeds: mean ± standard deviation\n"
     return "\n".join([title, *lines])
-
-
-def _name(network: str, job: Job) -> str:
-    """By which the log knows a run; whatever decides the run is in it."""
-    decides = job.dataset.model_dump_json() + job.config.model_dump_json()
-    return f"{network}, seed {job.config.seed}, {hashlib.sha256(decides.encode()).hexdigest()[:12]}"
 
 
 def _mean(seeds: list[Reports], step: int, metric: str) -> str:

@@ -7,30 +7,26 @@ standard error. ``benchmarks.step_throughput`` measures how long either takes.
 """
 
 import argparse
-import json
-import multiprocessing
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from itertools import product
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from benchmarks.alternating import ALTERNATING
 from benchmarks.machine import description
+from benchmarks.many_runs import Job, train_all
 from eig_tune.config.space import SearchSpec, load_spec
-from eig_tune.data import ImbalanceSplit, load_images
-from eig_tune.evaluation.classifier import train_classifier
+from eig_tune.data import ImbalanceSplit
 from eig_tune.evaluation.registry import direction_of
 from eig_tune.models import METHODS, register_method
-from eig_tune.training import TrainConfig
-from eig_tune.training.loop import TrialData, fit
 
 METRICS = ("nmi", "prior_rmse", "nmi_real", "average_entropy", "label_free_score", "classes_found")
 STEPS = ("alternating", "elastic-infogan")
-Reports = dict[int, dict[str, float]]  # step to metrics
+
+# Here and not in main(), since the processes that train import this module and no more.
+if ALTERNATING.name not in METHODS:
+    register_method(ALTERNATING)
 
 
 def main() -> None:
@@ -38,19 +34,14 @@ def main() -> None:
     arguments = _arguments()
     spec = load_spec(arguments.space, {"dataset.root": arguments.root} if arguments.root else None)
     params = dict(_set(text) for text in arguments.set)
-    with tempfile.TemporaryDirectory() as cache:
-        train_classifier(load_images(spec.dataset), Path(cache))
-        one = partial(reports_of, spec, cache, params)
-        jobs = list(product(range(arguments.first, arguments.first + arguments.seeds), STEPS))
-        with ProcessPoolExecutor(arguments.processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-            runs = dict(zip(jobs, pool.map(one, jobs), strict=True))
-    if arguments.log is not None:
-        lines = (json.dumps({"seed": seed, "model": model, **runs[seed, model]}) for seed, model in jobs)
-        arguments.log.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    seeds = range(arguments.first, arguments.first + arguments.seeds)
+    jobs = {f"seed {seed}, {model}": _job(spec, params, seed, model) for seed, model in product(seeds, STEPS)}
+    with tempfile.TemporaryDirectory() as folder:
+        runs = train_all(jobs, arguments.log or Path(folder) / "runs.jsonl", Path(folder), arguments.processes)
     shown = f", {' '.join(arguments.set)}" if params else ""
     print(f"{description()}\n\n{spec.dataset.name}, width {spec.model.width}{shown}, {arguments.seeds} pairs\n")
     for step in (spec.asha.grace, spec.train.steps):
-        print(_table(step, *([runs[job][step] for job in jobs if job[1] == model] for model in STEPS)))
+        print(_table(step, *([runs[f"seed {seed}, {model}"][step] for seed in seeds] for model in STEPS)))
 
 
 def _arguments() -> argparse.Namespace:
@@ -61,7 +52,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER", help="a hyperparameter")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--log", type=Path, help="every report of every run, a line of JSON for each run")
+    parser.add_argument("--log", type=Path, help="a line of JSON for each run that is done; a second call goes on")
     return parser.parse_args()
 
 
@@ -70,20 +61,11 @@ def _set(text: str) -> tuple[str, float]:
     return name, float(value)
 
 
-def config_of(spec: SearchSpec, params: dict[str, float], seed: int, model: str) -> TrainConfig:
+def _job(spec: SearchSpec, params: dict[str, float], seed: int, model: str) -> Job:
     """The run of one seed by one of the two steps."""
-    return spec.fixed_config("elastic-infogan", seed, params).model_copy(update={"method": model})
-
-
-def reports_of(spec: SearchSpec, cache: str, params: dict[str, float], job: tuple[int, str]) -> Reports:
-    """What one run has reached at every report."""
-    torch.set_num_threads(1)
-    if ALTERNATING.name not in METHODS:
-        register_method(ALTERNATING)
-    seed, model = job
-    images = load_images(spec.dataset).with_imbalance(ImbalanceSplit(split=seed))
-    data = TrialData(images, train_classifier(images, Path(cache)))
-    return {progress.step: progress.metrics() for progress in fit(config_of(spec, params, seed, model), data)}
+    dataset = spec.dataset.model_copy(update={"imbalance": ImbalanceSplit(split=seed)})
+    config = spec.fixed_config("elastic-infogan", seed, params).model_copy(update={"method": model})
+    return Job(dataset, config)
 
 
 def _table(step: int, before: list[dict[str, float]], after: list[dict[str, float]]) -> str:

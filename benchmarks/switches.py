@@ -7,24 +7,19 @@ standard error.
 """
 
 import argparse
-import json
-import multiprocessing
 import tempfile
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import yaml
 
 from benchmarks.machine import description
+from benchmarks.many_runs import Job, train_all
 from eig_tune.config.space import SearchSpec, load_spec
-from eig_tune.data import ImbalanceSplit, load_images
-from eig_tune.evaluation.classifier import train_classifier
-from eig_tune.training.loop import TrialData, fit
+from eig_tune.data import ImbalanceSplit
 
 METRICS = {"nmi": "↑", "average_entropy": "↓", "prior_rmse": "↓", "nmi_real": "↑"}
 DEFAULT = "default"
@@ -41,6 +36,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "one batch for batch norm": {"shared_batch_statistics": True},
     "hinge loss": {"gan_loss": "hinge"},
     "R1, γ = 1": {"r1_gamma": 1.0},
+    "differentiable translation": {"diff_translation": 0.125},
     "differentiable augmentation": {"diff_translation": 0.125, "diff_cutout": 0.5, "diff_colour": 1.0},
     "nt_xent, no entropy loss": {"lambda_3": 0.0},
     **{
@@ -58,17 +54,12 @@ def main() -> None:
     spec = load_spec(arguments.space, {"dataset.root": arguments.root} if arguments.root else None)
     changes = {key: yaml.safe_load(value) for key, value in (one.split("=", 1) for one in arguments.set)}
     usual = spec.fixed_config(spec.method, 0, changes)
+    seeds = range(arguments.seeds)
     names = [n for n in arguments.variants or VARIANTS if n == DEFAULT or usual.with_params(VARIANTS[n]) != usual]
-    results: dict[tuple[str, int], Mapping[str, float]] = _logged(arguments.log)
-    with tempfile.TemporaryDirectory() as cache:
-        train_classifier(load_images(spec.dataset), Path(cache))
-        spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(arguments.processes, mp_context=spawn) as pool:
-            runs = [(s, n) for s, n in product(range(arguments.seeds), names) if (n, s) not in results]
-            pending = {pool.submit(final_metrics, spec, VARIANTS[n], s, changes, cache): (n, s) for s, n in runs}
-            for future in as_completed(pending):
-                results[pending[future]] = future.result()
-                _note(arguments.log, *pending[future], results[pending[future]])
+    jobs = {f"{n}, seed {s}": _job(spec, {**changes, **VARIANTS[n]}, s) for s, n in product(seeds, names)}
+    with tempfile.TemporaryDirectory() as folder:
+        done = train_all(jobs, arguments.log or Path(folder, "log"), Path(folder), arguments.processes)
+    results = {(n, s): done[f"{n}, seed {s}"][jobs[f"{n}, seed {s}"].config.train.steps] for s in seeds for n in names}
     print(f"{description()}\n")
     config = spec.fixed_config(spec.method, 0, {**changes, "report_every": 1})
     print(f"{spec.dataset.name}, width {config.model.width}, {config.train.steps} steps, {arguments.seeds} pairs\n")
@@ -83,31 +74,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--variants", nargs="*", choices=list(VARIANTS), help="some of them (default: all)")
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--log", type=Path, help="one line of JSON per run; what is in it already is not run again")
+    parser.add_argument("--log", type=Path, help="a line of JSON for each run that is done; a second call goes on")
     return parser.parse_args()
 
 
-def _logged(log: Path | None) -> dict[tuple[str, int], Mapping[str, float]]:
-    lines = log.read_text().splitlines() if log is not None and log.is_file() else []
-    return {(name, seed): metrics for name, seed, metrics in map(json.loads, lines)}
-
-
-def _note(log: Path | None, name: str, seed: int, metrics: Mapping[str, float]) -> None:
-    if log is not None:
-        with log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps([name, seed, metrics]) + "\n")
-
-
-def final_metrics(
-    spec: SearchSpec, variant: Mapping[str, Any], seed: int, changes: Mapping[str, Any], cache: str
-) -> dict[str, float]:
-    """The metrics that one run has at its end."""
-    torch.set_num_threads(1)
-    images = load_images(spec.dataset).with_imbalance(ImbalanceSplit(split=seed))
-    config = spec.fixed_config(spec.method, seed, {**changes, **variant})
-    config = config.with_params({"report_every": config.train.steps})
-    (progress,) = fit(config, TrialData(images, train_classifier(images, Path(cache))), device=torch.device("cpu"))
-    return progress.evaluation.metrics
+def _job(spec: SearchSpec, changes: Mapping[str, Any], seed: int) -> Job:
+    """One run, which is evaluated at its end alone."""
+    config = spec.fixed_config(spec.method, seed, changes)
+    dataset = spec.dataset.model_copy(update={"imbalance": ImbalanceSplit(split=seed)})
+    return Job(dataset, config.with_params({"report_every": config.train.steps}))
 
 
 def _table(results: Results, names: list[str], seeds: int) -> str:
