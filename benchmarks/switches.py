@@ -37,6 +37,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "hinge loss": {"gan_loss": "hinge"},
     "R1, γ = 1": {"r1_gamma": 1.0},
     "differentiable translation": {"diff_translation": 0.125},
+    "hinge loss, differentiable translation": {"gan_loss": "hinge", "diff_translation": 0.125},
     "differentiable augmentation": {"diff_translation": 0.125, "diff_cutout": 0.5, "diff_colour": 1.0},
     "nt_xent, no entropy loss": {"lambda_3": 0.0},
     **{
