@@ -4,6 +4,7 @@ D and the front end move first. G, Q, the prior and, under Q's losses, the front
 moved ones say: two Adam states for the front end, 19 passes through G or the front end instead of 13.
 """
 
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -61,7 +62,8 @@ class Alternating(InfoGan):
         self.discriminator.requires_grad_(True)
         return parts
 
-    def _make_optimizers(self) -> dict[str, torch.optim.Optimizer]:
+    @cached_property
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
         trained_by_q = [*self.generator.parameters(), *self.category_head.parameters(), *self.front_end.parameters()]
         groups: list[dict[str, Any]] = [
             {"params": trained_by_q},

@@ -6,6 +6,7 @@ numbers each, of real, generated and augmented images, one below the other. A tr
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -49,7 +50,6 @@ class InfoGan:
         for module in self.modules().values():
             module.to(self.device)
             networks.initialise(module, setup.generator)
-        self._optimizers = self._make_optimizers()
 
     def make_generator(self, setup: ModelSetup) -> nn.Module:
         """G: noise [N, D] and code [N, K] to images [N, C, S, S] in [-1, 1]. A child class may make its own."""
@@ -217,7 +217,10 @@ class InfoGan:
         moved_K = torch.lerp(self.prior.probabilities(), posterior_K, self.settings.prior_lr)
         self.prior.get_parameter("logits").copy_(moved_K.log())
 
-    def _make_optimizers(self) -> dict[str, torch.optim.Optimizer]:
+    @cached_property
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Made at the first step: for the first one of a process PyTorch imports its compiler, which takes seconds, and
+        what only looks at a model needs none."""
         generating = [*self.generator.parameters(), *self.category_head.parameters()]
         prior_lr = 0.0 if self._prior_follows_posterior else self.settings.prior_lr
         return {

@@ -13,6 +13,7 @@ Shape suffixes: N images of a batch, C channels, H and W the side S, D numbers o
 """
 
 import math
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -128,9 +129,13 @@ class JointVae:
         for module in self.modules().values():
             module.to(self.device)
             _initialise(module, setup.generator)
+
+    @cached_property
+    def _optimizer(self) -> torch.optim.Optimizer:
+        """Made at the first step, as InfoGan's."""
         weights = [*self.encoder.parameters(), *self.decoder.parameters()]
         on_gpu = self.device.type == "cuda"
-        self._optimizer = torch.optim.Adam(weights, lr=self.settings.vae_lr, fused=True, capturable=on_gpu)
+        return torch.optim.Adam(weights, lr=self.settings.vae_lr, fused=True, capturable=on_gpu)
 
     @property
     def uses_augmented(self) -> bool:

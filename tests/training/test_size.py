@@ -1,6 +1,8 @@
 """How much memory a trial is said to take, against what was measured of whole processes."""
 
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -55,3 +57,18 @@ def test_own_model_with_a_mistake_is_left_to_its_trial(digits: ImageData, monkey
     monkeypatch.setitem(METHODS, "mine", replace(METHODS["elastic-infogan"], name="mine", model=kind))
     mine = run(64).model_copy(update={"method": "mine"})
     assert memory_of_a_trial([mine], digits, "cpu") < memory_of_a_trial([run(64)], digits, "cpu")
+
+
+@pytest.mark.parametrize("method", ["elastic-infogan", "joint-vae"])
+def test_a_look_at_a_model_imports_no_compiler(method: str) -> None:
+    """PyTorch's, which takes seconds: a search counts the weights before it starts, and `predict` reads a model."""
+    code = f"""
+import sys
+from eig_tune.data import DatasetConfig, load_images
+from eig_tune.training import TrainConfig
+from eig_tune.training.size import memory_of_a_trial
+assert memory_of_a_trial([TrainConfig(method={method!r})], load_images(DatasetConfig(name="digits")), "cpu") > 0.88 * 2**30
+print(*sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert not {"torch._dynamo", "torch._inductor"} & set(done.stdout.split())
