@@ -67,7 +67,8 @@ import sys
 from eig_tune.data import DatasetConfig, load_images
 from eig_tune.training import TrainConfig
 from eig_tune.training.size import memory_of_a_trial
-assert memory_of_a_trial([TrainConfig(method={method!r})], load_images(DatasetConfig(name="digits")), "cpu") > 0.88 * 2**30
+digits = load_images(DatasetConfig(name="digits"))
+assert memory_of_a_trial([TrainConfig(method={method!r})], digits, "cpu") > 0.88 * 2**30
 print(*sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
