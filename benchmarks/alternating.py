@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eig_tune.models import METHODS, losses
+from eig_tune.models import METHODS, losses, register_method
 from eig_tune.models.distances import DISTANCES, QOutput
 from eig_tune.models.infogan import ADAM_BETAS, InfoGan
 from eig_tune.models.precision import autocast
@@ -79,3 +79,4 @@ class Alternating(InfoGan):
 
 
 ALTERNATING = METHODS["elastic-infogan"].with_model("alternating", Alternating)
+register_method(ALTERNATING)  # on import, since a process that trains imports no more than this

@@ -84,7 +84,11 @@ def _train(job: Job, cache: Path) -> Reports:
 
 
 def _train_classifier(dataset: str, role: Role, cache: Path) -> None:
-    _data(dataset, role, cache)
+    """Its images are not kept: a run reads those of its own imbalance."""
+    torch.set_num_threads(1)
+    images: ImageData = load_images(DatasetConfig.model_validate_json(dataset))
+    if images.classes:
+        train_classifier(images, cache, role=role)
 
 
 @lru_cache(maxsize=8)

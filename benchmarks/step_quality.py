@@ -19,14 +19,9 @@ from benchmarks.many_runs import Job, train_all
 from eig_tune.config.space import SearchSpec, load_spec
 from eig_tune.data import ImbalanceSplit
 from eig_tune.evaluation.registry import direction_of
-from eig_tune.models import METHODS, register_method
 
 METRICS = ("nmi", "prior_rmse", "nmi_real", "average_entropy", "label_free_score", "classes_found")
-STEPS = ("alternating", "elastic-infogan")
-
-# Here and not in main(), since the processes that train import this module and no more.
-if ALTERNATING.name not in METHODS:
-    register_method(ALTERNATING)
+STEPS = (ALTERNATING.name, "elastic-infogan")
 
 
 def main() -> None:

@@ -19,7 +19,6 @@ from benchmarks.alternating import ALTERNATING
 from benchmarks.authors_recipe import AuthorsRecipe
 from benchmarks.machine import description
 from eig_tune.data import DatasetConfig, ImageData, load_images
-from eig_tune.models import METHODS, register_method
 from eig_tune.models.base import Model
 from eig_tune.training import TrainConfig
 from eig_tune.training.loop import Run, TrialData
@@ -67,8 +66,6 @@ def _images(root: Path | None) -> ImageData:
 
 
 def _contestants(images: ImageData, width: int, batch_size: int) -> dict[str, Advance]:
-    if ALTERNATING.name not in METHODS:
-        register_method(ALTERNATING)
     reference = TrainConfig().with_params({"width": width, "batch_size": batch_size})
     data, device = TrialData(images, classifier=None), torch.device("cpu")
     ours: dict[str, Advance] = {

@@ -46,7 +46,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
         for name, lambda_3 in (("λ3 = 0.1", 0.1), ("no entropy loss", 0.0))
     },
 }
-Results = Mapping[tuple[str, int], Mapping[str, float]]
 
 
 def main() -> None:
@@ -60,11 +59,11 @@ def main() -> None:
     jobs = {f"{n}, seed {s}": _job(spec, {**changes, **VARIANTS[n]}, s) for s, n in product(seeds, names)}
     with tempfile.TemporaryDirectory() as folder:
         done = train_all(jobs, arguments.log or Path(folder, "log"), Path(folder), arguments.processes)
-    results = {(n, s): done[f"{n}, seed {s}"][jobs[f"{n}, seed {s}"].config.train.steps] for s in seeds for n in names}
+    ends = {name: reports[max(reports)] for name, reports in done.items()}
     print(f"{description()}\n")
     config = spec.fixed_config(spec.method, 0, {**changes, "report_every": 1})
     print(f"{spec.dataset.name}, width {config.model.width}, {config.train.steps} steps, {arguments.seeds} pairs\n")
-    print(_table(results, names, arguments.seeds))
+    print(_table(ends, names, arguments.seeds))
 
 
 def _arguments() -> argparse.Namespace:
@@ -86,13 +85,13 @@ def _job(spec: SearchSpec, changes: Mapping[str, Any], seed: int) -> Job:
     return Job(dataset, config.with_params({"report_every": config.train.steps}))
 
 
-def _table(results: Results, names: list[str], seeds: int) -> str:
+def _table(ends: Mapping[str, Mapping[str, float]], names: list[str], seeds: int) -> str:
     header = " | ".join(f"{metric} {arrow} | Δ" for metric, arrow in METRICS.items())
     lines = [f"| variant | {header} |", "|---|" + "---|" * (2 * len(METRICS))]
     for name in names:
         cells = []
         for metric in METRICS:
-            values, usual = (np.array([results[n, s][metric] for s in range(seeds)]) for n in (name, DEFAULT))
+            values, usual = (np.array([ends[f"{n}, seed {s}"][metric] for s in range(seeds)]) for n in (name, DEFAULT))
             change = values - usual
             error = change.std(ddof=1) / np.sqrt(seeds) if seeds > 1 else 0.0
             cells += [f"{values.mean():.3f}", "" if name == DEFAULT else f"{change.mean():+.3f} ± {error:.3f}"]

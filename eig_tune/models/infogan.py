@@ -20,7 +20,7 @@ from eig_tune.models.distances import DISTANCES, QOutput
 from eig_tune.models.networks import network_for
 from eig_tune.models.networks.base import Networks
 from eig_tune.models.precision import autocast
-from eig_tune.models.prior import FixedPrior, LearnedPrior, Prior, one_hot
+from eig_tune.models.prior import LearnedPrior, make_prior, one_hot
 from eig_tune.models.programs import EncoderProgram, GeneratorProgram
 
 ADAM_BETAS = (0.5, 0.999)
@@ -45,7 +45,7 @@ class InfoGan:
         networks = _networks(setup)
         self.discriminator = networks.discriminator(trunk_size)
         self.category_head = networks.category_head(trunk_size)
-        self.prior: Prior = _make_prior(setup)
+        self.prior = make_prior(setup)
         self.balance = GradientBalance()
         for module in self.modules().values():
             module.to(self.device)
@@ -219,7 +219,7 @@ class InfoGan:
 
     @cached_property
     def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Made at the first step: for the first one of a process PyTorch imports its compiler, which takes seconds, and
+        """Made when first asked for: with a process's first one PyTorch imports its compiler, which takes seconds, and
         what only looks at a model needs none."""
         generating = [*self.generator.parameters(), *self.category_head.parameters()]
         prior_lr = 0.0 if self._prior_follows_posterior else self.settings.prior_lr
@@ -289,14 +289,3 @@ def _networks(setup: ModelSetup) -> Networks:
     """The row of ``model.network`` for these images, which makes the modules."""
     row = network_for(setup.networks.network, setup.image_size)
     return row.load()(setup.networks, setup.image_size, setup.channels)
-
-
-def _make_prior(setup: ModelSetup) -> Prior:
-    method, categories, shares_K = setup.method, setup.networks.categories, setup.class_distribution_K
-    if method.prior == "learned":
-        return LearnedPrior(categories, setup.settings.tau, setup.settings.straight_through)
-    if method.prior == "uniform":
-        return FixedPrior(torch.full((categories,), 1 / categories))
-    if shares_K is None or len(shares_K) != categories:
-        raise ValueError(f"{method.name} needs the share of each of its {categories} classes")
-    return FixedPrior(shares_K)

@@ -132,7 +132,7 @@ class JointVae:
 
     @cached_property
     def _optimizer(self) -> torch.optim.Optimizer:
-        """Made at the first step, as InfoGan's."""
+        """Made when it is first asked for, as InfoGan's."""
         weights = [*self.encoder.parameters(), *self.decoder.parameters()]
         on_gpu = self.device.type == "cuda"
         return torch.optim.Adam(weights, lr=self.settings.vae_lr, fused=True, capturable=on_gpu)

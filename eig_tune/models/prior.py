@@ -9,6 +9,8 @@ Shape suffixes: N codes, K categories.
 import torch
 from torch import Tensor, nn
 
+from eig_tune.models.base import ModelSetup
+
 
 class FixedPrior(nn.Module):
     """A prior that training does not move; its codes are one-hot."""
@@ -55,6 +57,22 @@ class LearnedPrior(nn.Module):
 
 
 Prior = FixedPrior | LearnedPrior
+
+
+def make_prior(setup: ModelSetup) -> Prior:
+    """The prior of the method's row.
+
+    Raises:
+        ValueError: the row's prior is given, and the setup does not have the share of each class.
+    """
+    method, categories, shares_K = setup.method, setup.networks.categories, setup.class_distribution_K
+    if method.prior == "learned":
+        return LearnedPrior(categories, setup.settings.tau, setup.settings.straight_through)
+    if method.prior == "uniform":
+        return FixedPrior(torch.full((categories,), 1 / categories))
+    if shares_K is None or len(shares_K) != categories:
+        raise ValueError(f"{method.name} needs the share of each of its {categories} classes")
+    return FixedPrior(shares_K)
 
 
 def one_hot(categories_N: Tensor, count: int) -> Tensor:
