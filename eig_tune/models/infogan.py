@@ -20,7 +20,7 @@ from eig_tune.models.distances import DISTANCES, QOutput
 from eig_tune.models.networks import network_for
 from eig_tune.models.networks.base import Networks
 from eig_tune.models.precision import autocast
-from eig_tune.models.prior import LearnedPrior, make_prior, one_hot
+from eig_tune.models.prior import FollowingPrior, make_prior, one_hot
 from eig_tune.models.programs import EncoderProgram, GeneratorProgram
 
 ADAM_BETAS = (0.5, 0.999)
@@ -110,8 +110,8 @@ class InfoGan:
         self._backward_to_weights(passed_MT, to_weights_MT, to_images_MT, images_NCHW, fake_NCHW)
         for optimizer in self._optimizers.values():
             optimizer.step()
-        if self._prior_follows_posterior:
-            self._follow_posterior(trunks_MT[: len(real_NCHW)])
+        if isinstance(self.prior, FollowingPrior):
+            self.prior.follow(self._posterior(trunks_MT[: len(real_NCHW)]))
         return {name: loss.detach() for name, loss in parts.items()}
 
     def _generate(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -207,22 +207,18 @@ class InfoGan:
         passed_MT.backward(to_weights_MT.to(passed_MT.dtype), inputs=list(self.front_end.parameters()))
         fake_NCHW.backward(of_images_NCHW, inputs=[*self.generator.parameters(), *self.prior.parameters()])
 
-    @property
-    def _prior_follows_posterior(self) -> bool:
-        return isinstance(self.prior, LearnedPrior) and self.settings.prior_update == "posterior"
-
     @torch.no_grad()
-    def _follow_posterior(self, real_trunk: Tensor) -> None:
-        posterior_K = self.category_head(real_trunk)[1].softmax(dim=1).mean(dim=0)
-        moved_K = torch.lerp(self.prior.probabilities(), posterior_K, self.settings.prior_lr)
-        self.prior.get_parameter("logits").copy_(moved_K.log())
+    def _posterior(self, real_trunk_NT: Tensor) -> Tensor:
+        """The mean of Q(c|x) over the real batch, by the weights as they are after the step; shape [K]."""
+        mean_K: Tensor = self.category_head(real_trunk_NT)[1].softmax(dim=1).mean(dim=0)
+        return mean_K
 
     @cached_property
     def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Made when first asked for: with a process's first one PyTorch imports its compiler, which takes seconds, and
         what only looks at a model needs none."""
         generating = [*self.generator.parameters(), *self.category_head.parameters()]
-        prior_lr = 0.0 if self._prior_follows_posterior else self.settings.prior_lr
+        prior_lr = 0.0 if isinstance(self.prior, FollowingPrior) else self.settings.prior_lr
         return {
             "generator": _adam(
                 self.settings.generator_lr,

@@ -16,7 +16,16 @@ from eig_tune.errors import EigTuneError
 from eig_tune.models import uses
 from eig_tune.models.distances import DistanceSettings
 from eig_tune.models.networks import AUTO, NetworkName
-from eig_tune.models.uses import AUGMENTED, BATCH_NORM_IN_FRONT_END, BY_GRADIENT, ENTROPY, LEARNED, TRANSFORMATION, Use
+from eig_tune.models.uses import (
+    AUGMENTED,
+    BATCH_NORM_IN_FRONT_END,
+    BY_GRADIENT,
+    BY_POSTERIOR,
+    ENTROPY,
+    LEARNED,
+    TRANSFORMATION,
+    Use,
+)
 from eig_tune.schema import MOST, Section
 
 if TYPE_CHECKING:
@@ -123,6 +132,9 @@ class InfoGanSettings(DistanceSettings):
         default="gradient",
         description="a learned prior follows G's gradient by Adam at prior_lr, or moves at each step by the share "
         "prior_lr towards the mean of Q(c|x) over the real batch",
+    )
+    prior_warmup_steps: Annotated[int, BY_POSTERIOR] = Field(
+        default=0, ge=0, description="first steps, in which a prior that follows the posterior stays uniform"
     )
     gan_loss: GanLoss = Field(
         default="non-saturating", description="the adversarial loss of D and G; D's is the cross entropy, or its hinge"

@@ -1,4 +1,4 @@
-"""The prior over categories: fixed, or learned through the Gumbel-softmax.
+"""The prior over categories: fixed, learned through the Gumbel-softmax, or following the posterior.
 
 Jang et al. (arXiv 1611.01144) and Maddison et al. (arXiv 1611.00712): a sample of the relaxed categorical
 distribution is softmax((log p + g) / τ), g standard Gumbel noise; gradients reach the logits of p.
@@ -56,6 +56,31 @@ class LearnedPrior(nn.Module):
         return hard_NK - soft_NK.detach() + soft_NK
 
 
+class FollowingPrior(LearnedPrior):
+    """A learned prior that moves towards the posterior, the mean of Q(c|x) over real images, in place of by a gradient.
+
+    Args:
+        share: of the way from prior to posterior that a step goes.
+        warmup_steps: first steps, in which it stays uniform. A prior that follows from the start makes a category rarer
+            of which Q does not see enough yet, so that G draws less of it and Q learns less of it again.
+    """
+
+    def __init__(self, categories: int, tau: float, straight_through: bool, share: float, warmup_steps: int) -> None:
+        super().__init__(categories, tau, straight_through)
+        self.share, self.warmup_steps = share, warmup_steps
+        # A tensor, as a replay of a CUDA graph counts too. With nothing to count it is none, as in earlier versions.
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64) if warmup_steps else None)
+
+    @torch.no_grad()
+    def follow(self, posterior_K: Tensor) -> None:
+        """One step towards the posterior, shape [K]."""
+        target_K = posterior_K
+        if self.warmup_steps:
+            still_warming_up = self.get_buffer("steps").add_(1) <= self.warmup_steps
+            target_K = torch.where(still_warming_up, self.probabilities(), posterior_K)
+        self.logits.copy_(torch.lerp(self.probabilities(), target_K, self.share).log())
+
+
 Prior = FixedPrior | LearnedPrior
 
 
@@ -65,9 +90,13 @@ def make_prior(setup: ModelSetup) -> Prior:
     Raises:
         ValueError: the row's prior is given, and the setup does not have the share of each class.
     """
-    method, categories, shares_K = setup.method, setup.networks.categories, setup.class_distribution_K
+    method, settings = setup.method, setup.settings
+    categories, shares_K = setup.networks.categories, setup.class_distribution_K
     if method.prior == "learned":
-        return LearnedPrior(categories, setup.settings.tau, setup.settings.straight_through)
+        how = (categories, settings.tau, settings.straight_through)
+        if settings.prior_update == "posterior":
+            return FollowingPrior(*how, settings.prior_lr, settings.prior_warmup_steps)
+        return LearnedPrior(*how)
     if method.prior == "uniform":
         return FixedPrior(torch.full((categories,), 1 / categories))
     if shares_K is None or len(shares_K) != categories:

@@ -33,6 +33,11 @@ BY_GRADIENT = Use(
     lambda method, fields: method.prior == "learned" and fields["prior_update"] == "gradient",
     fields=("prior_update",),
 )
+BY_POSTERIOR = Use(
+    "where a prior is learned by prior_update: posterior",
+    lambda method, fields: method.prior == "learned" and fields["prior_update"] == "posterior",
+    fields=("prior_update",),
+)
 TRANSFORMATION = Use("with a method that has the transformation loss", lambda method, _: method.transformation)
 ENTROPY = Use("with a method that has the entropy loss", lambda method, _: method.entropy)
 BATCH_NORM_IN_FRONT_END = Use(

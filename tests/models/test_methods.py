@@ -61,7 +61,7 @@ OTHER: dict[str, Any] = {
     "continuous_dim": 3, "continuous_capacity": 0.0, "categorical_capacity": 0.0, "capacity_steps": 10**9,
     "capacity_gamma": 3.0, "code_temperature": 0.3, "vae_lr": 1e-2, "brightness": 0.5, "contrast": 0.5,
     "saturation": 0.5, "hue": 0.3, "blur": 0.1, "invert": 0.5, "gan_loss": "hinge", "r1_gamma": 2.0,
-    "diff_translation": 0.25, "diff_cutout": 0.5, "diff_colour": 1.0,
+    "diff_translation": 0.25, "diff_cutout": 0.5, "diff_colour": 1.0, "prior_warmup_steps": 10**9,
 }  # fmt: skip
 BUDGET_AND_JUDGING = {
     "method", "steps", "report_every", "images_per_category", "final_images_per_category", "ema_decay",

@@ -5,7 +5,7 @@ import torch
 from scipy.stats import chisquare
 from torch import Tensor
 
-from eig_tune.models.prior import FixedPrior, LearnedPrior, gumbel_softmax
+from eig_tune.models.prior import FixedPrior, FollowingPrior, LearnedPrior, gumbel_softmax
 
 SKEWED = torch.tensor([0.05, 0.1, 0.15, 0.3, 0.4])
 COUNT = 20_000
@@ -132,3 +132,32 @@ def test_fixed_prior_has_nothing_to_learn_but_is_saved() -> None:
     assert list(prior.parameters()) == []
     assert list(prior.state_dict()) == ["fixed"]
     torch.testing.assert_close(prior.probabilities(), SKEWED)
+
+
+def following(share: float, warmup_steps: int) -> FollowingPrior:
+    return FollowingPrior(len(SKEWED), 0.1, straight_through=False, share=share, warmup_steps=warmup_steps)
+
+
+def test_following_prior_goes_a_share_of_the_way_at_each_step() -> None:
+    prior, uniform = following(share=0.25, warmup_steps=0), torch.full((5,), 0.2)
+    prior.follow(SKEWED)
+    torch.testing.assert_close(prior.probabilities().detach(), 0.75 * uniform + 0.25 * SKEWED)
+    prior.follow(SKEWED)
+    torch.testing.assert_close(prior.probabilities().detach(), 0.5625 * uniform + 0.4375 * SKEWED)
+
+
+def test_following_prior_is_uniform_in_its_first_steps_and_counts_them_in_its_state() -> None:
+    prior = following(share=0.25, warmup_steps=3)
+    for _ in range(2):
+        prior.follow(SKEWED)
+    resumed = following(share=0.25, warmup_steps=3)
+    resumed.load_state_dict(prior.state_dict())
+    resumed.follow(SKEWED)
+    torch.testing.assert_close(resumed.probabilities().detach(), torch.full((5,), 0.2))
+    resumed.follow(SKEWED)
+    torch.testing.assert_close(resumed.probabilities().detach(), 0.75 * 0.2 + 0.25 * SKEWED)
+
+
+def test_state_of_a_prior_that_counts_nothing_is_its_logits_alone() -> None:
+    """So that models of earlier versions load."""
+    assert [*following(share=0.25, warmup_steps=0).state_dict()] == ["logits"]

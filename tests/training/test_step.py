@@ -30,6 +30,7 @@ SWITCHES: list[dict[str, Any]] = [
     *({"distance": distance} for distance in DISTANCES),
     {"straight_through": True, "code_target": "hard"},
     {"prior_update": "posterior"},
+    {"prior_update": "posterior", "prior_warmup_steps": 2},
     {"gan_loss": "hinge"},
     *({"network": network, "r1_gamma": 1.0, "precision": "bf16"} for network in NETWORKS),
     {"diff_translation": 0.125, "diff_cutout": 0.5, "diff_colour": 1.0, "r1_gamma": 1.0},
