@@ -33,6 +33,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no H(c) in L1": {"prior_entropy_in_information": False},
     "straight-through codes": {"straight_through": True},
     "prior follows Q's mean": {"prior_update": "posterior", "prior_lr": 1e-3},
+    "prior follows Q's mean at 4e-3": {"prior_update": "posterior", "prior_lr": 4e-3},  # --set prior_warmup_steps=…
     "one batch for batch norm": {"shared_batch_statistics": True},
     "hinge loss": {"gan_loss": "hinge"},
     "R1, γ = 1": {"r1_gamma": 1.0},

@@ -17,6 +17,8 @@ def find_unused_in_search(spec: SearchSpec) -> list[Problem]:
     fixed = spec.base_config().flat()
     trials = list(combinations(spec.search, fixed, set(DECIDING)))
     problems = [*_unused_searched(spec, fixed), *_fixed_and_searched(spec), *_unused_fixed(spec, trials)]
+    if "prior_warmup_steps" not in spec.search:
+        problems += _prior_that_stays(trials)
     if len(spec.start_from) > spec.trials:
         what = f"has more points ({len(spec.start_from)}) than there are trials ({spec.trials}); the last are not tried"
         problems.append(Problem("start_from", what))
@@ -32,7 +34,7 @@ def why_no_trial_uses(spec: SearchSpec) -> dict[str, str]:
 def find_unused_in_comparison(spec: SearchSpec, methods: Sequence[str]) -> list[Problem]:
     """Settings that no run of a comparison of ``methods`` uses: fixed fields, and params of one method's row."""
     runs = [spec.fixed_config(method, 0, {}).flat() for method in methods]
-    return [*_unused_fixed(spec, runs), *find_unused_in_rows(spec, methods)]
+    return [*_unused_fixed(spec, runs), *find_unused_in_rows(spec, methods), *_prior_that_stays(runs)]
 
 
 def find_unused_in_rows(spec: SearchSpec, methods: Iterable[str]) -> Iterator[Problem]:
@@ -48,6 +50,7 @@ def find_unused_in_run(spec: SearchSpec, config: TrainConfig, settings: Collecti
     """Settings that one run does not use: those of ``--set``, and fixed fields where the method is the space's own."""
     run = config.flat()
     unused = [Problem(f"--set {name}", _where_used(name)) for name in settings if not _used(name, run)]
+    unused += _prior_that_stays([run])
     return unused if "method" in settings else [*_unused_fixed(spec, [run]), *unused]
 
 
@@ -79,6 +82,18 @@ def _unused_fixed(spec: SearchSpec, runs: Sequence[Mapping[str, Any]]) -> Iterat
         for name in sorted(settings.model_fields_set):
             if not any(_used(name, run) for run in runs):
                 yield Problem(f"{section}.{name}", f"no run uses it: {_where_used(name)}")
+
+
+def _prior_that_stays(runs: Sequence[Mapping[str, Any]]) -> list[Problem]:
+    """The first run that ends before its prior begins to follow the posterior, as with fewer steps than a space has."""
+    for run in runs:
+        warmup, steps = run["prior_warmup_steps"], run["steps"]
+        if warmup >= steps and _used("prior_warmup_steps", run):
+            what = (
+                f"{warmup} is not below `steps`, {steps}: the prior stays uniform to the end; give about half of them"
+            )
+            return [Problem("train.prior_warmup_steps", what)]
+    return []
 
 
 def _used(name: str, fields: Mapping[str, Any]) -> bool:

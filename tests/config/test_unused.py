@@ -137,3 +137,24 @@ def test_run_is_warned_of_what_its_method_does_not_use() -> None:
     assert wheres(find_unused_in_run(spec, single_config(spec, {}), [])) == ["train.vae_lr"]
     values = {"method": "joint-vae", "lambda_2": 3}
     assert wheres(find_unused_in_run(spec, single_config(spec, values), list(values))) == ["--set lambda_2"]
+
+
+def test_prior_that_stays_uniform_to_the_end_is_said_wherever_a_run_may_be_that_short() -> None:
+    """Such as by `--steps` below what a space was written for."""
+    following = {"prior_update": "posterior", "prior_warmup_steps": 1500}
+    long = parse_spec({**GOOD, "train": {**GOOD["train"], **following}}, "space.yaml")
+    short = parse_spec({**GOOD, "train": {**GOOD["train"], **following, "steps": 1500}}, "space.yaml")
+    for spec, said in ((long, []), (short, ["train.prior_warmup_steps"])):
+        assert wheres(find_unused_in_search(spec)) == said
+        assert wheres(find_unused_in_comparison(spec, list(METHODS))) == said
+        assert wheres(find_unused_in_run(spec, single_config(spec, {}), [])) == said
+    (problem,) = find_unused_in_search(short)
+    assert "1500 is not below `steps`, 1500" in problem.what
+    values = {"method": "uniform-infogan"}
+    assert "train.prior_warmup_steps" not in wheres(find_unused_in_run(short, single_config(short, values), [*values]))
+
+
+def test_searched_warmup_is_for_the_search_to_choose() -> None:
+    search = {**GOOD["search"], "prior_warmup_steps": {"choice": [500, 5000]}}
+    spec = parse_spec({**GOOD, "train": {**GOOD["train"], "prior_update": "posterior"}, "search": search}, "space.yaml")
+    assert find_unused_in_search(spec) == []
