@@ -74,11 +74,11 @@ class FollowingPrior(LearnedPrior):
     @torch.no_grad()
     def follow(self, posterior_K: Tensor) -> None:
         """One step towards the posterior, shape [K]."""
-        target_K = posterior_K
+        before_K = self.probabilities()
         if self.warmup_steps:
-            still_warming_up = self.get_buffer("steps").add_(1) <= self.warmup_steps
-            target_K = torch.where(still_warming_up, self.probabilities(), posterior_K)
-        self.logits.copy_(torch.lerp(self.probabilities(), target_K, self.share).log())
+            warming_up = self.get_buffer("steps").add_(1) <= self.warmup_steps
+            posterior_K = torch.where(warming_up, before_K, posterior_K)
+        self.logits.copy_(torch.lerp(before_K, posterior_K, self.share).log())
 
 
 Prior = FixedPrior | LearnedPrior
