@@ -4,7 +4,8 @@ Zhao et al. 2020 (arXiv 2006.10738): gradients reach G through the changes, and 
 heart. Q shares D's trunk and so sees the changed images, too. Only what is switched on draws any random numbers. What
 comes in from outside of an image, or is cut out of it, is 0, the middle grey.
 
-Shape suffixes: N images, C channels, H and W the side S; N111 and N1 one number each, NS one for each row or column.
+Shape suffixes: N images, C channels, H and W the side S, P the S² pixels; N111 and N1 one number each, NS one for each
+row or column.
 """
 
 import torch
@@ -40,19 +41,22 @@ def change_colour(images_NCHW: Tensor, strength: float, generator: torch.Generat
 
 
 def translate(images_NCHW: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Images shifted by whole pixels, in x and in y by at most ``share`` of the side."""
-    most = round(share * images_NCHW.shape[-1])
-    return _shifted(_shifted(images_NCHW, most, generator, 2), most, generator, 3)
+    """Images shifted by whole pixels, in x and in y by at most ``share`` of the side.
 
-
-def _shifted(images_NCHW: Tensor, most: int, generator: torch.Generator, dim: int) -> Tensor:
-    """Along rows or columns. Each pixel that is kept is taken once, so that gradients add up in no order of chance."""
-    places_NS = _places(images_NCHW) + _drawn(-most, most + 1, images_NCHW, generator)
+    Each pixel that is kept is taken once, so that gradients add up in no order of chance.
+    """
     side = images_NCHW.shape[-1]
-    shape = (-1, 1, side, 1) if dim == 2 else (-1, 1, 1, side)
-    inside = ((places_NS >= 0) & (places_NS < side)).view(shape)
-    taken = places_NS.clamp(0, side - 1).view(shape).expand_as(images_NCHW)
-    return images_NCHW.gather(dim, taken) * inside
+    most = round(share * side)
+    rows_NS, columns_NS = (_places(images_NCHW) + _drawn(-most, most + 1, images_NCHW, generator) for _ in range(2))
+    inside_N1HW = _within(rows_NS, side)[:, None, :, None] & _within(columns_NS, side)[:, None, None, :]
+    taken_NHW = rows_NS.clamp(0, side - 1)[:, :, None] * side + columns_NS.clamp(0, side - 1)[:, None, :]
+    flat_NCP = images_NCHW.flatten(2)
+    taken_NCP = taken_NHW.flatten(1)[:, None].expand_as(flat_NCP)
+    return flat_NCP.gather(2, taken_NCP).view_as(images_NCHW) * inside_N1HW
+
+
+def _within(places_NS: Tensor, side: int) -> Tensor:
+    return (places_NS >= 0) & (places_NS < side)
 
 
 def cut_out(images_NCHW: Tensor, share: float, generator: torch.Generator) -> Tensor:

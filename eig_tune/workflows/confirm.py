@@ -31,10 +31,11 @@ from eig_tune.hpo.trial import Trial
 from eig_tune.hpo.wanted_runs import WantedRuns
 from eig_tune.reports.mlflow_runs import MlflowRuns
 from eig_tune.training.loop import TrialData
+from eig_tune.workflows.fit import misfits
 from eig_tune.workflows.made_later import MadeLater
 from eig_tune.workflows.notes import note_plan
 from eig_tune.workflows.parts import Part
-from eig_tune.workflows.prepare import misfits, prepare_confirming_classifier
+from eig_tune.workflows.prepare import prepare_confirming_classifier
 from eig_tune.workflows.session import IMAGES, Session
 
 logger = logging.getLogger(__name__)

@@ -3,30 +3,25 @@
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from eig_tune.cluster.doctor import Check
-from eig_tune.config.conditions import combinations
 from eig_tune.config.constraints import in_words as constraints_in_words
-from eig_tune.config.objectives import default_objectives, objectives_in_words, unsafe_objectives
+from eig_tune.config.objectives import default_objectives, objectives_in_words
 from eig_tune.config.space import SearchSpec
 from eig_tune.data import ImageData, load_images
 from eig_tune.data.arrays import ArrayImages
 from eig_tune.data.facts import facts_of, in_words
 from eig_tune.data.left_out import LeftOut, counted, names_file, printable, write_left_out
-from eig_tune.errors import ConfigError, EigTuneError, Problem, one_line
+from eig_tune.errors import EigTuneError, Problem, one_line
 from eig_tune.evaluation.classifier import EvaluationClassifier, Role, lowest_accuracy, train_classifier
-from eig_tune.evaluation.metrics import METRICS, nmi_of_chance
 from eig_tune.home import Home
-from eig_tune.models import METHODS
 from eig_tune.models.networks import network_for
 from eig_tune.processors import processors
 from eig_tune.training.loop import TrialData
+from eig_tune.workflows.fit import check_fit, collapsing, unsure_scores
 from eig_tune.workflows.view import View
 
 logger = logging.getLogger(__name__)
-
-_MOST_BY_CHANCE = 0.1  # NMI
 
 
 def prepare_images(
@@ -52,6 +47,8 @@ def prepare_images(
     for line in in_words(facts_of(images), spec.dataset.imbalance):
         logger.info("%s", line)
     check_fit(spec, images, goes_on=goes_on)
+    for problem in collapsing(spec, images):
+        logger.warning("%s", problem)
     return images
 
 
@@ -132,27 +129,6 @@ def warn_of_unused(problems: Iterable[Problem]) -> None:
         logger.warning("%s", problem)
 
 
-def check_fit(spec: SearchSpec, images: ImageData, *, goes_on: bool = False) -> None:
-    """See that what is asked for fits the images.
-
-    Args:
-        goes_on: the search has begun before. Objectives for which a bad model would win are a warning then, because an
-            earlier version has begun such searches, and nothing of them shall be lost.
-
-    Raises:
-        ConfigError: it does not; every problem is reported.
-    """
-    spec = spec.for_images(labelled=images.labelled)
-    problems, unsafe = misfits(spec, images), unsafe_objectives(spec.objectives, spec.search)
-    if goes_on:
-        for problem in unsafe:
-            logger.warning("%s. The search goes on as it has begun; look at its samples before you choose", problem)
-    else:
-        problems += unsafe
-    if problems:
-        raise ConfigError("the search does not fit its images", problems)
-
-
 def prepare_classifier(
     spec: SearchSpec, images: ImageData, home: Home, view: View, check: Callable[[], None] = lambda: None
 ) -> TrialData:
@@ -163,7 +139,7 @@ def prepare_classifier(
     """
     if not images.labelled:
         return TrialData(images, None)
-    for warning in _unsure_scores(spec, images):
+    for warning in unsure_scores(spec, images):
         logger.warning("%s", warning)
     return TrialData(images, _classifier(spec, images, home, view, "selection", check))
 
@@ -177,66 +153,6 @@ def prepare_confirming_classifier(
         data.images,
         data.classifier and _classifier(spec, data.images, home, View(), "confirmation", check, beside_trials=True),
     )
-
-
-def misfits(spec: SearchSpec, images: ImageData) -> list[Problem]:
-    """What is asked for and cannot be had of these images."""
-    problems = []
-    batch = max(_possible(spec, "batch_size", spec.train.batch_size))
-    if batch > len(images.training):
-        where = "search.batch_size" if "batch_size" in spec.search else "train.batch_size"
-        problems.append(Problem(where, f"got {batch}, but there are {len(images.training)} training images"))
-    if not images.labelled and (needing := spec.needing_labels()):
-        what = f"{' and '.join(needing)} cannot be computed, as these images have no labels; leave `objectives` out"
-        problems.append(Problem("objectives", f"{what} for {objectives_in_words(default_objectives(labelled=False))}"))
-    return [
-        *problems,
-        *_unmeetable(spec, images),
-        *_colours_of_grey(spec, images),
-        *_without_class_shares(spec, images),
-    ]
-
-
-def _colours_of_grey(spec: SearchSpec, images: ImageData) -> list[Problem]:
-    """Changes of colour of images that have none."""
-    if images.channels == 3:
-        return []
-    asked = {name: _possible(spec, name, getattr(spec.augment, name)) for name in ("saturation", "hue")}
-    return [
-        Problem(f"{'search' if name in spec.search else 'augment'}.{name}", "these images are grey; leave it out")
-        for name, values in asked.items()
-        if any(values)
-    ]
-
-
-def _unmeetable(spec: SearchSpec, images: ImageData) -> list[Problem]:
-    """Constraints that no trial on these images can meet."""
-    if not images.labelled:
-        return [
-            Problem(f"constraints.{name}", f"{name} needs labels, and these images have none; leave it out")
-            for name in spec.constraints
-            if METRICS[name].needs_labels
-        ]
-    bound = spec.constraints.get("classes_found")
-    if bound is None or bound.value <= len(images.classes):
-        return []
-    return [Problem("constraints.classes_found", f"got '{bound}'; there are {len(images.classes)} classes")]
-
-
-def _without_class_shares(spec: SearchSpec, images: ImageData) -> list[Problem]:
-    """What keeps a trial from having the true class shares as its prior, if one shall."""
-    runs = combinations(spec.search, spec.base_config().flat(), {"method", "categories"})
-    categories = {run["categories"]: run["method"] for run in runs if METHODS[run["method"]].prior == "ground-truth"}
-    wrong = [(number, method) for number, method in categories.items() if number != len(images.classes)]
-    if not wrong:
-        return []
-    number, method = wrong[0]
-    if not images.labelled:
-        where = "search.method" if "method" in spec.search else "method"
-        return [Problem(where, f"{method} needs the true class shares; these images have no labels")]
-    where = "search.categories" if "categories" in spec.search else "model.categories"
-    got = "other numbers" if number is None else number
-    return [Problem(where, f"got {got}; {method} needs one per class, {len(images.classes)}")]
 
 
 def _classifier(
@@ -272,25 +188,3 @@ def _classifier(
             f"{floor:.0%}",
         )
     return classifier
-
-
-def _unsure_scores(spec: SearchSpec, images: ImageData) -> list[str]:
-    """Scores that chance alone makes high, because categories and classes are many and images few."""
-    assert images.class_distribution is not None
-    categories, classes = max(_possible(spec, "categories", spec.model.categories)), len(images.classes)
-    generated = categories * spec.train.images_per_category
-    counted = {
-        "nmi": (generated, "generated images", "; raise train.images_per_category"),
-        "nmi_real": (len(images.held_out), "held-out images", ""),
-    }
-    return [
-        f"{name} is about {chance:.2f} by chance alone: {count} {of} are few for {categories} "
-        f"categories and {classes} classes{remedy}"
-        for name, (count, of, remedy) in counted.items()
-        if (chance := nmi_of_chance(count, categories, images.class_distribution)) > _MOST_BY_CHANCE
-    ]
-
-
-def _possible(spec: SearchSpec, name: str, fixed: Any) -> Sequence[Any]:
-    """What a trial may have for a field: the ends of its range, or all choices."""
-    return spec.search[name].extremes() if name in spec.search else [fixed]

@@ -13,6 +13,7 @@ from eig_tune.config.objectives import default_objectives, objectives_in_words
 from eig_tune.data.kinds import Guess
 from eig_tune.data.settings import DatasetConfig
 from eig_tune.hpo.budget import Budget
+from eig_tune.models.networks import AUTO, network_for
 
 _COMMENTS_FROM, _WIDEST = 36, 116  # columns
 
@@ -103,7 +104,22 @@ def _train(draft: Draft, budget: Budget) -> list[str]:
         _said("  generator_lr: 1.0e-3", "InfoGAN's own (Chen et al. 2016, appendix C.1); small networks learn"),
         _said("  discriminator_lr: 5.0e-4", "in a few thousand steps at these two rates"),
         "  distance: nt_xent",
+        *(_train_pyramid(budget) if _pyramid(draft) else []),
         _said("  images_per_category: 100", "generated for an evaluation; ten times as many for the last one"),
+    ]
+
+
+def _pyramid(draft: Draft) -> bool:
+    """Whether `network: auto` is that of larger images."""
+    return network_for(AUTO, draft.dataset.image_size or 0).name == "dcgan"
+
+
+def _train_pyramid(budget: Budget) -> list[str]:
+    """As measured on letters in colour, at 32 × 32 and 64 × 64."""
+    return [
+        _said("  diff_translation: 0.0625", "D sees images shifted by a 16th: without it G collapses in some runs"),
+        _said("  prior_update: posterior", "the prior follows Q's shares of the images, at prior_lr a step"),
+        _said(f"  prior_warmup_steps: {budget.steps // 2}", "from half of the steps on, when categories are classes"),
     ]
 
 
@@ -133,6 +149,8 @@ def _search(draft: Draft) -> list[str]:
             f"  # More than the {draft.classes} classes, so that a rare class has a category of its own.",
             f"  categories: {{choice: [{choice}]}}",
         ]
+    rates, first = ("[1.0e-3, 1.0e-2]", "4.0e-3") if _pyramid(draft) else ("[3.0e-4, 1.0e-2]", "3.0e-3")
+    on = "letters in colour" if _pyramid(draft) else "handwritten digits"
     return [
         "# A search says where its best trials lie at an end of a range: widen that one, and go on with --resume.",
         "search:",
@@ -141,10 +159,10 @@ def _search(draft: Draft) -> list[str]:
         _said("  lambda_2: {loguniform: [3, 30]}", "weight of L_trans: an image and δ of it are of one category"),
         _said("  lambda_3: {loguniform: [0.01, 1]}", "weight of the entropy: Q is sure of one category"),
         _said("  tau: {loguniform: [0.05, 0.5]}", "temperature of the Gumbel-softmax"),
-        _said("  prior_lr: {loguniform: [3.0e-4, 1.0e-2]}", "how fast the categories' shares are learned"),
+        _said(f"  prior_lr: {{loguniform: {rates}}}", "how fast the categories' shares are learned"),
         "start_from:",
-        "  # λ1, λ2 and τ of the paper's code; λ3 and prior_lr as measured on handwritten digits.",
-        "  - {lambda_1: 1.0, lambda_2: 10.0, lambda_3: 0.1, tau: 0.1, prior_lr: 3.0e-3}",
+        f"  # λ1, λ2 and τ of the paper's code; λ3 and prior_lr as measured on {on}.",
+        f"  - {{lambda_1: 1.0, lambda_2: 10.0, lambda_3: 0.1, tau: 0.1, prior_lr: {first}}}",
     ]
 
 

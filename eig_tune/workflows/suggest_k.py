@@ -30,10 +30,11 @@ from eig_tune.tracking import read_search
 from eig_tune.training import TrainConfig
 from eig_tune.training.config import ParamValue
 from eig_tune.workflows.compare import params_of
+from eig_tune.workflows.fit import check_fit
 from eig_tune.workflows.identity import as_begun, noted_header, own_searches
 from eig_tune.workflows.options import RunOptions
 from eig_tune.workflows.parts import Part
-from eig_tune.workflows.prepare import check_fit, prepare_images, warn_of_unused
+from eig_tune.workflows.prepare import prepare_images, warn_of_unused
 from eig_tune.workflows.session import IMAGES, Session, SessionHeader, open_session
 from eig_tune.workflows.view import View
 

@@ -11,7 +11,7 @@ from eig_tune.config.space import SearchSpec, load_spec, parse_spec
 from eig_tune.data import ImageData
 from eig_tune.errors import ConfigError
 from eig_tune.evaluation.metrics import METRICS
-from eig_tune.workflows.prepare import check_fit
+from eig_tune.workflows.fit import check_fit
 
 
 def spec_with(constraints: Any, **changes: Any) -> SearchSpec:

@@ -163,7 +163,8 @@ def test_dcgan_and_resnet_have_few_weights_at_any_size_where_infogan_has_million
 
     assert millions("infogan", 64) > 60
     for network in ("dcgan", "resnet"):
-        assert max(millions(network, 64), millions(network, 128)) < 3
+        # A checkpoint has 16 bytes of each, with its average and Adam's two moments: 80 MB.
+        assert max(millions(network, 64), millions(network, 128)) < 5
 
 
 def test_a_network_is_one_file_and_its_row() -> None:

@@ -16,11 +16,12 @@ from eig_tune.home import Home
 from eig_tune.hpo.budget import budget_of
 from eig_tune.workflows.find_source import find_source
 from eig_tune.workflows.first_space import Asked, FirstSpace, Seen, fit_to_time, look_at_images_of
-from eig_tune.workflows.prepare import check_fit
+from eig_tune.workflows.fit import check_fit
 from eig_tune.workflows.space_text import space_text
 from eig_tune.workflows.view import View
 
 HOUR = 3600.0
+SPACES = Path(__file__).parents[2] / "search_spaces"
 
 
 def paint(folder: Path, labelled: bool, *, count: int = 100, coloured: bool = False, side: int = 12) -> Path:
@@ -123,6 +124,20 @@ def test_size_is_that_of_the_images_as_far_as_the_machine_is_quick(
     seen = look(asked(paint(tmp_path / "images", labelled=True, count=30, side=side), gpu=gpu), tmp_path / "home")
     assert (seen.images.image_size, seen.draft.width) == (size, width)
     assert spec_of(seen).train.batch_size == 16, "there are 24 to train on"
+
+
+@pytest.mark.parametrize(("size", "follows"), [(28, False), (32, True), (64, True)])
+def test_larger_images_are_trained_as_the_spaces_of_their_size_are(size: int, follows: bool, tmp_path: Path) -> None:
+    spec = spec_of(look(asked(paint(tmp_path / "images", labelled=True), image_size=size), tmp_path / "home"))
+    train = spec.train
+    found = (train.diff_translation, train.prior_update, train.prior_warmup_steps, spec.start_from[0]["prior_lr"])
+    if not follows:
+        assert found == (0, "gradient", 0, 3e-3)
+        return
+    assert found == (0.0625, "posterior", train.steps // 2, 4e-3)
+    shipped = load_spec(SPACES / f"colour_{size}.yaml")
+    assert (shipped.train.diff_translation, shipped.search["prior_lr"]) == (0.0625, spec.search["prior_lr"])
+    assert shipped.start_from == spec.start_from
 
 
 def test_what_is_asked_for_is_written(tmp_path: Path) -> None:

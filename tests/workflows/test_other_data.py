@@ -17,7 +17,8 @@ from eig_tune.evaluation.classifier import EvaluationClassifier, train_classifie
 from eig_tune.evaluation.evaluator import samples_per_category
 from eig_tune.evaluation.sample_grid import sample_picture
 from eig_tune.home import Home
-from eig_tune.workflows.prepare import check_fit, prepare_classifier
+from eig_tune.workflows.fit import check_fit
+from eig_tune.workflows.prepare import prepare_classifier
 from eig_tune.workflows.view import View
 
 

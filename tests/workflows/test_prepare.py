@@ -13,7 +13,8 @@ from eig_tune.data import DatasetConfig, ImageData
 from eig_tune.errors import ConfigError
 from eig_tune.home import Home
 from eig_tune.training import TrainSettings
-from eig_tune.workflows.prepare import check_fit, prepare_images
+from eig_tune.workflows.fit import check_fit
+from eig_tune.workflows.prepare import prepare_images
 from eig_tune.workflows.view import View
 
 
@@ -98,6 +99,32 @@ def test_what_any_trial_may_ask_must_fit_the_images(
     with pytest.raises(ConfigError) as caught:
         check_fit(spec, digits)
     assert [problem.where for problem in caught.value.problems] == [where]
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({}, "train.diff_translation"),
+        ({"model": {"network": "dcgan"}, "method": "gumbel-softmax"}, "train.diff_translation"),
+        ({"search": {"network": {"choice": ["infogan", "dcgan"]}}}, "train.diff_translation"),
+        ({"search": {"method": {"choice": ["joint-vae", "elastic-infogan"]}}}, "train.diff_translation"),
+        ({"search": {"diff_translation": {"uniform": [0, 0.1]}}}, "search.diff_translation"),
+        ({"search": {"diff_translation": {"uniform": [0.05, 0.1]}}}, None),
+        ({"train": {"diff_translation": 0.0625}}, None),
+        ({"model": {"network": "infogan"}}, None),
+        ({"method": "joint-vae"}, None),
+        ({"dataset": {"image_size": 32}}, None),
+        ({"dataset": {"image_size": 96}}, None),
+    ],
+)
+def test_networks_that_collapse_are_said(change: dict[str, Any], where: str | None, tmp_path: Path) -> None:
+    change = {"dataset": {"image_size": 64}, **change}
+    document = {"search": {"lambda_1": {"uniform": [0.1, 1]}}, **change}
+    document["dataset"] = {"name": "digits", **change["dataset"]}
+    warning = f"{where}: without such a shift, dcgan at 64×64 collapses in most runs; give 0.0625 or more"
+    text = shown(parse_spec(document, "space.yaml"), tmp_path)
+    assert text.count("collapses") == (where is not None)
+    assert where is None or warning in text
 
 
 def test_run_is_held_to_the_images_by_its_own_values(digits: ImageData) -> None:

@@ -12,9 +12,10 @@ from eig_tune.errors import ConfigError
 from eig_tune.home import Home
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.tracking import local_uri
+from eig_tune.workflows.fit import check_fit
 from eig_tune.workflows.identity import as_begun
 from eig_tune.workflows.options import RunOptions
-from eig_tune.workflows.prepare import check_fit, with_objectives
+from eig_tune.workflows.prepare import with_objectives
 from eig_tune.workflows.search import run_search
 from eig_tune.workflows.view import View
 

@@ -24,6 +24,8 @@ class Network:
         sides: for which images it is made, in words.
         source: where it comes from.
         batch_norm_in_front_end: D's and Q's shared layers look at a batch as a whole.
+        collapses_unshifted: sides at which G collapses in most runs in which D sees no image shifted
+            (``diff_translation``).
     """
 
     name: str
@@ -31,6 +33,7 @@ class Network:
     sides: str
     source: str
     batch_norm_in_front_end: bool = True
+    collapses_unshifted: range = range(0)
 
 
 def _infogan() -> "type[Networks]":
@@ -55,7 +58,13 @@ NETWORKS = {
     network.name: network
     for network in (
         Network(INFOGAN, _infogan, "28×28 and below", "Chen et al. 2016, arXiv 1606.03657, appendix C.1"),
-        Network("dcgan", _dcgan, "32×32 and above", "Radford et al. 2016, arXiv 1511.06434"),
+        Network(
+            "dcgan",
+            _dcgan,
+            "32×32 and above",
+            "Radford et al. 2016, arXiv 1511.06434",
+            collapses_unshifted=range(33, 65),  # benchmarks/RESULTS.md, "Networks at 64×64"
+        ),
         Network(
             "resnet",
             _resnet,

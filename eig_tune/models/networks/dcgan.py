@@ -2,11 +2,11 @@
 
 Radford et al. (arXiv 1511.06434): strided convolutions, batch normalisation but in the first layer of D and the last
 of G. A side is halved, rounded up, until at most 4 are left; there are 3 · width channels there and half as many at
-each doubling, so that every doubling costs about the same. Of images up to 32 × 32, D and Q share a fully connected
-layer at the end, as in InfoGAN for MNIST: Q reads real images better with it. Of larger ones they do not, since G
-collapses more often with it (benchmarks/RESULTS.md, "Networks at 32×32" and "at 64×64"). Where a side is odd, the front
-end adds a row and a column of zeros at the end, and G leaves the last ones of twice the side out: every multiple of 4
-is possible, and no image is resized.
+each doubling, so that every doubling costs about the same. Of images up to 64 × 64, D and Q share a fully connected
+layer at the end, as in InfoGAN for MNIST: Q reads real images better with it, and G collapses more often, unless what D
+sees is shifted (benchmarks/RESULTS.md, "Networks at 32×32" and "at 64×64"; larger images have not been measured). Where
+a side is odd, the front end adds a row and a column of zeros at the end, and G leaves the last ones of twice the side
+out: every multiple of 4 is possible, and no image is resized.
 """
 
 from itertools import pairwise
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from eig_tune.models.methods import NetworkSettings
 from eig_tune.models.networks.base import SLOPE, Networks, linear_block, pyramid
 
-_LARGEST_SIDE_WITH_A_LAYER = 32
+_LARGEST_SIDE_WITH_A_LAYER = 64
 
 
 class DcganNetworks(Networks):
