@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import classifiers
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -28,9 +29,11 @@ IDX_NAMES = (
 Array = NDArray[np.uint8]
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Ray's processes wait for nobody: at nice 15, as Ray has them, a test would wait for whatever else runs."""
     os.environ.setdefault("RAY_worker_niceness", "0")
+    if classifiers.make_folder():
+        config.add_cleanup(classifiers.remove_folder)
 
 
 class ClientInThisProcess:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from classifiers import give_classifier
 from mlflow.tracking import MlflowClient
 from mlflow_server import free_port
 from ports import listeners
@@ -47,6 +48,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ui")
     (folder / "shown.yaml").write_text(SPACE)
     home, printed = ("--home", folder / "home"), list[str]()
+    give_classifier(folder / "home")
     for command in (
         ("search", "--space", folder / "shown.yaml", *home, "--gpus", "0"),
         ("best", "--register", "digits-model", *home),

@@ -3,29 +3,23 @@
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import optuna
+from classifiers import give_classifier
 from mlflow.tracking import MlflowClient
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from eig_tune.config.space import load_spec
-from eig_tune.home import Home
 from eig_tune.hpo.event_log import EventLog
 from eig_tune.hpo.trial import Trial
-from eig_tune.workflows.prepare import prepare_classifier, prepare_confirming_classifier, prepare_images
-from eig_tune.workflows.view import View
 
 EIG_TUNE = Path(sys.executable).with_name("eig-tune")
 NAME = "tiny"
@@ -52,22 +46,6 @@ def write_space(folder: Path, further: str = "", confirmed: int = 0) -> Path:
     file = folder / f"{NAME}.yaml"
     file.write_text(SPACE % (further, confirmed))
     return file
-
-
-@cache
-def _classifiers() -> "tempfile.TemporaryDirectory[str]":
-    kept = tempfile.TemporaryDirectory(prefix="classifiers-")
-    with tempfile.TemporaryDirectory() as folder:
-        spec = load_spec(write_space(Path(folder)))
-    home = Home(Path(kept.name))
-    data = prepare_classifier(spec, prepare_images(spec, home, View()), home, View())
-    prepare_confirming_classifier(spec, data, home, lambda: None)
-    return kept
-
-
-def give_classifier(home: Path) -> None:
-    """Spare a search the training of its classifiers, which is most of what it does before its first trial."""
-    shutil.copytree(Home(Path(_classifiers().name)).classifiers, Home(home).classifiers, dirs_exist_ok=True)
 
 
 def start(

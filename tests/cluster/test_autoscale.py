@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from classifiers import give_classifier
 from hosts import RAY_PORT, Host, Hosts, skip_unless_possible
-from searches import give_classifier, trials_of, write_space
+from searches import trials_of, write_space
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_cluster]
 DOCKER = Path(__file__).parents[2] / "docker"

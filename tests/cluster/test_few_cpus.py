@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from searches import EIG_TUNE, event_log_file, give_classifier, trials_of, write_space
+from classifiers import give_classifier
+from searches import EIG_TUNE, event_log_file, trials_of, write_space
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 

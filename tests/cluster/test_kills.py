@@ -69,6 +69,7 @@ def test_driver_killed_at_random_moments(space: Path, uninterrupted: Path, tmp_p
     assert_as_if_nothing_had_happened(home, uninterrupted)
 
 
+@pytest.mark.long
 def test_killed_in_either_round_of_the_confirmation_and_between_them(tmp_path: Path) -> None:
     """In the first round while a second seed trains, when the last of them has ended, and while a fresh seed trains."""
     space, home, peace = write_space(tmp_path, confirmed=1), tmp_path / "home", confirmed(tmp_path / "peace")

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from classifiers import give_classifier
 
 SCRIPT = Path(__file__).with_name("own_search.py")
 
@@ -14,6 +15,7 @@ SCRIPT = Path(__file__).with_name("own_search.py")
 @pytest.mark.slow
 @pytest.mark.cluster
 def test_search_from_python_has_an_own_metric_as_objective_and_trains_an_own_model(tmp_path: Path) -> None:
+    give_classifier(tmp_path)
     done = subprocess.run(
         [sys.executable, SCRIPT, tmp_path],
         capture_output=True,

@@ -8,12 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
+from classifiers import give_classifier
 from searches import (
     EIG_TUNE,
     assert_mlflow_has_every_report_once,
     assert_study_agrees,
     events,
-    give_classifier,
     log_of,
     start,
     steps_run,
@@ -107,6 +107,7 @@ def test_second_signal_ends_at_once(tmp_path: Path) -> None:
     assert_resumed_as_if_nothing_had_happened(space, home, *SEVERAL)
 
 
+@pytest.mark.long
 def test_ctrl_c_between_search_and_confirmation_and_in_it(tmp_path: Path) -> None:
     space, home = write_space(tmp_path, confirmed=2), tmp_path / "home"
     for wait_for in ("studies/tiny/curves.parquet", "studies/tiny/confirmation.jsonl"):

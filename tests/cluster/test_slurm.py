@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from agreement import Left, assert_all_agrees
+from classifiers import give_classifier
 from hosts import BIN
-from searches import NAME, event_log_file, events, give_classifier, write_space
+from searches import NAME, event_log_file, events, write_space
 from slurm_site import Slurm, skip_unless_installed
 
 pytestmark = [pytest.mark.slow]

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from classifiers import give_classifier
 from mlflow_server import free_port
-from searches import assert_mlflow_has_every_report_once, give_classifier, trials_of, write_space
+from searches import assert_mlflow_has_every_report_once, trials_of, write_space
 from stack import Stack, base_environment, lines_with
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]

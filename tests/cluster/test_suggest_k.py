@@ -8,12 +8,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from classifiers import give_classifier
 from mlflow.tracking import MlflowClient
 from searches import (
     EIG_TUNE,
     NAME,
     assert_mlflow_has_every_report_once,
-    give_classifier,
     kill,
     log_of,
     trials_of,

@@ -41,7 +41,14 @@ def quick(monkeypatch: pytest.MonkeyPatch, unlabelled_digits: ImageData) -> pyte
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # a killed process
 @pytest.mark.parametrize("slots", [1, 3])
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 20))])
+@pytest.mark.parametrize(
+    "seed",
+    [
+        0,
+        *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 10)),
+        *(pytest.param(seed, marks=pytest.mark.long) for seed in range(10, 20)),
+    ],
+)
 def test_whatever_happens_both_searches_come_to_a_right_end(
     tmp_path: Path, uri: str, quick: pytest.MonkeyPatch, seed: int, slots: int
 ) -> None:

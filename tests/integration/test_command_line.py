@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from classifiers import give_classifier
 from PIL import Image
 
 from eig_tune.cli.app import app
@@ -253,6 +254,7 @@ def test_plan_shows_the_rungs_and_the_cost_for_every_number_of_slots(capsys: pyt
 @pytest.mark.slow
 def test_same_seed_gives_the_same_metrics_and_a_resumed_run_too(tmp_path: Path) -> None:
     arguments = ["train", "--space", tiny_space(tmp_path), "--home", tmp_path / "home", "--json"]
+    give_classifier(tmp_path / "home")
     twice = [eig_tune(*arguments, "--steps", 60, "--out", tmp_path / name) for name in ("first", "second")]
     assert twice[0].stdout and twice[0].stdout == twice[1].stdout
     eig_tune(*arguments, "--steps", 40, "--out", tmp_path / "cut")
@@ -275,6 +277,7 @@ def test_search_then_best_takes_a_model_home_whatever_the_names(tmp_path: Path) 
     home, model, space = tmp_path / "ho?me a%20b #é [x]", tmp_path / "mo?del 50% [b]", tiny_space(tmp_path)
     arguments = ["search", "--space", space, "--home", home, "--gpus", 0, "--trials", 4, "--steps", 60, "--json"]
     arguments += ["--name", "it's [50%] #1?"]
+    give_classifier(home)
     done = eig_tune(*arguments)
     assert done.returncode == 0, done.stderr
     outcome = json.loads(done.stdout)
