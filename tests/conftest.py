@@ -30,7 +30,10 @@ Array = NDArray[np.uint8]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Ray's processes wait for nobody: at nice 15, as Ray has them, a test would wait for whatever else runs."""
+    """A folder for the run's classifiers; and Ray's processes wait for nobody.
+
+    At nice 15, as Ray has them, a test would wait for whatever else runs.
+    """
     os.environ.setdefault("RAY_worker_niceness", "0")
     if classifiers.make_folder():
         config.add_cleanup(classifiers.remove_folder)

@@ -48,27 +48,26 @@ def translate(images_NCHW: Tensor, share: float, generator: torch.Generator) -> 
     side = images_NCHW.shape[-1]
     most = round(share * side)
     rows_NS, columns_NS = (_places(images_NCHW) + _drawn(-most, most + 1, images_NCHW, generator) for _ in range(2))
-    inside_N1HW = _within(rows_NS, side)[:, None, :, None] & _within(columns_NS, side)[:, None, None, :]
     taken_NHW = rows_NS.clamp(0, side - 1)[:, :, None] * side + columns_NS.clamp(0, side - 1)[:, None, :]
     flat_NCP = images_NCHW.flatten(2)
     taken_NCP = taken_NHW.flatten(1)[:, None].expand_as(flat_NCP)
-    return flat_NCP.gather(2, taken_NCP).view_as(images_NCHW) * inside_N1HW
+    return flat_NCP.gather(2, taken_NCP).view_as(images_NCHW) * _within(rows_NS, columns_NS, side)
 
 
-def _within(places_NS: Tensor, side: int) -> Tensor:
-    return (places_NS >= 0) & (places_NS < side)
+def _within(rows_NS: Tensor, columns_NS: Tensor, side: int) -> Tensor:
+    """Whether a pixel lies in a square of that side, whose first row and column are 0, [N, 1, H, W]."""
+    row_NS, column_NS = ((places_NS >= 0) & (places_NS < side) for places_NS in (rows_NS, columns_NS))
+    return row_NS[:, None, :, None] & column_NS[:, None, None, :]
 
 
 def cut_out(images_NCHW: Tensor, share: float, generator: torch.Generator) -> Tensor:
     """Images without a square of ``share`` of the side, whose middle is anywhere in the image."""
     side = images_NCHW.shape[-1]
     cut = round(share * side)
-    within = []
-    for shape in ((-1, 1, side, 1), (-1, 1, 1, side)):
-        begins_N1 = _drawn(0, side + 1 - cut % 2, images_NCHW, generator) - cut // 2
-        from_begin_NS = _places(images_NCHW) - begins_N1
-        within.append(((from_begin_NS >= 0) & (from_begin_NS < cut)).view(shape))
-    return images_NCHW * ~(within[0] & within[1])
+    rows_NS, columns_NS = (
+        _places(images_NCHW) - _drawn(0, side + 1 - cut % 2, images_NCHW, generator) + cut // 2 for _ in range(2)
+    )
+    return images_NCHW * ~_within(rows_NS, columns_NS, cut)
 
 
 def _places(images_NCHW: Tensor) -> Tensor:

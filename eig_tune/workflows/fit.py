@@ -44,7 +44,7 @@ def misfits(spec: SearchSpec, images: ImageData) -> list[Problem]:
     problems = []
     batch = max(_possible(spec, "batch_size", spec.train.batch_size))
     if batch > len(images.training):
-        where = "search.batch_size" if "batch_size" in spec.search else "train.batch_size"
+        where = _where(spec, "train.batch_size")
         problems.append(Problem(where, f"got {batch}, but there are {len(images.training)} training images"))
     if not images.labelled and (needing := spec.needing_labels()):
         what = f"{' and '.join(needing)} cannot be computed, as these images have no labels; leave `objectives` out"
@@ -63,7 +63,7 @@ def _colours_of_grey(spec: SearchSpec, images: ImageData) -> list[Problem]:
         return []
     asked = {name: _possible(spec, name, getattr(spec.augment, name)) for name in ("saturation", "hue")}
     return [
-        Problem(f"{'search' if name in spec.search else 'augment'}.{name}", "these images are grey; leave it out")
+        Problem(_where(spec, f"augment.{name}"), "these images are grey; leave it out")
         for name, values in asked.items()
         if any(values)
     ]
@@ -92,9 +92,8 @@ def _without_class_shares(spec: SearchSpec, images: ImageData) -> list[Problem]:
         return []
     number, method = wrong[0]
     if not images.labelled:
-        where = "search.method" if "method" in spec.search else "method"
-        return [Problem(where, f"{method} needs the true class shares; these images have no labels")]
-    where = "search.categories" if "categories" in spec.search else "model.categories"
+        return [Problem(_where(spec, "method"), f"{method} needs the true class shares; these images have no labels")]
+    where = _where(spec, "model.categories")
     got = "other numbers" if number is None else number
     return [Problem(where, f"got {got}; {method} needs one per class, {len(images.classes)}")]
 
@@ -108,7 +107,7 @@ def collapsing(spec: SearchSpec, images: ImageData) -> list[Problem]:
     trained = any(name in METHODS[method].model.settings.model_fields for method in methods)
     if network is None or not trained or min(_possible(spec, name, spec.train.diff_translation)) > 0:
         return []
-    where = f"{'search' if name in spec.search else 'train'}.{name}"
+    where = _where(spec, f"train.{name}")
     return [
         Problem(where, f"without such a shift, {network} at {side}×{side} collapses in most runs; give 0.0625 or more")
     ]
@@ -129,6 +128,12 @@ def unsure_scores(spec: SearchSpec, images: ImageData) -> list[str]:
         for name, (count, of, remedy) in counted.items()
         if (chance := nmi_of_chance(count, categories, images.class_distribution)) > _MOST_BY_CHANCE
     ]
+
+
+def _where(spec: SearchSpec, path: str) -> str:
+    """Where a space gives the field that is fixed at this path: there, or where it is searched."""
+    name = path.rpartition(".")[2]
+    return f"search.{name}" if name in spec.search else path
 
 
 def _possible(spec: SearchSpec, name: str, fixed: Any) -> Sequence[Any]:

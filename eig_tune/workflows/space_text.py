@@ -149,8 +149,11 @@ def _search(draft: Draft) -> list[str]:
             f"  # More than the {draft.classes} classes, so that a rare class has a category of its own.",
             f"  categories: {{choice: [{choice}]}}",
         ]
-    rates, first = ("[1.0e-3, 1.0e-2]", "4.0e-3") if _pyramid(draft) else ("[3.0e-4, 1.0e-2]", "3.0e-3")
-    on = "letters in colour" if _pyramid(draft) else "handwritten digits"
+    rates, first, on = (
+        ("[1.0e-3, 1.0e-2]", "4.0e-3", "letters in colour")
+        if _pyramid(draft)
+        else ("[3.0e-4, 1.0e-2]", "3.0e-3", "handwritten digits")
+    )
     return [
         "# A search says where its best trials lie at an end of a range: widen that one, and go on with --resume.",
         "search:",

@@ -162,9 +162,9 @@ def test_dcgan_and_resnet_have_few_weights_at_any_size_where_infogan_has_million
         return sum(p.numel() for m in (networks.generator(), networks.front_end()) for p in m.parameters()) / 1e6
 
     assert millions("infogan", 64) > 60
-    for network in ("dcgan", "resnet"):
-        # A checkpoint has 16 bytes of each, with its average and Adam's two moments: 80 MB.
-        assert max(millions(network, 64), millions(network, 128)) < 5
+    assert max(millions("resnet", 64), millions("resnet", 128), millions("dcgan", 128)) < 3
+    # With a fully connected layer. A checkpoint has 16 bytes of each, with its average and Adam's two moments: 80 MB.
+    assert millions("dcgan", 64) < 5
 
 
 def test_a_network_is_one_file_and_its_row() -> None:

@@ -63,7 +63,7 @@ NETWORKS = {
             _dcgan,
             "32×32 and above",
             "Radford et al. 2016, arXiv 1511.06434",
-            collapses_unshifted=range(33, 65),  # benchmarks/RESULTS.md, "Networks at 64×64"
+            collapses_unshifted=range(33, 65),  # measured at 64: benchmarks/RESULTS.md, "Networks at 64×64"
         ),
         Network(
             "resnet",
